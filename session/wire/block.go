@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Form is how a column's values lie in a block.
@@ -78,71 +79,26 @@ type Block struct {
 	Data    []byte // the message
 }
 
-// Value returns the value of a row in the col-th column of the block.
-func (b *Block) Value(col, row int) Value {
-	c := b.Cols[col]
-	if c.Form == Cells {
-		return b.Cells[c.At+row].value(b.Data)
+// DecodeBlock reads a block of at most maxRows rows that stands alone, as the
+// hub keeps them.
+func DecodeBlock(data []byte, maxRows int) (Block, error) {
+	r := reader{buf: data}
+	b, err := r.block(maxRows)
+	if err == nil && r.left() > 0 {
+		err = protocolErrorf("%d bytes follow the block", r.left())
 	}
-	p := b.Data[c.At+row*c.Form.Size():]
-	switch c.Form {
-	case Uint8:
-		return IntegerValue(int64(p[0]))
-	case Int8:
-		return IntegerValue(int64(int8(p[0])))
-	case Uint16:
-		return IntegerValue(int64(binary.LittleEndian.Uint16(p)))
-	case Int16:
-		return IntegerValue(int64(int16(binary.LittleEndian.Uint16(p))))
-	case Uint32:
-		return IntegerValue(int64(binary.LittleEndian.Uint32(p)))
-	case Int32:
-		return IntegerValue(int64(int32(binary.LittleEndian.Uint32(p))))
-	case Int64:
-		return Value{kind: Integer, num: binary.LittleEndian.Uint64(p)}
-	case Float32:
-		return RealValue(float64(math.Float32frombits(binary.LittleEndian.Uint32(p))))
-	default:
-		return Value{kind: Real, num: binary.LittleEndian.Uint64(p)}
+	if err != nil {
+		return Block{}, err
 	}
-}
-
-// Row appends a row's values to dst.
-func (b *Block) Row(dst []Value, row int) []Value {
-	for c := range b.Cols {
-		dst = append(dst, b.Value(c, row))
-	}
-	return dst
+	return b, nil
 }
 
 // block reads a block of at most maxRows rows.
 func (r *reader) block(maxRows int) (Block, error) {
-	n, err := r.array("a block")
-	if err != nil {
-		return Block{}, err
-	}
-	if n < 3 {
-		return Block{}, protocolErrorf("a block is [table, columns, n, column…], not an array of %d", n)
-	}
 	b := Block{Data: r.buf}
-	table, err := r.uint("a block's table", math.MaxInt32)
+	columns, err := r.blockHead(&b, maxRows)
 	if err != nil {
 		return Block{}, err
-	}
-	b.Table = int(table)
-	if b.Columns, err = r.columnNumbers(); err != nil {
-		return Block{}, err
-	}
-	rows, err := r.uint("a block's number of rows", math.MaxInt32)
-	if err != nil {
-		return Block{}, err
-	}
-	if rows > uint64(maxRows) {
-		return Block{}, &Error{CloseTooLarge, fmt.Sprintf("a block has %d rows, the most is %d", rows, maxRows)}
-	}
-	b.N = int(rows)
-	if n-3 < len(b.Columns) {
-		return Block{}, protocolErrorf("a block names %d columns and holds %d", len(b.Columns), n-3)
 	}
 	b.Cols = make([]Column, len(b.Columns))
 	for i := range b.Cols {
@@ -150,12 +106,45 @@ func (r *reader) block(maxRows int) (Block, error) {
 			return Block{}, err
 		}
 	}
-	for range n - 3 - len(b.Columns) { // elements that a later version adds
+	for range columns - len(b.Columns) { // elements that a later version adds
 		if err := r.skip(); err != nil {
 			return Block{}, err
 		}
 	}
 	return b, nil
+}
+
+// blockHead reads what stands before the columns, and returns how many elements
+// follow: a column each at least.
+func (r *reader) blockHead(b *Block, maxRows int) (columns int, err error) {
+	if len(r.buf) > math.MaxInt32 { // what a Cell can point into
+		return 0, &Error{CloseTooLarge, "a message with a block is larger than 2 GiB"}
+	}
+	n, err := r.array("a block")
+	if err != nil {
+		return 0, err
+	}
+	if n < 3 {
+		return 0, protocolErrorf("a block is [table, columns, n, column…], not an array of %d", n)
+	}
+	table, err := r.uint("a block's table", math.MaxInt32)
+	if err != nil {
+		return 0, err
+	}
+	if b.Columns, err = r.columnNumbers(); err != nil {
+		return 0, err
+	}
+	rows, err := r.uint("a block's number of rows", math.MaxInt32)
+	switch {
+	case err != nil:
+		return 0, err
+	case rows > uint64(maxRows):
+		return 0, &Error{CloseTooLarge, fmt.Sprintf("a block has %d rows, the most is %d", rows, maxRows)}
+	case n-3 < len(b.Columns):
+		return 0, protocolErrorf("a block names %d columns and holds %d", len(b.Columns), n-3)
+	}
+	b.Table, b.N = int(table), int(rows)
+	return n - 3, nil
 }
 
 func (r *reader) columnNumbers() ([]int, error) {
@@ -167,19 +156,17 @@ func (r *reader) columnNumbers() ([]int, error) {
 		return nil, protocolErrorf("a block names %d columns, it must be 1 to %d", n, MaxColumns)
 	}
 	columns := make([]int, n)
+	var seen [(MaxColumns + 63) / 64]uint64
 	for i := range columns {
 		c, err := r.uint("a column number", MaxColumns-1)
 		if err != nil {
 			return nil, err
 		}
-		columns[i] = int(c)
-	}
-	var seen [(MaxColumns + 63) / 64]uint64
-	for _, c := range columns {
 		if seen[c/64]&(1<<(c%64)) != 0 {
 			return nil, protocolErrorf("a block names column %d twice", c)
 		}
 		seen[c/64] |= 1 << (c % 64)
+		columns[i] = int(c)
 	}
 	return columns, nil
 }
@@ -225,9 +212,7 @@ func (r *reader) plainColumn(b *Block, i int) error {
 		return errTruncated
 	}
 	at := len(b.Cells)
-	if b.Cells == nil {
-		b.Cells = make([]Cell, 0, b.N)
-	}
+	r.growCells(b, len(b.Cols)-i)
 	for range b.N {
 		c, err := r.cell()
 		if err != nil {
@@ -237,6 +222,18 @@ func (r *reader) plainColumn(b *Block, i int) error {
 	}
 	b.Cols[i] = Column{Form: Cells, At: at}
 	return nil
+}
+
+// growCells makes room for a plain column. Most blocks have one or none, so the
+// first gets room for itself, the second for all that may follow: two
+// allocations at most, never of more cells than bytes are left.
+func (r *reader) growCells(b *Block, columns int) {
+	switch {
+	case b.Cells == nil:
+		b.Cells = make([]Cell, 0, b.N)
+	case cap(b.Cells)-len(b.Cells) < b.N:
+		b.Cells = slices.Grow(b.Cells, min(b.N*columns, r.left()))
+	}
 }
 
 // finite says whether a typed array is free of NaN and infinities, whose

@@ -34,6 +34,7 @@ const (
 type reader struct {
 	buf []byte
 	pos int
+	err error // the first error that fields met
 }
 
 func (r *reader) left() int { return len(r.buf) - r.pos }
@@ -102,22 +103,18 @@ func (r *reader) uint(what string, most uint64) (uint64, error) {
 	return arg, nil
 }
 
-// uintOrNull reads an unsigned integer, or null, for which ok is false.
-func (r *reader) uintOrNull(what string, most uint64) (v uint64, ok bool, err error) {
-	if r.null() {
-		return 0, false, nil
-	}
-	v, err = r.uint(what, most)
-	return v, err == nil, err
+// atNull says whether a null comes next.
+func (r *reader) atNull() bool {
+	return r.pos < len(r.buf) && r.buf[r.pos] == majorSimple<<5|simpleNull
 }
 
 // null skips a null if one comes next, and says whether it did.
 func (r *reader) null() bool {
-	if r.pos < len(r.buf) && r.buf[r.pos] == majorSimple<<5|simpleNull {
-		r.pos++
-		return true
+	if !r.atNull() {
+		return false
 	}
-	return false
+	r.pos++
+	return true
 }
 
 // bool reads true or false; null is false.

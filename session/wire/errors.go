@@ -42,10 +42,13 @@ func protocolErrorf(format string, args ...any) *Error {
 }
 
 // AsError returns the close code and the words for err: those of an [Error],
-// or CloseInternal for any other.
+// CloseTooLarge for a [Refusal] by size, and CloseInternal for any other.
 func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
+	}
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Code == CodeTooLarge {
+		return &Error{CloseTooLarge, r.Text}
 	}
 	return &Error{CloseInternal, "internal error"}
 }

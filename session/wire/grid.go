@@ -58,6 +58,13 @@ func RowSize(row []Value, at []int) int {
 	return size
 }
 
+// BlockOverhead returns the most bytes that a block of so many columns takes
+// besides its rows.
+func BlockOverhead(columns int) int {
+	const head, number, perColumn = 3 + 5 + 3 + 5, 3, 2 + 5
+	return head + columns*(number+perColumn)
+}
+
 // Size returns the most bytes that v takes in a message.
 func (v Value) Size() int { return 9 + len(v.str) }
 
@@ -175,4 +182,32 @@ func (c *column) realForm() Form {
 		}
 	}
 	return form
+}
+
+// Flatten appends values as cells to cells, and their bytes to data, where the
+// cells' offsets point.
+func Flatten(cells []Cell, data []byte, values []Value) ([]Cell, []byte) {
+	for _, v := range values {
+		c := Cell{Kind: v.kind, Num: v.num}
+		if v.kind == Text || v.kind == Blob {
+			c.Num, c.Len = uint64(len(data)), uint32(len(v.str))
+			data = append(data, v.str...)
+		}
+		cells = append(cells, c)
+	}
+	return cells, data
+}
+
+// AppendCells appends the values of cells to dst; text, which they then share,
+// starts at the cells' offset base.
+func AppendCells(dst []Value, cells []Cell, text string, base int) []Value {
+	for _, c := range cells {
+		if c.Kind == Text || c.Kind == Blob {
+			at := int(c.Num) - base
+			dst = append(dst, Value{kind: c.Kind, str: text[at : at+int(c.Len)]})
+			continue
+		}
+		dst = append(dst, Value{kind: c.Kind, num: c.Num})
+	}
+	return dst
 }

@@ -5,8 +5,8 @@ import "time"
 // Type is the first element of a message.
 type Type uint8
 
-// The message types. Those of sections 6 and 7 and SQL are known by number
-// only: this hub answers them with [AppendUnavailable].
+// The message types. Ticks, wills, events and SQL are known by number only: a
+// hub answers them with [UnavailableFor].
 const (
 	TypeHello       Type = 0
 	TypeSchema      Type = 1
@@ -26,10 +26,11 @@ const (
 	TypeEvent       Type = 15
 )
 
-// Limits bound what a decoder takes. Zero fields mean the defaults below.
+// Limits bound what a decoder takes. Zero fields mean the defaults below. All
+// but Message bound what a device sends; what a hub sends is bounded by its length.
 type Limits struct {
 	Message int // bytes of one message, unpacked; default [DefaultMessageLimit]
-	Rows    int // rows of one transaction, and of one block; default [DefaultRowLimit]
+	Rows    int // rows of one transaction; default [DefaultRowLimit]
 	Ops     int // ops of one transaction; default [DefaultOpLimit]
 	Subs    int // subscriptions in one message; default [DefaultSubLimit]
 	Scopes  int // scopes in one subscription; default [DefaultScopeLimit]

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -19,7 +21,7 @@ const (
 	Text
 	Blob
 	// Undefined stands for a value that was left out of a message because it
-	// alone is larger than the message may be; [ReadPiece] fetches it.
+	// alone is larger than the message may be; a [ReadPiece] fetches it.
 	Undefined
 )
 
@@ -45,7 +47,7 @@ type Value struct {
 func IntegerValue(i int64) Value { return Value{kind: Integer, num: uint64(i)} }
 
 // RealValue returns a REAL. NaN and the infinities are not values of the
-// protocol; the encoder of a client refuses them with [CheckValue].
+// protocol; a client finds them with [CheckValue].
 func RealValue(f float64) Value { return Value{kind: Real, num: math.Float64bits(f)} }
 
 // TextValue returns a TEXT.
@@ -86,6 +88,13 @@ func (v Value) Float64() float64 {
 
 // Bytes returns the bytes of a TEXT or a BLOB as a string, "" for every other kind.
 func (v Value) Bytes() string { return v.str }
+
+// Clone returns v with its own copy of the bytes: a value of a [Block] keeps
+// the whole message alive.
+func (v Value) Clone() Value {
+	v.str = strings.Clone(v.str)
+	return v
+}
 
 // Len returns the number of bytes of a TEXT or a BLOB, 0 for every other kind.
 func (v Value) Len() int { return len(v.str) }
@@ -129,6 +138,21 @@ func SameNumber(a, b Value) bool {
 		return realIsInt(a.Float64(), int64(b.num))
 	default:
 		return false
+	}
+}
+
+// CheckValue says why a hub would refuse v in a message, or nil: NaN, an
+// infinity, a text that is not UTF-8, or undefined.
+func CheckValue(v Value) error {
+	switch {
+	case v.kind == Real && (math.IsNaN(v.Float64()) || math.IsInf(v.Float64(), 0)):
+		return errNotFinite
+	case v.kind == Text && !utf8.ValidString(v.str):
+		return protocolErrorf("a text is not valid UTF-8")
+	case v.kind == Undefined:
+		return protocolErrorf("undefined is not a value")
+	default:
+		return nil
 	}
 }
 
