@@ -1,0 +1,83 @@
+package store
+
+import (
+	"framehub/session/wire"
+)
+
+// conflict refuses a transaction that was decided on a version since which
+// somebody else changed a row that it touches or expects.
+func (f *Frame) conflict(d Device, w *wire.Write, ops []resolvedOp) *wire.Refusal {
+	for i := range ops {
+		if refusal := ops[i].checkKeys(); refusal != nil {
+			refusal.Op = i
+			return refusal
+		}
+	}
+	if !w.BaseSet {
+		return nil
+	}
+	s := f.s
+	switch {
+	case w.Base > s.version.Load():
+		return wire.Refuse(wire.CodeStale, "base is version %d, the hub is at %d", w.Base, s.version.Load())
+	case !s.recent.covers(w.Base + 1):
+		return wire.Refuse(wire.CodeStale, "base is version %d, the hub remembers changes since %d only", w.Base, s.recent.oldest())
+	}
+	var key []wire.Value
+	for i := range ops {
+		op := &ops[i]
+		for row := range op.block.N {
+			key, _ = op.table.storedKey(op.block, row, key[:0])
+			k := op.table.key(key)
+			if f.entry.changedByOther(op.table, k, d) || s.recent.changedByOther(op.table, k, d, w.Base) {
+				refusal := wire.Refuse(wire.CodeConflict, "table %q: the row with the key %s was changed after version %d", op.table.Name, op.keyText(row), w.Base)
+				refusal.Op, refusal.Row = i, row
+				return refusal
+			}
+		}
+	}
+	return nil
+}
+
+// checkKeys refuses keys that can't be the key's type: SQL would find nothing
+// under them, or put something else there.
+func (op *resolvedOp) checkKeys() *wire.Refusal {
+	if op.table.plainKey(op.block) {
+		return nil
+	}
+	var key []wire.Value
+	for row := range op.block.N {
+		var refusal *wire.Refusal
+		if key, refusal = op.table.storedKey(op.block, row, key[:0]); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+// plainKey says whether the block's form alone shows that its keys are integers
+// for an integer key.
+func (t *Table) plainKey(b *wire.Block) bool {
+	return t.intKey && b.Cols[0].Form != wire.Cells && b.Cols[0].Form != wire.Float32 && b.Cols[0].Form != wire.Float64
+}
+
+// changedByOther says whether the entry changed the row by another device.
+func (e *Entry) changedByOther(t *Table, k rowKey, d Device) bool {
+	c := e.Change(t.ID)
+	if c == nil {
+		return false
+	}
+	i, row := c.find(k)
+	if row == nil {
+		return false
+	}
+	if e.Writers[row.By].Device != d {
+		return true
+	}
+	for _, w := range c.Also[i] {
+		if e.Writers[w].Device != d {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,41 @@
+package store
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"framehub/store/internal/sqlite"
+)
+
+// readBusy is how long a reader waits for a lock: in WAL mode there is one only
+// for the moment of a recovery.
+const readBusy = 5 * time.Second
+
+// openConn opens a database in WAL mode with checkpoints left to the
+// checkpointer: SQLite's automatic one would fsync inside a frame. It waits up
+// to busy for a lock that another connection holds.
+func openConn(path, synchronous string, busy time.Duration) (*sqlite.Conn, error) {
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
+		"_mutex":   {"no"},
+		"_timeout": {strconv.FormatInt(busy.Milliseconds(), 10)},
+	}.Encode()}
+	c, err := sqlite.Open(dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	for _, pragma := range []string{
+		"journal_mode = WAL",
+		"wal_autocheckpoint = 0",
+		"synchronous = " + synchronous,
+		"temp_store = MEMORY",
+		"cache_size = -65536",
+	} {
+		if err := c.Exec("PRAGMA " + pragma); err != nil {
+			_ = c.Close()
+			return nil, fmt.Errorf("PRAGMA %s: %w", pragma, err)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,290 @@
+package store
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"framehub/session/wire"
+	"framehub/store/internal/sqlite"
+)
+
+// Unsettled is how many transactions a device may have under way, and among how
+// many of its last numbers its refusals are remembered.
+const Unsettled = 64
+
+const (
+	maxDevicesKept = 1 << 16     // in memory, of those the database has too
+	flushEvery     = time.Second // how long what is settled stays in the log alone
+)
+
+// A DeviceState is what is known of a device's transactions.
+type DeviceState struct {
+	Settled  uint64          // its highest settled number
+	Rejected []wire.Rejected // refusals among its last Unsettled numbers, in order
+}
+
+// devices is the settled numbers of every device. The log is where they are
+// durable; a table of the game database, written once a second, saves reading
+// the log from its beginning, and holds those that the log no longer has.
+type devices struct {
+	mu       sync.Mutex
+	known    map[Device]*device
+	dirty    map[Device]struct{}
+	written  uint64 // the version up to which the database's transaction has them
+	lastTime time.Time
+}
+
+type device struct {
+	settled uint64
+	count   uint64 // numbers settled
+	refused []refusedAt
+	seen    time.Time
+}
+
+type refusedAt struct {
+	count uint64
+	wire.Rejected
+}
+
+func (ds *devices) init() {
+	ds.known, ds.dirty = map[Device]*device{}, map[Device]struct{}{}
+}
+
+// settle takes up a version's outcomes.
+func (ds *devices) settle(e *Entry) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	for _, w := range e.Writers {
+		ds.device(w.Device, e.Time).settle(w.Seq)
+	}
+	for _, o := range e.Refused {
+		d := ds.device(o.Device, e.Time)
+		d.settle(o.Seq)
+		d.refused = append(d.refused, refusedAt{d.count, o.Rejected})
+	}
+}
+
+func (ds *devices) device(id Device, now time.Time) *device {
+	d := ds.known[id]
+	if d == nil {
+		d = &device{}
+		ds.known[id] = d
+	}
+	ds.dirty[id] = struct{}{}
+	d.seen = now
+	return d
+}
+
+func (d *device) settle(seq uint64) {
+	d.settled = max(d.settled, seq)
+	d.count++
+	for len(d.refused) > 0 && d.count-d.refused[0].count >= Unsettled {
+		d.refused = d.refused[1:]
+	}
+}
+
+func (d *device) state() DeviceState {
+	s := DeviceState{Settled: d.settled}
+	for _, r := range d.refused {
+		s.Rejected = append(s.Rejected, r.Rejected)
+	}
+	return s
+}
+
+// A flush is what one transaction wrote down, good once it is committed.
+type flush struct {
+	ids     []Device
+	version uint64
+}
+
+// flush writes what has changed into the game database's open transaction, if
+// the last time is long enough ago; nil: it was not due.
+func (ds *devices) flush(c *sqlite.Conn, version uint64, now time.Time) (*flush, error) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if now.Sub(ds.lastTime) < flushEvery {
+		return nil, nil
+	}
+	ds.lastTime = now
+	flushed := &flush{version: version}
+	for id := range ds.dirty {
+		d := ds.known[id]
+		refused, err := cbor.Marshal(d.persist())
+		if err != nil {
+			return nil, err
+		}
+		if err := c.Exec(`INSERT INTO _framehub_device VALUES (?, ?, ?, ?)
+			ON CONFLICT(id) DO UPDATE SET settled = excluded.settled, refused = excluded.refused, seen = excluded.seen`,
+			id[:], int64(d.settled), refused, d.seen.UnixMicro()); err != nil {
+			return nil, fmt.Errorf("write down what devices have settled: %w", err)
+		}
+		flushed.ids = append(flushed.ids, id)
+	}
+	return flushed, c.Exec(`INSERT INTO _framehub_meta VALUES ('devices', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, int64(version))
+}
+
+func (ds *devices) writtenVersion() uint64 {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	return ds.written
+}
+
+// flushed takes note that a flush has been committed. What the database has now
+// makes room; a device that settles again without having been looked up begins
+// with an empty list of refusals, so those with one stay.
+func (ds *devices) flushed(f *flush) {
+	if f == nil {
+		return
+	}
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.written = f.version
+	for _, id := range f.ids {
+		delete(ds.dirty, id)
+	}
+	for id, d := range ds.known {
+		if len(ds.known) <= maxDevicesKept {
+			return
+		}
+		if _, dirty := ds.dirty[id]; !dirty && len(d.refused) == 0 {
+			delete(ds.known, id)
+		}
+	}
+}
+
+type persistedDevice struct {
+	_       struct{} `cbor:",toarray"`
+	Count   uint64
+	Refused []persistedRefusal
+}
+
+type persistedRefusal struct {
+	_          struct{} `cbor:",toarray"`
+	Count, Seq uint64
+	Code, Text string
+	Op, Row    int
+}
+
+func (d *device) persist() persistedDevice {
+	p := persistedDevice{Count: d.count}
+	for _, r := range d.refused {
+		p.Refused = append(p.Refused, persistedRefusal{
+			Count: r.count, Seq: r.Seq, Code: string(r.Code), Text: r.Text, Op: r.Op, Row: r.Row,
+		})
+	}
+	return p
+}
+
+func restoreDevice(settled int64, refused []byte, seen int64) (*device, error) {
+	var p persistedDevice
+	if err := cbor.Unmarshal(refused, &p); err != nil {
+		return nil, fmt.Errorf("read what a device has settled: %w", err)
+	}
+	d := &device{settled: uint64(settled), count: p.Count, seen: time.UnixMicro(seen)}
+	for _, r := range p.Refused {
+		refusal := wire.Refusal{Code: wire.Code(r.Code), Text: r.Text, Op: r.Op, Row: r.Row}
+		d.refused = append(d.refused, refusedAt{r.Count, wire.Rejected{Seq: r.Seq, Refusal: refusal}})
+	}
+	return d, nil
+}
+
+// Device returns what is known of a device; ok is false for one that has never
+// settled anything, or was forgotten.
+func (s *Store) Device(id Device) (state DeviceState, ok bool, err error) {
+	d, err := s.lookUp(id)
+	if d == nil || err != nil {
+		return DeviceState{}, false, err
+	}
+	s.devices.mu.Lock()
+	defer s.devices.mu.Unlock()
+	return d.state(), true, nil
+}
+
+func (s *Store) lookUp(id Device) (*device, error) {
+	s.devices.mu.Lock()
+	d := s.devices.known[id]
+	s.devices.mu.Unlock()
+	if d != nil {
+		return d, nil
+	}
+	err := s.look(func(c *sqlite.Conn) error {
+		var err error
+		d, err = readDevice(c, id)
+		return err
+	})
+	if d == nil || err != nil {
+		return nil, err
+	}
+	s.devices.mu.Lock()
+	defer s.devices.mu.Unlock()
+	if now := s.devices.known[id]; now != nil {
+		return now, nil
+	}
+	s.devices.known[id] = d
+	return d, nil
+}
+
+func readDevice(c *sqlite.Conn, id Device) (d *device, err error) {
+	err = c.Query(`SELECT settled, refused, seen FROM _framehub_device WHERE id = ?`, []driver.Value{id[:]},
+		func(row []driver.Value) error {
+			d, err = restoreDevice(number64(row[0]), blob(row[1]), number64(row[2]))
+			return err
+		})
+	return d, err
+}
+
+// loadDevices brings the numbers up to the log's end, and forgets devices not
+// seen for long.
+func (s *Store) loadDevices() error {
+	meta, err := readMeta(s.w, "_framehub_meta")
+	if err != nil {
+		return err
+	}
+	written := uint64(number64(meta["devices"]))
+	if written+1 < s.log.first {
+		return fmt.Errorf("the game database knows what devices settled up to version %d, the frame log %s begins at %d: one of them is an older copy",
+			written, s.log.path, s.log.first)
+	}
+	for v := written + 1; v <= s.log.last; v++ {
+		e, err := s.Entry(v)
+		if err != nil {
+			return err
+		}
+		if err := s.preload(e); err != nil {
+			return err
+		}
+		s.devices.settle(e)
+	}
+	s.devices.written = written
+	return s.w.Exec(`DELETE FROM _framehub_device WHERE seen < ?`, time.Now().Add(-s.opts.DeviceAge).UnixMicro())
+}
+
+// preload reads the devices that an entry is about to settle for: what the
+// database has of them counts on.
+func (s *Store) preload(e *Entry) error {
+	load := func(id Device) error {
+		if s.devices.known[id] != nil {
+			return nil
+		}
+		d, err := readDevice(s.w, id)
+		if d != nil {
+			s.devices.known[id] = d
+		}
+		return err
+	}
+	for _, w := range e.Writers {
+		if err := load(w.Device); err != nil {
+			return err
+		}
+	}
+	for _, o := range e.Refused {
+		if err := load(o.Device); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"framehub/store/internal/sqlite"
+)
+
+// ErrGone is a version that the frame log no longer has.
+var ErrGone = errors.New("the frame log no longer has that version")
+
+// explain adds to a failure of a database what a person can do about it.
+func explain(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var advice string
+	switch sqlite.CodeOf(err) & 0xff {
+	case sqliteFull:
+		advice = "the disk is full: free some space, the hub goes on by itself"
+	case sqliteReadOnly:
+		advice = "the file, its folder or the disk is read-only, or belongs to another user: the hub must be able to write both"
+	case sqliteBusy, sqliteLocked:
+		advice = "another program holds its lock: close that program, or end its transaction"
+	case sqliteCorrupt, sqliteNotADB:
+		advice = "the file is damaged, or is no SQLite database: look with `sqlite3 FILE 'PRAGMA integrity_check'`, and restore a backup"
+	case sqliteCantOpen, sqlitePerm:
+		advice = "the file can't be opened: look at its folder, and whose it is"
+	case sqliteIOErr:
+		advice = "the disk reports an error: look at the system's log"
+	case sqliteNoMem:
+		advice = "there is no memory left"
+	default:
+		return err
+	}
+	return fmt.Errorf("%s: %w (%s)", path, err, advice)
+}
+
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

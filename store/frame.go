@@ -1,0 +1,297 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"framehub/session/wire"
+	"framehub/store/internal/sqlite"
+)
+
+// A Frame is the transactions that become one version. It belongs to the frame
+// loop, and there is one at a time: Begin, Apply for each transaction, Commit.
+//
+// An error, as opposed to a refusal, means that the store can't go on: the frame
+// is lost, none of it has happened, unless [Store.Recover] says otherwise, which
+// must be called until it returns no error.
+type Frame struct {
+	s        *Store
+	entry    *Entry
+	accepted []acceptedWrite
+}
+
+type acceptedWrite struct {
+	device Device
+	write  *wire.Write
+}
+
+// ErrBusy is another program holding the game database's write lock. The frame
+// did not begin; nothing is lost, and the next try may do.
+var ErrBusy = errors.New("another program holds the game database's write lock")
+
+// ErrSchemaChanged is another program having changed the schema of the game
+// database since it was read.
+var ErrSchemaChanged = errors.New("another program changed the schema of the game database: restart the hub to take it up")
+
+var errClosed = errors.New("the store is closed")
+
+// Begin begins a frame.
+func (s *Store) Begin() (*Frame, error) {
+	if s.broken {
+		return nil, errors.New("the store has failed and has not been recovered")
+	}
+	if err := s.beginTx(); err != nil {
+		return nil, err
+	}
+	s.frame = &Frame{s: s, entry: &Entry{Schema: s.Schema()}}
+	return s.frame, nil
+}
+
+// Apply runs a transaction on top of those before it. What is refused leaves
+// nothing behind.
+func (f *Frame) Apply(d Device, w *wire.Write) (*wire.Refusal, error) {
+	start := time.Now()
+	refusal, err := f.apply(d, w)
+	f.s.stats.CheckNanos.Add(uint64(time.Since(start)))
+	if err != nil {
+		f.s.broken = true
+	}
+	return refusal, err
+}
+
+func (f *Frame) apply(d Device, w *wire.Write) (*wire.Refusal, error) {
+	s := f.s
+	ops, refusal := s.resolve(w)
+	if refusal == nil {
+		refusal = f.conflict(d, w, ops)
+	}
+	if refusal != nil {
+		return refusal, nil
+	}
+	if refusal, err := s.run(ops); refusal != nil || err != nil {
+		if err == nil && s.w.AutoCommit() {
+			err = f.rerun() // a trigger's RAISE(ROLLBACK) took all that was open with it
+		}
+		return refusal, err
+	}
+	f.accepted = append(f.accepted, acceptedWrite{d, w})
+	return nil, f.fold(d, w.Seq)
+}
+
+// run runs the ops in a savepoint, which it undoes when one is refused.
+func (s *Store) run(ops []resolvedOp) (*wire.Refusal, error) {
+	mark := s.capture.Mark()
+	if err := s.sql.savepoint.Run(); err != nil {
+		return nil, err
+	}
+	refusal, err := s.runOps(ops)
+	if refusal == nil && err == nil {
+		refusal, err = s.judge(mark)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if refusal == nil {
+		return nil, s.sql.release.Run()
+	}
+	s.capture.Rewind(mark)
+	if s.w.AutoCommit() {
+		return refusal, nil
+	}
+	if err := s.sql.rollbackTo.Run(); err != nil {
+		return nil, err
+	}
+	return refusal, s.sql.release.Run()
+}
+
+func (s *Store) runOps(ops []resolvedOp) (*wire.Refusal, error) {
+	for i := range ops {
+		op := &ops[i]
+		row, code, err := s.w.Write(op.kind, op.stmts, op.block, op.table.Key)
+		if code == 0 {
+			continue
+		}
+		if err != nil && !refuses(code) {
+			return nil, fmt.Errorf("write to table %q: %w", op.table.Name, err)
+		}
+		refusal := op.refusal(row, code, err)
+		refusal.Op, refusal.Row = i, row
+		return refusal, nil
+	}
+	return nil, nil
+}
+
+// judge looks for what COMMIT could still refuse, or the log not hold.
+func (s *Store) judge(mark sqlite.Mark) (*wire.Refusal, error) {
+	if s.w.DeferredForeignKeys() {
+		return wire.Refuse(wire.CodeConstraint, "FOREIGN KEY constraint failed: a row refers to one that is not there at the end of the transaction"), nil
+	}
+	if !s.capture.Suspect() {
+		return nil, nil
+	}
+	var refusal *wire.Refusal
+	tables := s.Schema().Tables
+	err := s.capture.Each(mark, func(ch *sqlite.Change) {
+		if refusal == nil {
+			refusal = tables[ch.Table].unkeepable(ch)
+		}
+	})
+	return refusal, err
+}
+
+// unkeepable refuses what SQL takes and devices can't be told: a row without a
+// key, and infinities, which SQL makes of 1e308 * 10.
+func (t *Table) unkeepable(ch *sqlite.Change) *wire.Refusal {
+	if ch.Kind == sqlite.Deleted || !t.Synced {
+		return nil
+	}
+	for i, v := range ch.Values {
+		switch {
+		case i < t.Key && v.IsNull():
+			return wire.Refuse(wire.CodeConstraint, "table %q: the key column %q must not be NULL", t.Name, t.Columns[i].Name)
+		case !v.Finite():
+			return wire.Refuse(wire.CodeConstraint, "table %q: column %q would hold an infinity", t.Name, t.Columns[t.captured[i]].Name)
+		}
+	}
+	return nil
+}
+
+// fold takes what the last transaction changed into the frame's entry.
+func (f *Frame) fold(d Device, seq uint64) error {
+	by := int32(len(f.entry.Writers))
+	f.entry.Writers = append(f.entry.Writers, Writer{Device: d, Seq: seq})
+	tables := f.s.Schema().Tables
+	err := f.s.capture.Each(sqlite.Mark{}, func(ch *sqlite.Change) {
+		f.entry.change(tables[ch.Table]).fold(ch, by)
+	})
+	f.s.capture.Rewind(sqlite.Mark{})
+	return err
+}
+
+// rerun brings back the open transaction after SQL has rolled it back: what the
+// log has and the game database not, then this frame's accepted transactions.
+func (f *Frame) rerun() error {
+	s := f.s
+	s.open = openTx{}
+	s.capture.Rewind(sqlite.Mark{})
+	if err := s.beginTx(); err != nil {
+		return err
+	}
+	if err := s.replay(s.merged.Load()+1, s.version.Load()); err != nil {
+		return err
+	}
+	again := f.accepted
+	f.accepted, f.entry = nil, &Entry{Schema: f.entry.Schema}
+	for _, a := range again {
+		refusal, err := f.apply(a.device, a.write)
+		if err != nil {
+			return err
+		}
+		if refusal != nil {
+			return fmt.Errorf("a transaction that was accepted is refused when it runs again: %w", refusal)
+		}
+	}
+	return nil
+}
+
+// Commit makes the frame durable, with the refusals that are to settle with it,
+// and returns its entry; nil when there was nothing to commit. When the append's
+// outcome is unknown, [Store.Recover] returns the entry if it took place.
+func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
+	s, e := f.s, f.entry
+	s.frame = nil
+	if len(e.Writers) == 0 && len(refused) == 0 {
+		return nil, nil
+	}
+	e.Version, e.Time, e.Refused = s.version.Load()+1, now.UTC().Truncate(time.Microsecond), refused
+	if err := s.readVirtual(e); err != nil {
+		s.broken = true
+		return nil, err
+	}
+	b, err := e.encode()
+	if err != nil {
+		s.broken = true
+		return nil, err
+	}
+	start := time.Now()
+	if err := s.log.append(e.Version, e.Time.UnixMicro(), b, s.floor(now)); err != nil {
+		s.broken, s.limbo = true, e
+		return nil, fmt.Errorf("append version %d to the frame log: %w", e.Version, err)
+	}
+	s.stats.LogNanos.Add(uint64(time.Since(start)))
+	s.stats.LogBytes.Add(uint64(len(b)))
+	s.committed(e)
+	s.restartWAL(s.log.w, s.log.path, &s.wal.log)
+	return e, nil
+}
+
+// committed takes note of a version that the log has.
+func (s *Store) committed(e *Entry) {
+	rows := e.RowCount()
+	s.version.Store(e.Version)
+	s.recent.add(e, s.log.first)
+	s.devices.settle(e)
+	s.open.frames++
+	s.open.rows += rows
+	if s.open.since.IsZero() {
+		s.open.since = e.Time
+	}
+	s.stats.Frames.Add(1)
+	s.stats.Rows.Add(uint64(rows))
+}
+
+// Recover puts right what failed: it finds out what became of an append of
+// unknown outcome, undoes what the log does not have, and replays what the game
+// database lacks. The entry is that of the append, if it took place after all.
+func (s *Store) Recover() (*Entry, error) {
+	if !s.broken {
+		return nil, nil
+	}
+	s.stats.Recoveries.Add(1)
+	late, err := s.settleLimbo()
+	if err != nil {
+		return nil, explain(s.opts.Path, err)
+	}
+	if err := s.rebuildTx(); err != nil {
+		return late, explain(s.opts.Path, err)
+	}
+	s.broken = false
+	return late, nil
+}
+
+func (s *Store) settleLimbo() (*Entry, error) {
+	e := s.limbo
+	if e == nil {
+		return nil, nil
+	}
+	there, err := s.log.settle(e.Version)
+	if err != nil {
+		return nil, err
+	}
+	s.limbo = nil
+	if !there {
+		return nil, nil
+	}
+	s.committed(e)
+	return e, nil
+}
+
+// rebuildTx rolls the game database back to what it has merged, and replays the rest.
+func (s *Store) rebuildTx() error {
+	s.frame = nil
+	if !s.w.AutoCommit() {
+		if err := s.w.Exec(`ROLLBACK`); err != nil && !s.w.AutoCommit() {
+			return err
+		}
+	}
+	s.capture.Rewind(sqlite.Mark{})
+	s.open = openTx{}
+	if err := s.beginTx(); err != nil {
+		return err
+	}
+	if err := s.replay(s.merged.Load()+1, s.version.Load()); err != nil {
+		return err
+	}
+	return s.commitTx(time.Now())
+}

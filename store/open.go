@@ -1,0 +1,265 @@
+package store
+
+import (
+	"bytes"
+	"crypto/rand"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"framehub/store/internal/sqlite"
+)
+
+// privateTables are the hub's own in the game database. What they hold is never
+// sent, and the log does not carry it: replay makes it again.
+const privateTables = `
+CREATE TABLE IF NOT EXISTS _framehub_meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS _framehub_device(
+	id BLOB PRIMARY KEY, settled INTEGER NOT NULL, refused BLOB, seen INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`
+
+// Open opens or makes a game database and its frame log, and brings the first
+// up to the second. It refuses, in words, what it can't be sure of: a log of
+// another database, a log that is gone or too old, another hub on the same files.
+func Open(o Options) (_ *Store, err error) {
+	o = o.withDefaults()
+	s := &Store{opts: o, viewers: make(chan struct{}, max(2, runtime.NumCPU())), looks: make(chan struct{}, 4)}
+	s.recent.init()
+	s.devices.init()
+	defer func() {
+		if err != nil {
+			err = explain(o.Path, errors.Join(err, s.Close()))
+		}
+	}()
+	if err := os.MkdirAll(filepath.Dir(o.Path), 0o750); err != nil {
+		return nil, err
+	}
+	if s.lock, err = lockFile(logPath(o.Path) + ".lock"); err != nil {
+		return nil, err
+	}
+	if s.w, err = openConn(o.Path, "NORMAL", readBusy); err != nil {
+		return nil, err
+	}
+	if err := s.prepareDatabase(); err != nil {
+		return nil, err
+	}
+	if s.log, err = openLog(logPath(o.Path)); err != nil {
+		return nil, fmt.Errorf("frame log: %w", err)
+	}
+	if err := s.match(); err != nil {
+		return nil, err
+	}
+	if err := s.catchUp(); err != nil {
+		return nil, err
+	}
+	return s, s.start()
+}
+
+// logPath returns the path of the frame log of a game database.
+func logPath(db string) string {
+	return strings.TrimSuffix(db, filepath.Ext(db)) + ".frames.db"
+}
+
+// prepareDatabase makes the tables of an empty database, and the hub's own.
+func (s *Store) prepareDatabase() error {
+	empty := true
+	err := s.w.Query(`SELECT 1 FROM sqlite_schema WHERE name NOT LIKE '\_framehub\_%' ESCAPE '\' LIMIT 1`, nil,
+		func([]driver.Value) error { empty = false; return nil })
+	if err != nil {
+		return err
+	}
+	if err := s.w.Exec(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	sql := privateTables
+	if empty {
+		sql += s.opts.Schema
+	}
+	if err := s.w.Exec(sql); err != nil {
+		return fmt.Errorf("make the tables: %w", errors.Join(err, s.w.Exec(`ROLLBACK`)))
+	}
+	if err := s.w.Exec(`COMMIT`); err != nil {
+		return fmt.Errorf("make the tables: %w", errors.Join(err, s.w.Exec(`ROLLBACK`)))
+	}
+	return s.w.Exec(`PRAGMA foreign_keys = ON`)
+}
+
+// match makes sure that the game database and the log are of one history, and
+// gives a new pair its id and epoch.
+func (s *Store) match() error {
+	game, err := readMeta(s.w, "_framehub_meta")
+	if err != nil {
+		return err
+	}
+	log, err := s.log.meta()
+	if err != nil {
+		return err
+	}
+	gameID, logID := blob(game["id"]), blob(log["id"])
+	switch {
+	case log["format"] != nil && log["format"] != int64(logFormat):
+		return fmt.Errorf("the frame log %s has format %v, this program knows %d: use the program that wrote it", s.log.path, log["format"], logFormat)
+	case gameID == nil && logID == nil, gameID == nil && s.log.last == 0:
+		return s.found(logID)
+	case logID == nil && s.opts.NewEpoch:
+		return s.found(nil)
+	case logID == nil:
+		return fmt.Errorf("the game database %s has a history, but its frame log %s is missing or new: put the log back, "+
+			"or give the database a new history with --new-epoch (devices then take everything anew, and what only the log held is lost)", s.opts.Path, s.log.path)
+	case !bytes.Equal(gameID, logID) || !bytes.Equal(blob(game["epoch"]), blob(log["epoch"])):
+		return fmt.Errorf("the frame log %s is not that of the game database %s: put the two files back that belong together", s.log.path, s.opts.Path)
+	}
+	s.id, s.epoch = gameID, blob(game["epoch"])
+	merged := uint64(number64(game["merged"]))
+	switch {
+	case merged > s.log.last:
+		return fmt.Errorf("the game database %s has merged version %d, but its frame log %s ends at %d: the log is an older copy, put the right one back",
+			s.opts.Path, merged, s.log.path, s.log.last)
+	case merged+1 < s.log.first:
+		return fmt.Errorf("the game database %s has merged version %d, but its frame log %s begins at %d: the database is an older copy, put the right one back",
+			s.opts.Path, merged, s.log.path, s.log.first)
+	}
+	s.merged.Store(merged)
+	return nil
+}
+
+// found begins a history. The log is told first: a crash in between leaves a log
+// without entries, which is taken up.
+func (s *Store) found(id []byte) error {
+	s.id, s.epoch = id, random()
+	if s.id == nil {
+		s.id = random()
+	}
+	for _, kv := range []struct {
+		key   string
+		value driver.Value
+	}{{"format", int64(logFormat)}, {"epoch", s.epoch}, {"id", s.id}} {
+		if err := s.log.setMeta(kv.key, kv.value); err != nil {
+			return err
+		}
+	}
+	if err := s.w.Exec(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	for _, kv := range []struct {
+		key   string
+		value driver.Value
+	}{{"epoch", s.epoch}, {"id", s.id}, {"merged", int64(0)}, {"devices", int64(0)}} {
+		if err := s.w.Exec(`INSERT INTO _framehub_meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, kv.key, kv.value); err != nil {
+			return errors.Join(err, s.w.Exec(`ROLLBACK`))
+		}
+	}
+	return s.w.Exec(`COMMIT`)
+}
+
+// catchUp reads the schema and replays what the game database lacks.
+func (s *Store) catchUp() error {
+	if err := s.readSchema(); err != nil {
+		return err
+	}
+	s.version.Store(s.log.last)
+	s.recent.floor.Store(s.log.first)
+	from, to := s.merged.Load()+1, s.log.last
+	if err := s.prepareFixed(); err != nil {
+		return err
+	}
+	if from <= to {
+		s.opts.Log.Info("replaying the frame log", "from", from, "to", to)
+	}
+	if err := s.beginTx(); err != nil {
+		return err
+	}
+	if err := s.replay(from, to); err != nil {
+		return err
+	}
+	if err := s.loadDevices(); err != nil {
+		return err
+	}
+	return s.commitTx(time.Now())
+}
+
+// start begins to record changes, and loads what the recent past is asked for.
+func (s *Store) start() error {
+	if err := s.recordReshape(); err != nil {
+		return err
+	}
+	capture, err := s.w.Capture(s.captureTables())
+	if err != nil {
+		return err
+	}
+	s.capture = capture
+	s.stmts = newStatements(s.w)
+	s.w.SetBusyTimeout(0) // from here on the frame loop decides how long to wait
+	return s.loadRecent()
+}
+
+func (s *Store) captureTables() []sqlite.CaptureTable {
+	var out []sqlite.CaptureTable
+	for _, t := range s.Schema().Tables {
+		c := sqlite.CaptureTable{Name: t.Name, Key: t.Key, Scope: -1}
+		if t.rowid != "" {
+			c.Key = 0
+		}
+		for i, place := range t.captured {
+			c.CIDs = append(c.CIDs, t.Columns[place].cid)
+			c.Real = append(c.Real, t.Columns[place].affinity == affinityReal)
+			if place == t.Scope {
+				c.Scope = i
+			}
+		}
+		out = append(out, c)
+	}
+	for _, name := range []string{"_framehub_meta", "_framehub_device"} {
+		out = append(out, sqlite.CaptureTable{Name: name, Scope: -1, Ignore: true})
+	}
+	return out
+}
+
+// Close merges what is unmerged, and closes both databases. It is for after the
+// frame loop and Run have ended; closing again does nothing.
+func (s *Store) Close() error {
+	var errs []error
+	if s.w != nil {
+		if s.open.begun && !s.broken {
+			errs = append(errs, s.commitTx(time.Now()))
+		}
+		if s.capture != nil {
+			s.capture.Close()
+		}
+		errs = append(errs, s.w.Close())
+		s.w = nil
+	}
+	for _, c := range s.idle {
+		errs = append(errs, c.Close())
+	}
+	s.idle = nil
+	if s.log != nil {
+		errs = append(errs, s.log.close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.unlock())
+		s.lock = nil
+	}
+	return errors.Join(errs...)
+}
+
+func random() []byte {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails, by its documentation
+	return b
+}
+
+func blob(v driver.Value) []byte {
+	b, _ := v.([]byte)
+	return b
+}
+
+func number64(v driver.Value) int64 {
+	n, _ := v.(int64)
+	return n
+}

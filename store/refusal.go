@@ -1,0 +1,81 @@
+package store
+
+import (
+	"framehub/session/wire"
+	"framehub/store/internal/sqlite"
+)
+
+// SQLite's primary result codes (sqlite3.h).
+const (
+	sqliteError      = 1
+	sqlitePerm       = 3
+	sqliteAbort      = 4
+	sqliteBusy       = 5
+	sqliteLocked     = 6
+	sqliteNoMem      = 7
+	sqliteReadOnly   = 8
+	sqliteIOErr      = 10
+	sqliteCorrupt    = 11
+	sqliteFull       = 13
+	sqliteCantOpen   = 14
+	sqliteTooBig     = 18
+	sqliteConstraint = 19
+	sqliteMismatch   = 20
+	sqliteNotADB     = 26
+
+	constraintDatatype = sqliteConstraint | 12<<8
+)
+
+// refuses says whether a result code is SQL's judgement of the statement, as
+// opposed to a failure of the database.
+func refuses(code int) bool {
+	switch code & 0xff {
+	case sqliteError, sqliteTooBig, sqliteConstraint, sqliteMismatch:
+		return true
+	default:
+		return code >= sqlite.Missing
+	}
+}
+
+// refusal says why an op's row was refused, with SQL's own words.
+func (op *resolvedOp) refusal(row, code int, err error) *wire.Refusal {
+	t := op.table
+	switch code {
+	case sqlite.Missing:
+		return wire.Refuse(wire.CodeMissing, "table %q has no row with the key %s", t.Name, op.keyText(row))
+	case sqlite.Exists:
+		return wire.Refuse(wire.CodeExists, "table %q has a row with the key %s already", t.Name, op.keyText(row))
+	case sqlite.Conflict:
+		return wire.Refuse(wire.CodeConflict, "table %q: the row with the key %s is not as expected", t.Name, op.keyText(row))
+	case sqlite.Overflow:
+		return wire.Refuse(wire.CodeConstraint, "table %q: the sum in the row with the key %s is out of range", t.Name, op.keyText(row))
+	case sqlite.BadType:
+		return wire.Refuse(wire.CodeType, "table %q: only numbers can be added, to numbers, in the row with the key %s", t.Name, op.keyText(row))
+	}
+	words := err.Error()
+	if e, ok := err.(sqlite.Error); ok { //nolint:errorlint // result makes it, unwrapped
+		words = e.Text
+	}
+	refusal := wire.Refuse(wire.CodeConstraint, "table %q: %s", t.Name, words)
+	switch {
+	case code == constraintDatatype || code&0xff == sqliteMismatch:
+		refusal.Code = wire.CodeType
+	case code&0xff == sqliteTooBig:
+		refusal.Code = wire.CodeTooLarge
+	}
+	return refusal
+}
+
+func (op *resolvedOp) keyText(row int) string {
+	if op.table.Key == 1 {
+		return op.block.Value(0, row).String()
+	}
+	text := "("
+	for i := range op.table.Key {
+		if i > 0 {
+			text += ", "
+		}
+		text += op.block.Value(i, row).String()
+	}
+	return text + ")"
+}

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+
+	"framehub/session/wire"
+	"framehub/store/internal/sqlite"
+)
+
+// replay writes the after-images of entries from to to into the game database,
+// inside the caller's transaction. Triggers, foreign keys, CHECKs and the change
+// capture are off: what they did is in the images. It is idempotent, and nothing
+// in SQL can refuse it: a row that stands in the way by another UNIQUE key was
+// changed by one of these entries too, and is written again in its turn.
+func (s *Store) replay(from, to uint64) (err error) {
+	if from > to {
+		return nil
+	}
+	if s.capture != nil {
+		s.capture.Pause()
+		defer s.capture.Resume()
+	}
+	defer func() {
+		if e := s.enforce(true); err == nil {
+			err = e
+		}
+	}()
+	if err := s.enforce(false); err != nil {
+		return err
+	}
+	writers := map[string]*replayWriter{}
+	defer func() {
+		for _, w := range writers {
+			w.close()
+		}
+	}()
+	for v := from; v <= to; v++ {
+		e, err := s.Entry(v)
+		if err != nil {
+			return err
+		}
+		for _, c := range e.Tables {
+			if err := s.replayChange(writers, c); err != nil {
+				return fmt.Errorf("replay entry %d of the frame log into table %q: %w", v, c.Table.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// enforce switches what SQL enforces on the connection on or off.
+func (s *Store) enforce(on bool) error {
+	if err := s.w.Config(sqlite.EnableTriggers, on); err != nil {
+		return err
+	}
+	if err := s.w.Config(sqlite.EnableForeignKeys, on); err != nil {
+		return err
+	}
+	if on {
+		return s.w.Exec("PRAGMA ignore_check_constraints = OFF")
+	}
+	return s.w.Exec("PRAGMA ignore_check_constraints = ON")
+}
+
+// A replayWriter writes the rows of one table that have values for the same
+// places.
+type replayWriter struct {
+	at             []int // places written, the key first
+	key            int
+	update, insert *sqlite.Stmt
+	erase          *sqlite.Stmt
+}
+
+func (s *Store) replayChange(writers map[string]*replayWriter, c *Change) error {
+	places := c.writtenPlaces()
+	id := fmt.Sprint(c.Table.ID, places)
+	w := writers[id]
+	if w == nil {
+		var err error
+		if w, err = newReplayWriter(s.w, c.Table, places); err != nil {
+			return err
+		}
+		writers[id] = w
+	}
+	for i := range c.Rows {
+		if err := w.write(c.Images.Row(i), c.Rows[i].After); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writtenPlaces returns the places of the columns that are stored and that the
+// images have values for, the key first.
+func (c *Change) writtenPlaces() []int {
+	have := map[int]bool{}
+	for _, place := range c.have {
+		have[place] = true
+	}
+	var places []int
+	for i := range c.Table.Columns {
+		if (c.have == nil || have[i]) && !c.Table.Columns[i].Generated {
+			places = append(places, i)
+		}
+	}
+	if len(places) < c.Table.Key { // an entry that only deletes
+		for i := range c.Table.Key {
+			places = append(places[:i], i)
+		}
+	}
+	return places
+}
+
+func newReplayWriter(c *sqlite.Conn, t *Table, places []int) (*replayWriter, error) {
+	w := &replayWriter{at: places, key: t.Key}
+	var names, params, sets []string
+	for i, place := range places {
+		names = append(names, quote(t.Columns[place].Name))
+		params = append(params, fmt.Sprintf("?%d", i+1))
+		if i >= t.Key {
+			sets = append(sets, names[i]+" = "+params[i])
+		}
+	}
+	var err error
+	if len(sets) > 0 {
+		if w.update, err = c.Prepare(fmt.Sprintf("UPDATE OR REPLACE %s SET %s WHERE %s",
+			quote(t.Name), strings.Join(sets, ", "), t.whereKey())); err != nil {
+			return nil, err
+		}
+	}
+	if w.insert, err = c.Prepare(fmt.Sprintf("INSERT OR REPLACE INTO %s (%s) VALUES (%s)",
+		quote(t.Name), strings.Join(names, ", "), strings.Join(params, ", "))); err != nil {
+		return nil, err
+	}
+	w.erase, err = c.Prepare(fmt.Sprintf("DELETE FROM %s WHERE %s", quote(t.Name), t.whereKey()))
+	return w, err
+}
+
+// write updates first, so that a row that is there keeps its rowid.
+func (w *replayWriter) write(image []wire.Value, after bool) error {
+	if !after {
+		return w.erase.RunWith(image[:w.key]...)
+	}
+	values := make([]wire.Value, len(w.at))
+	for i, place := range w.at {
+		values[i] = image[place]
+	}
+	if w.update != nil {
+		changed, err := w.update.Changes(values...)
+		if err != nil || changed > 0 {
+			return err
+		}
+	}
+	return w.insert.RunWith(values...)
+}
+
+func (w *replayWriter) close() {
+	for _, s := range []*sqlite.Stmt{w.update, w.insert, w.erase} {
+		if s != nil {
+			s.Close()
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package store
+
+import (
+	"slices"
+
+	"framehub/session/wire"
+)
+
+// A Schema is the tables of the game database at one schema version. It is
+// never changed once made.
+type Schema struct {
+	Version uint64
+	Tables  []*Table // in the order of their ids
+
+	byName map[string]*Table
+	byID   map[int]*Table
+}
+
+// Table returns the table of that name, or nil. SQL's names are the same in
+// either case of ASCII letters; these are as the schema writes them.
+func (s *Schema) Table(name string) *Table { return s.byName[name] }
+
+// ByID returns the table with that id, or nil.
+func (s *Schema) ByID(id int) *Table { return s.byID[id] }
+
+// A Table is an ordinary table. Its id is the frame log's own, is never used
+// again for another table, and is its number on the wire.
+type Table struct {
+	ID      int
+	Name    string
+	Columns []Column // key columns first, in key order, then in SQL's order: their place is their number on the wire
+	Key     int      // number of key columns
+	Scope   int      // place of the scope column, -1: none
+	Synced  bool     // devices may see it; the others are private, or have no key to tell rows by
+	Since   uint64   // the version that gave it its present shape
+
+	rowid    string // the name of the rowid, the only key column, where that is the key
+	virtual  []int  // places of virtual generated columns, which are not stored
+	intKey   bool   // the key is the rowid under some name, always an int64
+	captured []int  // places of what the capture records
+}
+
+// A Column is a column of a [Table].
+type Column struct {
+	ID        int // the log's own, never used again in this table
+	Name      string
+	Type      string // "INTEGER", "REAL", "TEXT", "BLOB" or "ANY": what it should hold
+	NotNull   bool
+	Default   bool // it has a DEFAULT
+	Generated bool
+
+	cid       int // SQLite's index, -1: the rowid
+	pk        int // place in the primary key, from 1; 0: not in it
+	virtual   bool
+	affinity  affinity
+	collation collation
+}
+
+// Column returns the place of the column of that name, or -1.
+func (t *Table) Column(name string) int {
+	return slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+}
+
+// Writable says whether ops may set the column.
+func (c *Column) Writable() bool { return !c.Generated }
+
+type affinity uint8
+
+const (
+	affinityBlob affinity = iota
+	affinityText
+	affinityNumeric
+	affinityInteger
+	affinityReal
+)
+
+type collation uint8
+
+const (
+	collateBinary collation = iota
+	collateNoCase
+	collateRTrim
+)
+
+func newSchema(version uint64, tables []*Table) *Schema {
+	s := &Schema{Version: version, Tables: tables, byName: map[string]*Table{}, byID: map[int]*Table{}}
+	for _, t := range tables {
+		s.byName[t.Name] = t
+		s.byID[t.ID] = t
+	}
+	return s
+}
+
+// translate rewrites a block that names tables and columns by an older schema
+// into the present one's numbers. Table numbers are ids and stay.
+func (s *Schema) translate(old *Schema, b *wire.Block) *wire.Refusal {
+	was, is := old.ByID(b.Table), s.ByID(b.Table)
+	switch {
+	case was == nil || !was.Synced:
+		return wire.Refuse(wire.CodeUnknownTable, "schema version %d has no table %d", old.Version, b.Table)
+	case is == nil || !is.Synced:
+		return wire.Refuse(wire.CodeSchema, "table %q is gone since schema version %d", was.Name, old.Version)
+	}
+	for i, n := range b.Columns {
+		if n >= len(was.Columns) {
+			return wire.Refuse(wire.CodeUnknownColumn, "table %q has no column %d in schema version %d", was.Name, n, old.Version)
+		}
+		at := slices.IndexFunc(is.Columns, func(c Column) bool { return c.ID == was.Columns[n].ID })
+		if at < 0 || is.Columns[at].Type != was.Columns[n].Type {
+			return wire.Refuse(wire.CodeSchema, "column %q of table %q has changed since schema version %d",
+				was.Columns[n].Name, was.Name, old.Version)
+		}
+		b.Columns[i] = at
+	}
+	return nil
+}

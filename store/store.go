@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"framehub/store/internal/sqlite"
+)
+
+// Options say where the store is and how it works. The zero value of each field
+// means its default.
+type Options struct {
+	Path   string // the game database; the frame log of X.db is X.frames.db beside it
+	Schema string // SQL that makes the tables of an empty database
+
+	Scopes map[string]string // scope column by table
+
+	MergeEvery  time.Duration // most that the game database is behind the log; default 100 ms
+	MergeBudget time.Duration // a merge that takes no longer is cheap: done each frame; default 1.5 ms
+
+	LogAge  time.Duration // entries younger than this are kept, within LogSize; default 1 h
+	LogSize int64         // bytes that the log may take for entries already merged; default 512 MiB
+
+	DeviceAge time.Duration // a device not seen for longer is forgotten; default 30 days
+
+	NewEpoch bool // make a new history of a game database whose frame log is lost
+
+	Log *slog.Logger // default: slog.Default()
+}
+
+func (o Options) withDefaults() Options {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&o.MergeEvery, 100*time.Millisecond)
+	def(&o.MergeBudget, 1500*time.Microsecond)
+	def(&o.LogAge, time.Hour)
+	def(&o.DeviceAge, 30*24*time.Hour)
+	if o.LogSize == 0 {
+		o.LogSize = 512 << 20
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+// A Store is an open game database with its frame log.
+type Store struct {
+	// Set by Open, never changed after.
+	opts  Options
+	id    []byte
+	epoch []byte
+	lock  *fileLock
+
+	// Owned by the frame loop.
+	w           *sqlite.Conn
+	log         *frameLog // its reading is for all
+	capture     *sqlite.Capture
+	stmts       *statements
+	virtual     map[int]*sqlite.Stmt // by table, reads its virtual columns
+	sql         fixedStatements
+	frame       *Frame // the one under way
+	open        openTx // the game database's transaction
+	limbo       *Entry // an entry whose append has an unknown outcome
+	broken      bool   // something failed: Recover must put it right first
+	cost        mergeCost
+	floorNow    uint64
+	floorLooked time.Time
+	cookie      int64      // of the schema as it was read
+	reshape     *schemaDoc // the shape the database has now, where the log does not say so yet
+
+	// Read by all, written by the frame loop.
+	schema         atomic.Pointer[Schema]
+	version        atomic.Uint64 // of the last entry
+	merged         atomic.Uint64 // that the game database has committed
+	durable        atomic.Uint64 // that a checkpoint has brought to its file
+	devicesDurable atomic.Uint64 // the same for what devices settled
+	recent         recent
+	devices        devices
+	wal            walState
+
+	viewers   chan struct{} // a place for each connection that reads
+	looks     chan struct{} // the same for short looks
+	viewersMu sync.Mutex
+	idle      []*sqlite.Conn // guarded by viewersMu
+
+	stats Stats
+}
+
+// Stats count what the store does. All are totals since Open; safe to read at
+// any time.
+type Stats struct {
+	Frames       atomic.Uint64 // entries appended
+	Rows         atomic.Uint64 // rows in them
+	LogBytes     atomic.Uint64 // bytes of them
+	Merges       atomic.Uint64
+	Checkpoints  atomic.Uint64
+	LogNanos     atomic.Uint64 // time in the log's commits
+	MergeNanos   atomic.Uint64 // time in the game database's commits
+	CheckNanos   atomic.Uint64 // time in transactions' SQL
+	Recoveries   atomic.Uint64
+	RestartWaits atomic.Uint64 // checkpoints that a frame had to wait for
+}
+
+// Stats returns the counters.
+func (s *Store) Stats() *Stats { return &s.stats }
+
+// Epoch names this history of the database.
+func (s *Store) Epoch() []byte { return s.epoch }
+
+// Schema returns the tables as they are now.
+func (s *Store) Schema() *Schema { return s.schema.Load() }
+
+// Version returns the last version; all of it is durable.
+func (s *Store) Version() uint64 { return s.version.Load() }
+
+// Merged returns the version that the game database's tables have, as SQL sees
+// them.
+func (s *Store) Merged() uint64 { return s.merged.Load() }
+
+// Durable returns the version up to which the game database's file has
+// everything, so that the log is not needed for it.
+func (s *Store) Durable() uint64 { return s.durable.Load() }
+
+// LogFloor returns the oldest version that the log has an entry of.
+func (s *Store) LogFloor() uint64 { return s.recent.floor.Load() }
+
+// Run checkpoints both databases beside the frames until ctx ends. One Run at a
+// time; Close may be called after it has returned.
+func (s *Store) Run(ctx context.Context) error { return s.runCheckpoints(ctx) }

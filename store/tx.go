@@ -1,0 +1,198 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"framehub/session/wire"
+	"framehub/store/internal/sqlite"
+)
+
+// openTx is the game database's transaction: one frame's, or several not yet
+// merged.
+type openTx struct {
+	begun  bool
+	frames int
+	rows   int
+	since  time.Time // of the first frame in it
+}
+
+// fixedStatements are those of every frame.
+type fixedStatements struct {
+	begin, commit, savepoint, rollbackTo, release *sqlite.Stmt
+	merged, cookie                                *sqlite.Stmt
+}
+
+func (s *Store) prepareFixed() error {
+	for _, p := range []struct {
+		to  **sqlite.Stmt
+		sql string
+	}{
+		{&s.sql.begin, `BEGIN IMMEDIATE`},
+		{&s.sql.commit, `COMMIT`},
+		{&s.sql.savepoint, `SAVEPOINT t`},
+		{&s.sql.rollbackTo, `ROLLBACK TO t`},
+		{&s.sql.release, `RELEASE t`},
+		{&s.sql.merged, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'merged'`},
+		{&s.sql.cookie, `PRAGMA schema_version`},
+	} {
+		var err error
+		if *p.to, err = s.w.Prepare(p.sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginTx begins the game database's transaction if none is open.
+func (s *Store) beginTx() error {
+	if s.open.begun {
+		return nil
+	}
+	if err := s.sql.begin.Run(); err != nil {
+		if sqlite.CodeOf(err)&0xff == sqliteBusy {
+			return ErrBusy
+		}
+		return fmt.Errorf("begin a transaction in the game database: %w", err)
+	}
+	s.open = openTx{begun: true}
+	cookie, _, err := s.sql.cookie.Fetch(nil, 1, 64)
+	s.sql.cookie.Reset()
+	switch {
+	case err != nil:
+	case cookie[0].Int64() != s.cookie:
+		err = ErrSchemaChanged
+	default:
+		return nil
+	}
+	s.open = openTx{}
+	return errors.Join(err, s.w.Exec(`ROLLBACK`))
+}
+
+// commitTx commits the game database's transaction: its tables are then at the
+// last version, and say so.
+func (s *Store) commitTx(now time.Time) error {
+	if !s.open.begun {
+		return nil
+	}
+	version := s.version.Load()
+	start := time.Now()
+	var flushed *flush
+	var err error
+	if version != s.merged.Load() {
+		if flushed, err = s.devices.flush(s.w, version, now); err == nil {
+			err = s.sql.merged.RunWith(wire.IntegerValue(int64(version)))
+		}
+	}
+	if err == nil {
+		err = s.sql.commit.Run()
+	}
+	if err != nil {
+		s.broken = true
+		return fmt.Errorf("merge version %d into the game database: %w", version, err)
+	}
+	took := time.Since(start)
+	s.cost.learn(s.open, took)
+	s.open = openTx{}
+	s.merged.Store(version)
+	s.devices.flushed(flushed)
+	s.stats.Merges.Add(1)
+	s.stats.MergeNanos.Add(uint64(took))
+	s.restartWAL(s.w, s.opts.Path, &s.wal.game)
+	return nil
+}
+
+// Merge commits the frames since the last merge to the game database where that
+// is cheap, due, or asked for, and says whether any are left. It is for after a
+// frame's version has been told, and for moments without one.
+func (s *Store) Merge(now time.Time, idle bool) (left bool, err error) {
+	if s.broken || !s.open.begun {
+		return false, nil
+	}
+	if s.open.frames > 0 && !idle && !s.mergeNow(now) {
+		return true, nil
+	}
+	return false, s.commitTx(now)
+}
+
+func (s *Store) mergeNow(now time.Time) bool {
+	return s.cost.estimate(s.open.rows) <= s.opts.MergeBudget || now.Sub(s.open.since) >= s.opts.MergeEvery
+}
+
+// mergeCost learns what a merge costs by the row.
+type mergeCost struct{ perRow float64 } // ns
+
+func (m *mergeCost) learn(tx openTx, took time.Duration) {
+	if tx.rows == 0 {
+		return
+	}
+	const weight = 0.1 // of the latest, in the moving average
+	now := float64(took) / float64(tx.rows)
+	if m.perRow == 0 {
+		m.perRow = now
+	}
+	m.perRow += weight * (now - m.perRow)
+}
+
+func (m *mergeCost) estimate(rows int) time.Duration { return time.Duration(m.perRow * float64(rows)) }
+
+// readVirtual fills in the virtual generated columns, which are not stored and
+// so not captured, of the rows that a frame changed.
+func (s *Store) readVirtual(e *Entry) error {
+	for _, c := range e.Tables {
+		if len(c.Table.virtual) == 0 {
+			continue
+		}
+		sel, err := s.virtualSelect(c.Table)
+		if err != nil {
+			return err
+		}
+		for i := range c.Rows {
+			if !c.Rows[i].After {
+				continue
+			}
+			if err := c.readVirtual(sel, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) virtualSelect(t *Table) (*sqlite.Stmt, error) {
+	if sel := s.virtual[t.ID]; sel != nil {
+		return sel, nil
+	}
+	var names []string
+	for _, place := range t.virtual {
+		names = append(names, quote(t.Columns[place].Name))
+	}
+	sel, err := s.w.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), quote(t.Name), t.whereKey()))
+	if err != nil {
+		return nil, err
+	}
+	if s.virtual == nil {
+		s.virtual = map[int]*sqlite.Stmt{}
+	}
+	s.virtual[t.ID] = sel
+	return sel, nil
+}
+
+func (c *Change) readVirtual(sel *sqlite.Stmt, i int) error {
+	image := c.Images.Row(i)
+	if err := sel.Bind(image[:c.Table.Key]...); err != nil {
+		return err
+	}
+	row, _, err := sel.Fetch(nil, 1, 1<<30)
+	sel.Reset()
+	if err != nil {
+		return err
+	}
+	for j, place := range c.Table.virtual {
+		image[place] = row[j]
+		c.Rows[i].Mask |= MaskBit(place)
+	}
+	return nil
+}

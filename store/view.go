@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+
+	"framehub/session/wire"
+	"framehub/store/internal/sqlite"
+)
+
+// A View is the game database at one version, as SQL shows it. It is used by one
+// goroutine, and holds a read transaction open: it must wait for nobody.
+type View struct {
+	Version uint64 // merged: it may be a little older than the store's Version
+	Schema  *Schema
+
+	conn *sqlite.Conn
+}
+
+// View calls f with a view of the database. As many views as the machine has
+// processors are open at a time; a further one waits for a place, or for ctx.
+func (s *Store) View(ctx context.Context, f func(*View) error) error {
+	select {
+	case s.viewers <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.viewers }()
+	return s.withConn(func(c *sqlite.Conn) error {
+		if err := c.Exec(`BEGIN`); err != nil {
+			return err
+		}
+		v := &View{Schema: s.Schema(), conn: c}
+		err := c.Query(`SELECT value FROM _framehub_meta WHERE key = 'merged'`, nil, func(row []driver.Value) error {
+			v.Version = uint64(number64(row[0]))
+			return nil
+		})
+		if err == nil {
+			err = f(v)
+		}
+		return errors.Join(err, c.Exec(`ROLLBACK`))
+	})
+}
+
+// look lends a reading connection for a short look.
+func (s *Store) look(f func(*sqlite.Conn) error) error {
+	s.looks <- struct{}{}
+	defer func() { <-s.looks }()
+	return s.withConn(f)
+}
+
+func (s *Store) withConn(f func(*sqlite.Conn) error) error {
+	c, err := s.takeConn()
+	if err != nil {
+		return explain(s.opts.Path, err)
+	}
+	if err := f(c); err != nil {
+		return errors.Join(err, c.Close())
+	}
+	s.viewersMu.Lock()
+	defer s.viewersMu.Unlock()
+	s.idle = append(s.idle, c)
+	return nil
+}
+
+func (s *Store) takeConn() (*sqlite.Conn, error) {
+	s.viewersMu.Lock()
+	if n := len(s.idle); n > 0 {
+		c := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		s.viewersMu.Unlock()
+		return c, nil
+	}
+	s.viewersMu.Unlock()
+	c, err := openConn(s.opts.Path, "NORMAL", readBusy)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Exec(`PRAGMA query_only = ON`)
+}
+
+// A batch of rows is at most so many, and about so many bytes of text.
+const (
+	batchRows  = 4096
+	batchBytes = 1 << 20
+)
+
+// Scan calls f with a table's rows in batches, whole rows in the order of the
+// table's columns: all of them, or with scoped those that have one of scopes in
+// the scope column. The grid is reused between calls.
+func (v *View) Scan(t *Table, scoped bool, scopes []wire.Value, f func(wire.Grid) error) error {
+	names := make([]string, len(t.Columns))
+	for i := range t.Columns {
+		names[i] = quote(t.Columns[i].Name)
+	}
+	sql := fmt.Sprintf("SELECT %s FROM %s", strings.Join(names, ", "), quote(t.Name))
+	if scoped {
+		// IS, so that NULL can be a scope too; byte for byte, as the hub compares.
+		parts := make([]string, len(scopes))
+		for i := range scopes {
+			parts[i] = fmt.Sprintf("%s IS ?%d COLLATE BINARY", names[t.Scope], i+1)
+		}
+		if len(parts) == 0 {
+			return nil
+		}
+		sql += " WHERE " + strings.Join(parts, " OR ")
+	}
+	stmt, err := v.conn.Prepare(sql)
+	if err != nil {
+		return fmt.Errorf("read table %q: %w", t.Name, err)
+	}
+	defer stmt.Close()
+	if err := stmt.Bind(scopes...); err != nil {
+		return err
+	}
+	g := wire.Grid{Stride: len(t.Columns)}
+	for done := false; !done; {
+		if g.Values, done, err = stmt.Fetch(g.Values[:0], batchRows, batchBytes); err != nil {
+			return fmt.Errorf("read table %q: %w", t.Name, err)
+		}
+		if len(g.Values) == 0 {
+			continue
+		}
+		if err := f(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Value returns one value of a row; found is false when there is no such row.
+func (v *View) Value(t *Table, key []wire.Value, column int) (value wire.Value, found bool, err error) {
+	stmt, err := v.conn.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s", quote(t.Columns[column].Name), quote(t.Name), t.whereKey()))
+	if err != nil {
+		return value, false, err
+	}
+	defer stmt.Close()
+	if err := stmt.Bind(key...); err != nil {
+		return value, false, err
+	}
+	row, _, err := stmt.Fetch(nil, 1, 1<<30)
+	if err != nil || len(row) == 0 {
+		return value, false, err
+	}
+	return row[0], true, nil
+}
