@@ -61,7 +61,7 @@ func BenchmarkBlockDecode(b *testing.B) {
 func benchDecode(b *testing.B, data []byte, read func(*wire.Block)) {
 	b.ReportAllocs()
 	for b.Loop() {
-		block, err := wire.DecodeBlock(data, benchRows)
+		block, err := wire.DecodeBlock(data)
 		if err != nil {
 			b.Fatal(err)
 		}

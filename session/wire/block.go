@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"slices"
 )
@@ -79,11 +78,10 @@ type Block struct {
 	Data    []byte // the message
 }
 
-// DecodeBlock reads a block of at most maxRows rows that stands alone, as the
-// hub keeps them.
-func DecodeBlock(data []byte, maxRows int) (Block, error) {
+// DecodeBlock reads a block that stands alone, as the hub keeps them.
+func DecodeBlock(data []byte) (Block, error) {
 	r := reader{buf: data}
-	b, err := r.block(maxRows)
+	b, err := r.block()
 	if err == nil && r.left() > 0 {
 		err = protocolErrorf("%d bytes follow the block", r.left())
 	}
@@ -93,10 +91,11 @@ func DecodeBlock(data []byte, maxRows int) (Block, error) {
 	return b, nil
 }
 
-// block reads a block of at most maxRows rows.
-func (r *reader) block(maxRows int) (Block, error) {
+// block reads a block. It has a column at least, and a value takes a byte at
+// least, so that its rows are bounded by the message.
+func (r *reader) block() (Block, error) {
 	b := Block{Data: r.buf}
-	columns, err := r.blockHead(&b, maxRows)
+	columns, err := r.blockHead(&b)
 	if err != nil {
 		return Block{}, err
 	}
@@ -116,7 +115,7 @@ func (r *reader) block(maxRows int) (Block, error) {
 
 // blockHead reads what stands before the columns, and returns how many elements
 // follow: a column each at least.
-func (r *reader) blockHead(b *Block, maxRows int) (columns int, err error) {
+func (r *reader) blockHead(b *Block) (columns int, err error) {
 	if len(r.buf) > math.MaxInt32 { // what a Cell can point into
 		return 0, &Error{CloseTooLarge, "a message with a block is larger than 2 GiB"}
 	}
@@ -138,8 +137,6 @@ func (r *reader) blockHead(b *Block, maxRows int) (columns int, err error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case rows > uint64(maxRows):
-		return 0, &Error{CloseTooLarge, fmt.Sprintf("a block has %d rows, the most is %d", rows, maxRows)}
 	case n-3 < len(b.Columns):
 		return 0, protocolErrorf("a block names %d columns and holds %d", len(b.Columns), n-3)
 	}
@@ -196,9 +193,9 @@ func (r *reader) typedColumn(b *Block, i int, form Form) error {
 	if err != nil {
 		return err
 	}
-	if len(raw) != b.N*form.Size() {
+	if want := uint64(b.N) * uint64(form.Size()); uint64(len(raw)) != want {
 		return protocolErrorf("column %d of a block holds %d bytes, %d rows of %d bytes are %d",
-			b.Columns[i], len(raw), b.N, form.Size(), b.N*form.Size())
+			b.Columns[i], len(raw), b.N, form.Size(), want)
 	}
 	if !finite(form, raw) {
 		return errNotFinite

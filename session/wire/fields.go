@@ -5,11 +5,13 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unsafe"
 )
 
-// minBlock is the length of the shortest block, [0, [0], 0, []]. It bounds what
-// is made for blocks that an array merely claims to hold.
-const minBlock = 6
+// amplification is how many bytes are made at most for each byte that is left
+// of the message, while a list is only claimed to be long. It is what a [Cell]
+// takes for the shortest value.
+const amplification = 16
 
 // fields reads the elements of one array in turn. The first error is kept in
 // the reader, and whatever is read after it is zero, so that a decoder reads
@@ -173,24 +175,18 @@ func (f *fields) value(what string) Value {
 	return v.Clone()
 }
 
-// array steps into a list of at most most elements of at least size bytes each,
-// so that what is made for them is bounded by the message. Null is an empty list.
-func (f *fields) array(what string, most, size int) fields {
+// array steps into a list of at most most elements. Null is an empty list.
+func (f *fields) array(what string, most int) fields {
 	list := fields{r: f.r}
 	if !f.next() {
 		return list
 	}
 	n, err := f.r.array(what)
-	switch {
-	case err != nil:
-	case n > most:
-		err = &Error{CloseTooLarge, fmt.Sprintf("%s holds %d elements, the most is %d", what, n, most)}
-	case n > f.r.left()/size:
-		err = errTruncated
-	default:
-		list.n = n
+	if err == nil && n > most {
+		err = &Error{CloseTooLarge, fmt.Sprintf("%s are %d, the most is %d", what, n, most)}
 	}
 	f.fail(err)
+	list.n = n
 	return list
 }
 
@@ -210,24 +206,23 @@ func each[T any](list fields, read func(*fields) T) []T {
 	if list.n == 0 || list.r.err != nil {
 		return nil
 	}
-	all := make([]T, 0, list.n)
+	var one T
+	all := make([]T, 0, min(list.n, 1+list.r.left()*amplification/int(unsafe.Sizeof(one))))
 	for list.n > 0 && list.r.err == nil {
 		all = append(all, read(&list))
 	}
 	return all
 }
 
-// blocks reads a list of blocks. Their rows are bounded by the message, as each
-// takes a byte at least.
 func (f *fields) blocks(what string) []Block {
-	return each(f.array(what, math.MaxInt, minBlock), (*fields).block)
+	return each(f.array(what, math.MaxInt), (*fields).block)
 }
 
 func (f *fields) block() Block {
 	if !f.need("a block") {
 		return Block{}
 	}
-	b, err := f.r.block(len(f.r.buf))
+	b, err := f.r.block()
 	f.fail(err)
 	return b
 }

@@ -10,9 +10,6 @@ import (
 func DecodeSnapshot(msg []byte, l Limits) (Snapshot, error) {
 	f := open(msg, l.orDefaults(), TypeSnapshot)
 	s := Snapshot{ID: f.uint("a snapshot's id", MaxVersion), Version: f.uint("a snapshot's version", MaxVersion)}
-	if f.n > f.r.left()/minBlock {
-		f.fail(errTruncated)
-	}
 	s.Blocks = each(f, (*fields).block)
 	f.n = 0
 	if err := f.close(); err != nil {
@@ -70,7 +67,7 @@ func DecodeFrame(msg []byte, l Limits) (Frame, error) {
 		More:     f.bool("more"),
 	}
 	m.All = !f.peek()
-	m.Complete = each(f.array("the list of complete subscriptions", math.MaxInt, 1), func(f *fields) int {
+	m.Complete = each(f.array("the list of complete subscriptions", math.MaxInt), func(f *fields) int {
 		return f.int("the place of a subscription", math.MaxInt32)
 	})
 	if err := f.close(); err != nil {

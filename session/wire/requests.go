@@ -98,7 +98,7 @@ func (f *fields) key() []Value {
 	if !f.peek() || f.r.buf[f.r.pos]>>5 != majorArray {
 		return []Value{f.value(what)}
 	}
-	list := f.array(what, MaxColumns, 1)
+	list := f.array(what, MaxColumns)
 	if list.n == 0 {
 		f.fail(protocolErrorf("a key is empty"))
 	}

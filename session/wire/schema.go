@@ -16,7 +16,7 @@ func (f *fields) schema() Schema {
 	in := f.tuple("the schema")
 	s := Schema{
 		Version: in.uint("the schema's version", MaxVersion),
-		Tables:  each(in.array("the schema's tables", math.MaxInt, 8), (*fields).schemaTable),
+		Tables:  each(in.array("the schema's tables", math.MaxInt), (*fields).schemaTable),
 	}
 	in.end()
 	return s
@@ -29,7 +29,7 @@ func (f *fields) schemaTable() SchemaTable {
 		Name:      in.text("a table's name"),
 		KeyLength: in.int("a table's key length", MaxColumns),
 		Scope:     in.maybeInt("a table's scope column", MaxColumns-1),
-		Columns:   each(in.array("a table's columns", MaxColumns, 3), (*fields).schemaColumn),
+		Columns:   each(in.array("a table's columns", MaxColumns), (*fields).schemaColumn),
 		Rights:    Rights(in.int("a table's rights", math.MaxUint8)),
 		Class:     in.text("a table's class"),
 	}

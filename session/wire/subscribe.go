@@ -21,7 +21,7 @@ func DecodeSubscribe(msg []byte, l Limits) (Subscribe, error) {
 }
 
 func (f *fields) subs(what string, l Limits) []Sub {
-	return each(f.array(what, l.Subs, 2), func(f *fields) Sub { return f.sub(l) })
+	return each(f.array(what, l.Subs), func(f *fields) Sub { return f.sub(l) })
 }
 
 func (f *fields) sub(l Limits) Sub {
@@ -56,7 +56,7 @@ func (f *fields) tableOf(s *Sub) {
 
 func (f *fields) scopesOf(s *Sub, l Limits) {
 	s.Scoped = f.peek()
-	s.Scopes = each(f.array("a subscription's scopes", l.Scopes, 1), func(f *fields) Value {
+	s.Scopes = each(f.array("a subscription's scopes", l.Scopes), func(f *fields) Value {
 		return f.value("a scope")
 	})
 }

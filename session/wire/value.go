@@ -164,3 +164,9 @@ func realIsInt(f float64, i int64) bool {
 func view(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
+
+// Finite says whether v is anything but a NaN or an infinity.
+func (v Value) Finite() bool {
+	f := v.Float64()
+	return v.kind != Real || !math.IsNaN(f) && !math.IsInf(f, 0)
+}

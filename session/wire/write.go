@@ -29,7 +29,7 @@ func DecodeWrite(msg []byte, l Limits) (Write, error) {
 
 func (f *fields) ops(l Limits) []Op {
 	rows := l.Rows
-	list := f.array("the ops", math.MaxInt, 2+minBlock)
+	list := f.array("the ops", math.MaxInt)
 	if list.n > l.Ops {
 		f.fail(Refuse(CodeTooLarge, "the transaction has %d ops, the most is %d", list.n, l.Ops))
 	}
@@ -96,7 +96,7 @@ func (w *Write) Append(dst []byte) []byte {
 func DecodeSettled(msg []byte, l Limits) (Settled, error) {
 	f := open(msg, l.orDefaults(), TypeSettled)
 	s := Settled{Version: f.uint("the version", MaxVersion)}
-	s.Committed = each(f.array("the committed transactions", math.MaxInt, 1), func(f *fields) uint64 {
+	s.Committed = each(f.array("the committed transactions", math.MaxInt), func(f *fields) uint64 {
 		return f.uint("a transaction's number", MaxVersion)
 	})
 	s.Rejected = f.rejected()
@@ -118,7 +118,7 @@ func (s *Settled) Append(dst []byte) []byte {
 }
 
 func (f *fields) rejected() []Rejected {
-	return each(f.array("the rejected transactions", math.MaxInt, 4), func(f *fields) Rejected {
+	return each(f.array("the rejected transactions", math.MaxInt), func(f *fields) Rejected {
 		in := f.tuple("a rejected transaction")
 		r := Rejected{Seq: in.uint("a transaction's number", MaxVersion)}
 		r.Code, r.Text = Code(in.text("a refusal's code")), in.text("a refusal's text")
