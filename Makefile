@@ -1,0 +1,44 @@
+# Each target is one script or command; `make` alone lists them. Scripts say in their first lines what they take.
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint fmt bench fuzz soak cover conformance loadtest clean
+
+help: ## lists the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## builds the hub and starts the example city on 127.0.0.1:8080
+	@scripts/run
+
+build: ## builds bin/framehub
+	scripts/build
+
+test: ## runs every check and test there is; sets up what they need (STEPS="lint go": only those)
+	@scripts/test $(STEPS)
+
+lint: ## reads the Go code with golangci-lint
+	scripts/lint
+
+fmt: ## formats the Go code
+	go fmt ./...
+
+bench: ## runs the Go benchmarks and sums them up (COUNT, BENCH, BASE: see scripts/bench)
+	@scripts/bench
+
+fuzz: ## runs every fuzz target for a minute (FUZZTIME=10m: longer)
+	@scripts/fuzz
+
+soak: ## runs the soak tests for ten minutes each (FRAMEHUB_SOAK=1h: longer)
+	@scripts/soak
+
+cover: ## says how much of each package the tests reach
+	@scripts/cover
+
+conformance: ## lets the Python client talk to the hub
+	@scripts/conformance
+
+loadtest: build ## loads a hub inside this process with 100 devices (ARGS="--devices 200": other flags)
+	bin/framehub loadtest --hub embedded --profile mesh --devices 100 --observers 8 --hz 20 --duration 30s $(ARGS)
+
+clean: ## removes what was built and the cache folder inside the project; data/ stays
+	chmod -R u+w .cache 2>/dev/null || true
+	rm -rf bin .cache
