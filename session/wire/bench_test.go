@@ -61,7 +61,7 @@ func BenchmarkBlockDecode(b *testing.B) {
 func benchDecode(b *testing.B, data []byte, read func(*wire.Block)) {
 	b.ReportAllocs()
 	for b.Loop() {
-		block, err := wire.DecodeBlock(data)
+		block, err := wire.DecodeBlock(data, wire.DefaultRowLimit)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -78,15 +79,18 @@ type Block struct {
 	Data    []byte // the message
 }
 
-// DecodeBlock reads a block that stands alone, as the hub keeps them.
-func DecodeBlock(data []byte) (Block, error) {
+// DecodeBlock reads a block of at most maxRows rows that stands alone, as the
+// hub keeps them.
+func DecodeBlock(data []byte, maxRows int) (Block, error) {
 	r := reader{buf: data}
 	b, err := r.block()
-	if err == nil && r.left() > 0 {
-		err = protocolErrorf("%d bytes follow the block", r.left())
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return Block{}, err
+	case r.left() > 0:
+		return Block{}, protocolErrorf("%d bytes follow the block", r.left())
+	case b.N > maxRows:
+		return Block{}, &Error{CloseTooLarge, fmt.Sprintf("a block has %d rows, the most is %d", b.N, maxRows)}
 	}
 	return b, nil
 }

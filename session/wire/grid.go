@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // A Grid is rows in memory: Stride values a row, one row after the other. The
@@ -95,8 +96,8 @@ func appendColumn(dst []byte, c column) []byte {
 	size := form.Size()
 	dst = append(dst, majorTag<<5|24, forms[form].tag)
 	dst = appendHead(dst, majorBytes, uint64(c.n*size))
-	start := len(dst)
-	dst = append(dst, make([]byte, c.n*size)...)
+	start, end := len(dst), len(dst)+c.n*size
+	dst = slices.Grow(dst, c.n*size)[:end]
 	c.fill(dst[start:], form)
 	return dst
 }

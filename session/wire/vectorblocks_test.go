@@ -21,7 +21,7 @@ func blockVectors(t *testing.T) []vector {
 	samples := append(canonicalBlocks(), otherBlocks()...)
 	var all []vector
 	for _, s := range samples {
-		b, err := wire.DecodeBlock(s.data)
+		b, err := wire.DecodeBlock(s.data, wire.DefaultRowLimit)
 		if err != nil {
 			t.Fatalf("%s: %v", s.name, err)
 		}

@@ -86,7 +86,7 @@ func encoded(table int, columns []int, values ...wire.Value) []byte {
 
 // block is encoded, and decoded again.
 func block(table int, columns []int, values ...wire.Value) wire.Block {
-	b, err := wire.DecodeBlock(encoded(table, columns, values...))
+	b, err := wire.DecodeBlock(encoded(table, columns, values...), wire.DefaultRowLimit)
 	if err != nil {
 		panic(err)
 	}

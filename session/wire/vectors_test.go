@@ -95,7 +95,7 @@ func checkMessage(t *testing.T, v vector) {
 
 func checkBlock(t *testing.T, v vector) {
 	data := unhex(t, v.Hex)
-	b, err := wire.DecodeBlock(data)
+	b, err := wire.DecodeBlock(data, wire.DefaultRowLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
