@@ -29,6 +29,7 @@ var benchKinds = []struct {
 }{{"numbers", false}, {"names", true}}
 
 func perSecond(b *testing.B, bytes int) {
+	b.Helper()
 	b.SetBytes(int64(bytes))
 	b.ReportMetric(float64(b.N)*benchRows*benchColumns/b.Elapsed().Seconds(), "values/s")
 }
@@ -59,6 +60,7 @@ func BenchmarkBlockDecode(b *testing.B) {
 }
 
 func benchDecode(b *testing.B, data []byte, read func(*wire.Block)) {
+	b.Helper()
 	b.ReportAllocs()
 	for b.Loop() {
 		block, err := wire.DecodeBlock(data, wire.DefaultRowLimit)

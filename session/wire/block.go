@@ -255,6 +255,7 @@ func finite(form Form, raw []byte) bool {
 				return false
 			}
 		}
+	default: // integers
 	}
 	return true
 }

@@ -12,6 +12,7 @@ import (
 // TestBlockRoundTrip: what a block was made of is what it holds, in its order.
 func TestBlockRoundTrip(t *testing.T) {
 	eachRandom(t, 3000, func(t *testing.T, r random) {
+		t.Helper()
 		data, want := r.encodedBlock()
 		b, err := wire.DecodeBlock(data, wire.DefaultRowLimit)
 		if err != nil {
@@ -37,6 +38,7 @@ func TestBlockRoundTrip(t *testing.T) {
 // TestBlockSmallestForm: no column takes a form when a smaller one holds it.
 func TestBlockSmallestForm(t *testing.T) {
 	eachRandom(t, 3000, func(t *testing.T, r random) {
+		t.Helper()
 		data, want := r.encodedBlock()
 		b, err := wire.DecodeBlock(data, wire.DefaultRowLimit)
 		if err != nil {
@@ -89,6 +91,7 @@ func fitsInteger[T uint8 | int8 | uint16 | int16 | uint32 | int32 | int64](v wir
 // splits a frame.
 func TestBlockSize(t *testing.T) {
 	eachRandom(t, 2000, func(t *testing.T, r random) {
+		t.Helper()
 		data, g := r.encodedBlock()
 		places := make([]int, g.Stride)
 		for i := range places {

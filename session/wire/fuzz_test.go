@@ -113,7 +113,7 @@ func FuzzHello(f *testing.F) {
 // FuzzUnpack: what is unpacked is of the size that the message says, within the
 // limit, and comes back when packed again.
 func FuzzUnpack(f *testing.F) {
-	addVectors(f, func(v vector, data []byte) {
+	addVectors(f, func(_ vector, data []byte) {
 		if len(data) > 2 && data[1] == byte(wire.TypePacked) {
 			f.Add(data)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"framehub/session/wire"
@@ -28,10 +29,16 @@ func TestMessageRoundTrip(t *testing.T) {
 		}
 	}
 	t.Run("device", func(t *testing.T) {
-		eachRandom(t, 2000, func(t *testing.T, r random) { check(t, fromDevice, r.deviceMessage()) })
+		eachRandom(t, 2000, func(t *testing.T, r random) {
+			t.Helper()
+			check(t, fromDevice, r.deviceMessage())
+		})
 	})
 	t.Run("hub", func(t *testing.T) {
-		eachRandom(t, 2000, func(t *testing.T, r random) { check(t, fromHub, r.hubMessage()) })
+		eachRandom(t, 2000, func(t *testing.T, r random) {
+			t.Helper()
+			check(t, fromHub, r.hubMessage())
+		})
 	})
 }
 
@@ -53,6 +60,7 @@ func TestMessageCutShort(t *testing.T) {
 func TestMessageDamaged(t *testing.T) {
 	vectors := readVectors(t, messagesFile)
 	eachRandom(t, 20_000, func(t *testing.T, r random) {
+		t.Helper()
 		v := vectors[r.IntN(len(vectors))]
 		msg := unhex(t, v.Hex)
 		for range 1 + r.IntN(3) {
@@ -146,8 +154,7 @@ func TestUnavailableFor(t *testing.T) {
 // TestCopies: only blocks point into a message.
 func TestCopies(t *testing.T) {
 	for _, v := range readVectors(t, messagesFile) {
-		switch *v.Type {
-		case wire.TypeSnapshot, wire.TypeFrame, wire.TypeWrite, wire.TypePacked:
+		if slices.Contains([]wire.Type{wire.TypeSnapshot, wire.TypeFrame, wire.TypeWrite, wire.TypePacked}, *v.Type) {
 			continue
 		}
 		msg := unhex(t, v.Hex)

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -84,8 +85,8 @@ func TestUnpackOthers(t *testing.T) {
 		{"a skippable frame before it", len(msg), skippable, true},
 		{"a size one too small", len(msg) - 1, sizeless, false},
 		{"a size one too large", len(msg) + 1, sizeless, false},
-		{"two frames in one", len(msg), append(sizeless[:len(sizeless):len(sizeless)], sizeless...), false},
-		{"a byte behind it", len(msg), append(sizeless[:len(sizeless):len(sizeless)], 0), false},
+		{"two frames in one", len(msg), slices.Concat(sizeless, sizeless), false},
+		{"a byte behind it", len(msg), slices.Concat(sizeless, []byte{0}), false},
 		{"cut short", len(msg), sizeless[:len(sizeless)-1], false},
 		{"a window of 64 MiB", len(msg), stream(zstd.WithWindowSize(64 << 20)), false},
 	} {

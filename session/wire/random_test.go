@@ -85,11 +85,11 @@ func (r random) columnOf() func() wire.Value {
 	switch r.IntN(6) {
 	case 0, 1:
 		return func() wire.Value {
-			if n := int64(r.Uint64() >> shift); signed && r.bool() {
-				return wire.IntegerValue(^n)
-			} else {
-				return wire.IntegerValue(n)
+			n := int64(r.Uint64() >> shift)
+			if signed && r.bool() {
+				n = ^n
 			}
+			return wire.IntegerValue(n)
 		}
 	case 2:
 		return func() wire.Value { return wire.RealValue(float64(float32(r.NormFloat64()))) }

@@ -9,19 +9,19 @@ import (
 )
 
 func TestSameNumber(t *testing.T) {
-	integer, real := wire.IntegerValue, wire.RealValue
+	integer, float := wire.IntegerValue, wire.RealValue
 	for _, test := range []struct {
 		name string
 		a, b wire.Value
 		want bool
 	}{
-		{"1 and 1.0", integer(1), real(1), true},
-		{"0 and -0.0", integer(0), real(math.Copysign(0, -1)), true},
-		{"0.0 and -0.0", real(0), real(math.Copysign(0, -1)), true},
-		{"1 and 1.5", integer(1), real(1.5), false},
-		{"2^53+1 and 2^53 as a float", integer(1<<53 + 1), real(1 << 53), false},
-		{"the largest integer and 2^63", integer(math.MaxInt64), real(1 << 63), false},
-		{"the smallest integer and -2^63", integer(math.MinInt64), real(-1 << 63), true},
+		{"1 and 1.0", integer(1), float(1), true},
+		{"0 and -0.0", integer(0), float(math.Copysign(0, -1)), true},
+		{"0.0 and -0.0", float(0), float(math.Copysign(0, -1)), true},
+		{"1 and 1.5", integer(1), float(1.5), false},
+		{"2^53+1 and 2^53 as a float", integer(1<<53 + 1), float(1 << 53), false},
+		{"the largest integer and 2^63", integer(math.MaxInt64), float(1 << 63), false},
+		{"the smallest integer and -2^63", integer(math.MinInt64), float(-1 << 63), true},
 		{"1 and '1'", integer(1), wire.TextValue("1"), false},
 		{"NULL and NULL", wire.Value{}, wire.Value{}, false},
 	} {

@@ -188,7 +188,7 @@ func badRequests() []badSample {
 		bad("packed: not zstd", 9, 4, []byte("nope")),
 		bad("packed: no bytes", 9, 3, []byte{}),
 		bad("packed: a text", 9, 3, "nope"),
-		badSample{name: "packed: a packed message", from: fromDevice, msg: twice},
+		{name: "packed: a packed message", from: fromDevice, msg: twice},
 		badRaw("packed: a size too small", append([]byte{0x83, 0x09, 0x02}, data...)...),
 		badRaw("packed: a size too large", append([]byte{0x83, 0x09, 0x04}, data...)...),
 		{name: "packed: a size beyond the limit", from: fromDevice, limits: &vectorLimits{Message: 200}, msg: packedZeros(1000)},

@@ -69,6 +69,7 @@ func TestVectors(t *testing.T) {
 }
 
 func checkMessage(t *testing.T, v vector) {
+	t.Helper()
 	msg := unhex(t, v.Hex)
 	m, err := decode(v.Direction, msg, limits)
 	if err != nil {
@@ -94,6 +95,7 @@ func checkMessage(t *testing.T, v vector) {
 }
 
 func checkBlock(t *testing.T, v vector) {
+	t.Helper()
 	data := unhex(t, v.Hex)
 	b, err := wire.DecodeBlock(data, wire.DefaultRowLimit)
 	if err != nil {
@@ -119,6 +121,7 @@ func checkBlock(t *testing.T, v vector) {
 }
 
 func checkInvalid(t *testing.T, v vector) {
+	t.Helper()
 	_, err := decode(v.Direction, unhex(t, v.Hex), v.Limits.wire())
 	if err == nil {
 		t.Fatal("it was accepted")
