@@ -63,6 +63,11 @@ func (f *fields) peek() bool {
 	return f.r.err == nil && f.n > 0 && !f.r.atNull()
 }
 
+// at says whether the next element is of a major type.
+func (f *fields) at(major byte) bool {
+	return f.peek() && f.r.left() > 0 && f.r.buf[f.r.pos]>>5 == major
+}
+
 // next steps to the next element if peek says that there is one, and over a null.
 func (f *fields) next() bool {
 	if f.r.err != nil || f.n == 0 {

@@ -53,10 +53,10 @@ type DeviceHello struct {
 	Subs       []Sub
 	SubsSet    bool // false: "subs" was absent, the device gets every table it may read
 	Zstd       bool
-	MaxMessage int // bytes; 0: the default of 60 KiB
-	Budget     uint64
-	Role       string
-	Client     string
+	MaxMessage int    // bytes; 0: the default of 60 KiB; at most 2^31-1, more is cut to that
+	Budget     uint64 // bytes per second; 0: no limit
+	Role       string // "": the default, device
+	Client     string // its name and version, for people
 }
 
 // HubHello answers it.
@@ -72,7 +72,7 @@ type HubHello struct {
 	Schema       *Schema
 	Limits       HubLimits
 	Capabilities []string
-	FrameHz      float64
+	FrameHz      float64 // frames per second of the hub's clock
 	Time         time.Time
 }
 
@@ -96,10 +96,10 @@ type Sub struct {
 	Name     string // the table by name, or else:
 	Table    int    // by number, when Name is ""
 	Scopes   []Value
-	Scoped   bool // false: the whole table
-	Hz       float64
-	Since    uint64
-	SinceSet bool
+	Scoped   bool    // false: the whole table
+	Hz       float64 // frames per second at most; 0: every frame
+	Since    uint64  // the version to which the device has it
+	SinceSet bool    // false: the device has nothing of it
 }
 
 // A Schema tells a session the tables that it may read.

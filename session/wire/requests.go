@@ -95,7 +95,7 @@ func DecodeReadPiece(msg []byte, l Limits) (ReadPiece, error) {
 // key reads a primary key: one value, or an array of them.
 func (f *fields) key() []Value {
 	const what = "a key"
-	if !f.peek() || f.r.buf[f.r.pos]>>5 != majorArray {
+	if !f.at(majorArray) {
 		return []Value{f.value(what)}
 	}
 	list := f.array(what, MaxColumns)
@@ -161,7 +161,7 @@ func appendRefused(dst []byte, t Type, id uint64, r *Refusal) []byte {
 func UnavailableFor(msg []byte, text string) (Unavailable, error) {
 	f, t := openAny(msg, Limits{Message: math.MaxInt32})
 	u := Unavailable{Type: t, Refusal: Refusal{Code: CodeUnavailable, Text: text, Op: -1, Row: -1}}
-	if f.peek() && f.r.pos < len(msg) && msg[f.r.pos]>>5 == majorUint {
+	if f.at(majorUint) {
 		u.ID, u.IDSet = f.maybeUint("an id", math.MaxUint64)
 	}
 	return u, f.close()
