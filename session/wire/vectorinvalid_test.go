@@ -183,6 +183,7 @@ func badRequests() []badSample {
 		bad("read piece: an empty key", 13, 1, 3, list{}, 4, 0),
 		bad("read piece: a key of lists", 13, 1, 3, list{list{1}}, 4, 0),
 		bad("read piece: no column", 13, 1, 3, 7),
+		badRaw("read piece: it ends before its key", 0x84, 13, 0x18, 0x30, 3),
 		bad("read piece: a column beyond the most", 13, 1, 3, 7, 2000, 0),
 		bad("read piece: an offset below 0", 13, 1, 3, 7, 4, -1),
 		bad("packed: not zstd", 9, 4, []byte("nope")),

@@ -32,12 +32,21 @@ func encode(items ...any) []byte {
 	if items == nil {
 		items = list{}
 	}
-	data, err := cbor.Marshal(items)
+	data, err := sorted.Marshal(items)
 	if err != nil {
 		panic(err)
 	}
 	return data
 }
+
+// sorted writes a map the same way every time.
+var sorted = func() cbor.EncMode {
+	mode, err := cbor.EncOptions{Sort: cbor.SortLengthFirst}.EncMode()
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}()
 
 // typed is a typed array.
 func typed(tag uint64, raw ...byte) cbor.Tag {
