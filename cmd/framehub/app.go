@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/alecthomas/kong"
+	"github.com/lmittmann/tint"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+type cli struct {
+	Serve   serveCommand   `cmd:"" help:"Run the hub."`
+	Version versionCommand `cmd:"" help:"Print the program's version."`
+
+	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe messages to log: debug, info, warn or error."`
+}
+
+// An app is what a command needs of the program around it.
+type app struct {
+	out, err io.Writer
+	log      *slog.Logger
+}
+
+// exitCode is an exit that needs no more words.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Run runs the program with the arguments after its name until it is done or ctx
+// ends, and returns its exit code: 0 done, 1 it failed, 2 wrong usage.
+func Run(ctx context.Context, args []string, out, err io.Writer) int {
+	var c cli
+	file := &config{}
+	parser, e := kong.New(&c,
+		kong.Name("framehub"),
+		kong.Description("Framehub keeps devices and one SQL database in step, frame by frame."),
+		kong.UsageOnError(),
+		kong.DefaultEnvars("FRAMEHUB"),
+		kong.Configuration(file.load),
+		kong.Bind(file),
+		kong.Writers(out, err),
+		kong.Exit(func(code int) { panic(exitCode(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if e != nil {
+		return report(err, e)
+	}
+	return run(ctx, parser, &c, args, out, err)
+}
+
+// run parses and runs a command. Help ends the program through kong's exit, from
+// deep inside the parser.
+func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err io.Writer) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			exit, ok := r.(exitCode)
+			if !ok {
+				panic(r)
+			}
+			code = int(exit)
+		}
+	}()
+	parsed, e := parser.Parse(args)
+	if e != nil {
+		_, _ = fmt.Fprintf(err, "framehub: %v\n", e)
+		if p, ok := errors.AsType[*kong.ParseError](e); ok && p.Context != nil {
+			_, _ = fmt.Fprintf(err, "Run \"framehub --help\" for what there is.\n")
+		}
+		return exitUsage
+	}
+	a := &app{out: out, err: err, log: slog.New(tint.NewHandler(err, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000"}))}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return report(err, parsed.Run(a))
+}
+
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	_, _ = fmt.Fprintf(w, "framehub: %v\n", err)
+	return exitFailed
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sync/errgroup"
+
+	"framehub/hub"
+	"framehub/store"
+	"framehub/web"
+)
+
+type serveCommand struct {
+	Config kong.ConfigFlag `placeholder:"FILE" help:"Read flags and the rules of tables from FILE, in TOML."`
+
+	Listen      string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where devices connect."`
+	AdminListen string `default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where operators look: the page, metrics. This machine only."`
+	Insecure    bool   `help:"Let devices connect from other machines, although nothing checks who they are."`
+	Auth        string `enum:"none" default:"none" help:"How devices prove who they are: ${enum}."`
+
+	DB         string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database; its frame log lies beside it."`
+	Schema     string        `placeholder:"FILE" help:"SQL that makes the tables of an empty database."`
+	FrameHz    float64       `default:"60" placeholder:"HZ" help:"Frames a second."`
+	MergeEvery time.Duration `default:"100ms" help:"Most that the game database's tables are behind the frame log."`
+	NewEpoch   bool          `help:"Begin a new history of a game database whose frame log is lost."`
+
+	Demo bool `help:"Serve a page that is a device on the device listener's /."`
+}
+
+// Run runs the hub until ctx ends. What is started last is stopped first: the
+// hub says goodbye to its sessions, the listeners close, the store closes.
+func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	st, err := s.openStore(file, a.log)
+	if err != nil {
+		return err
+	}
+	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Log: a.log})
+	err = s.serve(ctx, a, h)
+	return errors.Join(err, st.Close())
+}
+
+func (s *serveCommand) check() error {
+	if s.FrameHz <= 0 || s.FrameHz > 1000 {
+		return fmt.Errorf("--frame-hz is %v, it must be above 0 and at most 1000", s.FrameHz)
+	}
+	if !s.Insecure && !loopback(s.Listen) {
+		return fmt.Errorf("--listen %s can be reached from other machines, and nothing checks who connects: use 127.0.0.1, or --insecure if that is wanted", s.Listen)
+	}
+	if !loopback(s.AdminListen) {
+		return fmt.Errorf("--admin-listen %s can be reached from other machines, and the page has no login yet: use 127.0.0.1", s.AdminListen)
+	}
+	return nil
+}
+
+// loopback says whether an address to listen on can be reached from this machine only.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, error) {
+	o := store.Options{
+		Path: s.DB, Scopes: map[string]string{}, MergeEvery: s.MergeEvery,
+		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), NewEpoch: s.NewEpoch, Log: log,
+	}
+	if s.Schema != "" {
+		sql, err := os.ReadFile(s.Schema)
+		if err != nil {
+			return nil, fmt.Errorf("--schema: %w", err)
+		}
+		o.Schema = string(sql)
+	}
+	for name, rules := range file.Tables {
+		if rules.Scope != "" {
+			o.Scopes[name] = rules.Scope
+		}
+	}
+	return store.Open(o)
+}
+
+func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub) error {
+	o := web.Options{Demo: s.Demo, Version: versionText(), Log: a.log}
+	admin, err := web.Admin(h, o)
+	if err != nil {
+		return err
+	}
+	devices, err := listen(s.Listen, web.Device(h, o))
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	operators, err := listen(s.AdminListen, admin)
+	if err != nil {
+		return errors.Join(fmt.Errorf("--admin-listen: %w", err), devices.close())
+	}
+	s.announce(a, devices, operators)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(devices.serve)
+	group.Go(operators.serve)
+	group.Go(func() error {
+		err := h.Run(ctx) // ends after ctx, when every session is gone
+		return errors.Join(err, devices.close(), operators.close())
+	})
+	return group.Wait()
+}
+
+func (s *serveCommand) announce(a *app, devices, operators *listener) {
+	_, _ = fmt.Fprintf(a.out, "devices    ws://%s/v1/sync\n", devices.addr())
+	if s.Demo {
+		_, _ = fmt.Fprintf(a.out, "demo       http://%s/   open it twice and drag a dot\n", devices.addr())
+	}
+	_, _ = fmt.Fprintf(a.out, "operators  http://%s/   metrics: /metrics\n", operators.addr())
+	_, _ = fmt.Fprintf(a.out, "database   %s   look with: sqlite3 -readonly %s\n", s.DB, s.DB)
+}
+
+// A listener is an HTTP server on its address.
+type listener struct {
+	server *http.Server
+	l      net.Listener
+}
+
+func listen(addr string, h http.Handler) (*listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &listener{l: l, server: &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}}, nil
+}
+
+func (l *listener) addr() string { return l.l.Addr().String() }
+
+func (l *listener) serve() error {
+	if err := l.server.Serve(l.l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (l *listener) close() error { return l.server.Close() }

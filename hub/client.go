@@ -1,0 +1,239 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"framehub/session"
+	"framehub/session/wire"
+	"framehub/store"
+)
+
+// maxJobs bounds the requests of a session that wait for their turn: changes of
+// its subscriptions, and pieces of large values.
+const maxJobs = 16
+
+// A client is the hub's side of a session.
+type client struct {
+	// Set before the session runs, never changed after.
+	hub     *Hub
+	sess    *session.Session
+	device  *device
+	form    form
+	role    string
+	rights  wire.Rights
+	ctx     context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
+	cancel  context.CancelFunc
+	reading sync.WaitGroup
+
+	// Owned by the write loop.
+	subs    []*sub
+	sent    uint64 // the newest version that the device has been sent, snapshotted or resumed at
+	change  *change
+	catchup bool // it is not in step: it reads forward before it joins its audience
+
+	audience *audience // guarded by Hub.mu
+
+	mu        sync.Mutex // guards the following
+	out       [][]byte   // answers
+	jobs      []job
+	room      *sync.Cond // jobs has gone down, or the session is over
+	over      bool
+	live      bool   // it is in an audience
+	liveAt    uint64 // with live: the device will have everything up to here once it has what Next gave
+	queue     []*frame
+	queued    int // bytes
+	committed []uint64
+	rejected  []wire.Rejected
+	acksAt    uint64
+	acksSince time.Time
+}
+
+// A job is a request that the write loop does in its turn.
+type job func(*client)
+
+// Write implements session.Handler.
+func (c *client) Write(w *wire.Write, refused *wire.Refusal, size int) error {
+	if refused == nil && c.rights&^wire.RightRead == 0 {
+		refused = wire.Refuse(wire.CodeForbidden, "the role %q only reads", c.role)
+	}
+	known, err := c.hub.in.put(item{device: c.device, write: w, refused: refused, size: size})
+	if known {
+		return c.again(w.Seq)
+	}
+	return err
+}
+
+// again answers a number that was taken before: what is still under way will
+// be told when it settles, what has settled is told again.
+func (c *client) again(seq uint64) error {
+	if c.hub.in.isPending(c.device, seq) {
+		return nil
+	}
+	state, _, err := c.hub.store.Device(c.device.id)
+	if err != nil {
+		return err
+	}
+	o := outcome{item: item{device: c.device, write: &wire.Write{Seq: seq}}}
+	for i := range state.Rejected {
+		if state.Rejected[i].Seq == seq {
+			o.refused = &state.Rejected[i].Refusal
+		}
+	}
+	c.settled(c.hub.Version(), &o)
+	c.sess.Wake()
+	return nil
+}
+
+// settle tells outcomes to the sessions that their devices have now.
+func (h *Hub) settle(version uint64, outcomes []outcome) {
+	for i := range outcomes {
+		o := &outcomes[i]
+		c := h.in.settle(o)
+		if o.refused == nil {
+			h.metrics.committed.Inc()
+		} else {
+			h.metrics.refused.WithLabelValues(string(o.refused.Code)).Inc()
+		}
+		if c != nil {
+			c.settled(version, o)
+		}
+	}
+}
+
+// settled puts an outcome on its way. A refusal goes at once.
+func (c *client) settled(version uint64, o *outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.acksAt = version
+	if o.refused != nil {
+		c.rejected = append(c.rejected, wire.Rejected{Seq: o.write.Seq, Refusal: *o.refused})
+		c.sess.Wake()
+		return
+	}
+	if len(c.committed) == 0 {
+		c.acksSince = time.Now()
+	}
+	c.committed = append(c.committed, o.write.Seq)
+	if len(c.committed) >= store.Unsettled/2 {
+		c.sess.Wake() // the device may be waiting for room
+	}
+}
+
+func (c *client) acksDue(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.committed) > 0 && now.Sub(c.acksSince) >= ackWait
+}
+
+// Version implements session.Handler.
+func (c *client) Version() uint64 { return c.hub.Version() }
+
+// do puts a request in its turn. When too many wait, the read loop waits, and
+// with it only this device.
+func (c *client) do(j job) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.jobs) >= maxJobs && !c.over {
+		c.room.Wait()
+	}
+	c.jobs = append(c.jobs, j)
+	c.sess.Wake()
+}
+
+// Next implements session.Handler: what to write now.
+func (c *client) Next(dst [][]byte) [][]byte {
+	dst = c.takeQueued(dst)
+	if c.change == nil {
+		if j := c.takeJob(); j != nil {
+			j(c)
+			dst = c.takeOut(dst)
+		}
+	}
+	if c.change != nil {
+		dst = c.change.next(c, dst)
+	}
+	if len(dst) > 0 {
+		return dst
+	}
+	return c.forward(dst)
+}
+
+// takeQueued takes what others have put there: answers, outcomes, frames.
+func (c *client) takeQueued(dst [][]byte) [][]byte {
+	c.mu.Lock()
+	dst = append(dst, c.out...)
+	c.out = nil
+	if len(c.committed)+len(c.rejected) > 0 {
+		m := wire.Settled{Version: c.acksAt, Committed: c.committed, Rejected: c.rejected}
+		dst = append(dst, m.Append(nil))
+		c.committed, c.rejected = c.committed[:0], nil
+	}
+	frames := c.queue
+	c.queue, c.queued = nil, 0
+	live := c.live
+	if n := len(frames); n > 0 {
+		c.liveAt = frames[n-1].version
+	}
+	at := c.liveAt
+	c.mu.Unlock()
+	for _, f := range frames {
+		dst = append(dst, f.after(c.sent)...)
+		c.sent = f.version
+	}
+	if !live && !c.catchup {
+		c.fallBehind(at)
+	}
+	return dst
+}
+
+// fallBehind begins to catch up from a version that all active subs have.
+func (c *client) fallBehind(at uint64) {
+	c.catchup = true
+	for _, s := range c.subs {
+		if s.active {
+			s.at = max(s.at, at)
+		}
+	}
+}
+
+func (c *client) takeOut(dst [][]byte) [][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	dst = append(dst, c.out...)
+	c.out = nil
+	return dst
+}
+
+func (c *client) takeJob() job {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.jobs) == 0 {
+		return nil
+	}
+	j := c.jobs[0]
+	c.jobs = c.jobs[1:]
+	c.room.Broadcast()
+	return j
+}
+
+// say puts an answer on its way.
+func (c *client) say(msg []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out = append(c.out, msg)
+	c.sess.Wake()
+}
+
+func (c *client) wakeIfBehind() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.live {
+		c.sess.Wake()
+	}
+}
+
+// String names the session for logs.
+func (c *client) String() string { return fmt.Sprintf("session %s", c.sess.ID) }

@@ -1,0 +1,186 @@
+package hub
+
+import (
+	"math/bits"
+	"slices"
+
+	"framehub/session/wire"
+	"framehub/store"
+)
+
+// A delta is what an audience, or one session, is to be told of one table.
+type delta struct {
+	table   *store.Table
+	rows    wire.Grid // images; the picks point into it
+	changed []picked  // rows that carry the same columns
+	removed []int32   // rows of which only the key counts
+}
+
+type picked struct {
+	columns []int
+	rows    []int32
+}
+
+// deltasOf returns what one entry changed for interests that all have what came
+// before it.
+func deltasOf(e *store.Entry, wants map[int]*interest) []delta {
+	var out []delta
+	for _, c := range e.Tables {
+		n := wants[c.Table.ID]
+		if n == nil {
+			continue
+		}
+		d := delta{table: c.Table, rows: c.Images}
+		groups := grouping{table: c.Table}
+		for i := range c.Rows {
+			r := &c.Rows[i]
+			before := r.Before && (n.all || n.wants(r.Scope))
+			after := r.After && (n.all || n.wants(c.Images.Values[i*c.Images.Stride+c.Table.Scope]))
+			switch {
+			case after && before && !r.Reborn:
+				groups.add(r.Mask, int32(i))
+			case after:
+				groups.add(whole, int32(i))
+			case before:
+				d.removed = append(d.removed, int32(i))
+			}
+		}
+		if d.changed = groups.picks(); len(d.changed)+len(d.removed) > 0 {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// whole is the mask of a row of which every column is told.
+const whole = ^uint64(0)
+
+// grouping sorts rows by which columns they carry, in the order of the first of each.
+type grouping struct {
+	table  *store.Table
+	masks  []uint64
+	groups [][]int32
+	last   int
+}
+
+func (g *grouping) add(mask uint64, row int32) {
+	if g.last >= len(g.masks) || g.masks[g.last] != mask {
+		if g.last = slices.Index(g.masks, mask); g.last < 0 {
+			g.last = len(g.masks)
+			g.masks, g.groups = append(g.masks, mask), append(g.groups, nil)
+		}
+	}
+	g.groups[g.last] = append(g.groups[g.last], row)
+}
+
+func (g *grouping) picks() []picked {
+	var out []picked
+	for i, mask := range g.masks {
+		out = append(out, picked{columns: columnsOf(g.table, mask), rows: g.groups[i]})
+	}
+	return out
+}
+
+// columnsOf returns the places of the key and of the columns in a mask.
+func columnsOf(t *store.Table, mask uint64) []int {
+	columns := make([]int, 0, t.Key+bits.OnesCount64(mask))
+	for i := range t.Columns {
+		if i < t.Key || mask&store.MaskBit(i) != 0 {
+			columns = append(columns, i)
+		}
+	}
+	return columns
+}
+
+// A merger brings together what several entries, in order, changed: the latest
+// of each row counts.
+type merger struct {
+	wants  map[int]*interest
+	tables []*tableMerge
+	byID   map[int]*tableMerge
+}
+
+type tableMerge struct {
+	want  *interest
+	index map[store.Key]int32
+	rows  []mergedRow
+	grid  wire.Grid
+}
+
+type mergedRow struct {
+	held  bool // the device had it at the beginning, or may have
+	whole bool // it is not the row that the device had: every column is told
+	now   bool // it is there, and wanted, after the last entry
+	mask  uint64
+}
+
+func newMerger(wants map[int]*interest) *merger {
+	return &merger{wants: wants, byID: map[int]*tableMerge{}}
+}
+
+// add takes up an entry.
+func (m *merger) add(e *store.Entry) {
+	for _, c := range e.Tables {
+		n := m.wants[c.Table.ID]
+		if n == nil || n.at >= e.Version {
+			continue
+		}
+		t := m.byID[c.Table.ID]
+		if t == nil {
+			t = &tableMerge{want: n, index: map[store.Key]int32{}, grid: wire.Grid{Stride: c.Images.Stride}}
+			m.byID[c.Table.ID] = t
+			m.tables = append(m.tables, t)
+		}
+		for i := range c.Rows {
+			t.add(c, i)
+		}
+	}
+}
+
+func (t *tableMerge) add(c *store.Change, i int) {
+	r, image, n := &c.Rows[i], c.Images.Row(i), t.want
+	before := r.Before && (n.all || n.wants(r.Scope))
+	after := r.After && (n.all || n.wants(image[c.Table.Scope]))
+	k := c.Table.KeyOf(image)
+	at, seen := t.index[k]
+	if !seen {
+		if !before && !after {
+			return
+		}
+		at = int32(len(t.rows))
+		t.index[k] = at
+		t.rows = append(t.rows, mergedRow{held: before, whole: n.mixed})
+		t.grid.Values = append(t.grid.Values, image...)
+	}
+	row := &t.rows[at]
+	row.held = row.held || n.mixed && before
+	row.whole = row.whole || !before || !after || r.Reborn
+	row.now = after
+	row.mask |= r.Mask
+	if r.After {
+		copy(t.grid.Row(int(at)), image)
+	}
+}
+
+// deltas returns what all entries together changed.
+func (m *merger) deltas() []delta {
+	var out []delta
+	for _, t := range m.tables {
+		d := delta{table: t.want.table, rows: t.grid}
+		groups := grouping{table: t.want.table}
+		for i := range t.rows {
+			switch r := &t.rows[i]; {
+			case r.now && r.whole:
+				groups.add(whole, int32(i))
+			case r.now:
+				groups.add(r.mask, int32(i))
+			case r.held || t.want.mixed:
+				d.removed = append(d.removed, int32(i))
+			}
+		}
+		if d.changed = groups.picks(); len(d.changed)+len(d.removed) > 0 {
+			out = append(out, d)
+		}
+	}
+	return out
+}

@@ -1,0 +1,155 @@
+package hub
+
+import (
+	"time"
+
+	"framehub/session/wire"
+)
+
+// form is how a session takes its messages.
+type form struct {
+	max  int  // bytes of a message
+	zstd bool // they may come packed
+}
+
+// packAt is the size from which packing is tried: below it there is nothing to gain.
+const packAt = 512
+
+// pack packs a message where the session takes that and it helps.
+func (f form) pack(msg []byte) []byte {
+	if !f.zstd || len(msg) < packAt {
+		return msg
+	}
+	if packed := wire.Pack(nil, msg); len(packed) < len(msg)*9/10 {
+		return packed
+	}
+	return msg
+}
+
+// A body is the part of a frame that sessions share whatever they were sent
+// before; a frame too large for one message has several.
+type body []byte
+
+// bodies encodes deltas into as many bodies as the form asks for, one at least.
+func (f form) bodies(deltas []delta, complete []int) []body {
+	p := packer{room: f.max - wire.FrameOverhead(len(complete))}
+	for i := range deltas {
+		d := &deltas[i]
+		key := keyColumns(d.table.Key)
+		if len(d.removed) > 0 {
+			p.removing = true
+			p.add(d, picked{columns: key, rows: d.removed})
+		}
+		p.removing = false
+		for _, c := range d.changed {
+			p.add(d, c)
+		}
+	}
+	p.next()
+	out := make([]body, len(p.parts))
+	for i, part := range p.parts {
+		out[i] = wire.AppendFrameBody(nil, part.changed, part.removed, i < len(p.parts)-1, complete, complete == nil)
+	}
+	return out
+}
+
+// frame returns the messages of a frame with these bodies.
+func (f form) frame(bodies []body, version, previous uint64, at time.Time) [][]byte {
+	out := make([][]byte, len(bodies))
+	for i, b := range bodies {
+		msg := make([]byte, 0, wire.FrameOverhead(0)+len(b))
+		msg = wire.AppendFrameHead(msg, version, previous, at)
+		out[i] = f.pack(append(msg, b...))
+	}
+	return out
+}
+
+func keyColumns(n int) []int {
+	columns := make([]int, n)
+	for i := range columns {
+		columns[i] = i
+	}
+	return columns
+}
+
+// A packer puts blocks into parts that each fit one message.
+type packer struct {
+	room     int // bytes for the blocks of a part
+	removing bool
+
+	parts []part
+	now   part
+	size  int
+}
+
+type part struct{ changed, removed [][]byte }
+
+// add encodes rows, in more than one block where they don't fit one.
+func (p *packer) add(d *delta, rows picked) {
+	block := wire.AppendBlock(nil, d.table.ID, rows.columns, rows.columns, d.rows, rows.rows)
+	switch {
+	case len(block) <= p.room-p.size:
+		p.put(block)
+	case len(block) <= p.room:
+		p.next()
+		p.put(block)
+	case len(rows.rows) == 1:
+		p.addLarge(d, rows)
+	default:
+		p.split(d, rows, len(block))
+	}
+}
+
+// split adds rows in pieces that, going by what all of them took, should fit.
+func (p *packer) split(d *delta, rows picked, size int) {
+	pieces := min(size*5/4/p.room+1, len(rows.rows))
+	pieces = max(pieces, 2)
+	for i := range pieces {
+		from, to := i*len(rows.rows)/pieces, (i+1)*len(rows.rows)/pieces
+		p.add(d, picked{columns: rows.columns, rows: rows.rows[from:to]})
+	}
+}
+
+// addLarge adds a row that is larger than a message: its largest values are left
+// out until it fits, and the device reads them in pieces.
+func (p *packer) addLarge(d *delta, rows picked) {
+	row := append([]wire.Value(nil), d.rows.Row(int(rows.rows[0]))...)
+	for {
+		large := -1
+		for _, c := range rows.columns[d.table.Key:] {
+			if row[c].Len() > 0 && (large < 0 || row[c].Len() > row[large].Len()) {
+				large = c
+			}
+		}
+		if large < 0 {
+			break // a key or a number of columns that no message holds: the schema allows nothing better
+		}
+		row[large] = wire.UndefinedValue()
+		if wire.RowSize(row, rows.columns)+16+8*len(rows.columns) <= p.room {
+			break
+		}
+	}
+	grid := wire.Grid{Stride: d.rows.Stride, Values: row}
+	block := wire.AppendBlock(nil, d.table.ID, rows.columns, rows.columns, grid, nil)
+	if len(block) > p.room-p.size {
+		p.next()
+	}
+	p.put(block)
+}
+
+func (p *packer) put(block []byte) {
+	if p.removing {
+		p.now.removed = append(p.now.removed, block)
+	} else {
+		p.now.changed = append(p.now.changed, block)
+	}
+	p.size += len(block)
+}
+
+// next ends a part. There is one part at least, even if empty.
+func (p *packer) next() {
+	if p.size > 0 || len(p.parts) == 0 {
+		p.parts = append(p.parts, p.now)
+	}
+	p.now, p.size = part{}, 0
+}

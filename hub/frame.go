@@ -1,0 +1,180 @@
+package hub
+
+import (
+	"errors"
+	"time"
+
+	"framehub/session/wire"
+	"framehub/store"
+)
+
+// patience is how long transactions wait for a store that can't begin a frame,
+// before they are refused.
+const patience = time.Second
+
+// trouble is what the frame loop remembers of a store that can't commit.
+type trouble struct {
+	since time.Time // zero: none
+	next  time.Time // when to try again
+	pause time.Duration
+}
+
+// frame closes a frame: it commits what has come in since the last one.
+func (h *Hub) frame(now time.Time) {
+	if !h.trouble.since.IsZero() && !h.recover(now) {
+		h.refuseWhileDown(now)
+		return
+	}
+	items := h.in.take()
+	if len(items) == 0 && len(h.unsaid) == 0 {
+		h.merge(now, true)
+		return
+	}
+	start := time.Now()
+	f, err := h.store.Begin()
+	if err != nil {
+		h.in.putBack(items)
+		h.fail(now, err)
+		return
+	}
+	outcomes, err := h.apply(f, items)
+	if err != nil {
+		h.fail(now, err)
+		h.refuse(undone(items))
+		return
+	}
+	entry, err := f.Commit(now, h.refusals(outcomes))
+	if err != nil {
+		h.limbo = outcomes
+		h.fail(now, err)
+		return
+	}
+	h.unsaid = nil
+	h.metrics.durable.Observe(time.Since(start).Seconds())
+	h.publish(entry, outcomes)
+	h.metrics.frame.Observe(time.Since(start).Seconds())
+	h.merge(time.Now(), false)
+}
+
+// apply runs the frame's transactions in the order in which they came.
+func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
+	outcomes := make([]outcome, len(items))
+	for i, it := range items {
+		outcomes[i] = outcome{it, it.refused}
+		if it.refused != nil {
+			continue
+		}
+		refused, err := f.Apply(it.device.id, it.write)
+		if err != nil {
+			return nil, err
+		}
+		outcomes[i].refused = refused
+	}
+	return outcomes, nil
+}
+
+// refusals returns what was refused, for the log: in this frame, and before it
+// while the log could not be written.
+func (h *Hub) refusals(outcomes []outcome) []store.Outcome {
+	refused := h.unsaid
+	for i := range outcomes {
+		if o := &outcomes[i]; o.refused != nil {
+			refused = append(refused, o.logged())
+		}
+	}
+	return refused
+}
+
+func (o *outcome) logged() store.Outcome {
+	return store.Outcome{Device: o.device.id, Rejected: wire.Rejected{Seq: o.write.Seq, Refusal: *o.refused}}
+}
+
+// publish tells a durable version: outcomes to those who wrote, rows to those
+// who watch.
+func (h *Hub) publish(e *store.Entry, outcomes []outcome) {
+	h.settle(e.Version, outcomes)
+	h.broadcast(e)
+}
+
+func (h *Hub) merge(now time.Time, idle bool) {
+	if _, err := h.store.Merge(now, idle); err != nil {
+		h.fail(now, err)
+	}
+}
+
+// fail takes note that the store can't commit, and says so.
+func (h *Hub) fail(now time.Time, err error) {
+	if h.trouble.since.IsZero() {
+		h.trouble = trouble{since: now}
+	}
+	h.trouble.next = now.Add(h.trouble.pause)
+	h.trouble.pause = min(2*h.trouble.pause+10*time.Millisecond, patience/2)
+	why := err.Error()
+	if old := h.down.Load(); old != nil && *old == why {
+		return
+	}
+	if !errors.Is(err, store.ErrBusy) || now.Sub(h.trouble.since) >= patience {
+		h.down.Store(&why)
+		h.opts.Log.Error("the hub can't commit, writes are refused", "err", err)
+	}
+}
+
+// refuseWhileDown refuses what has come in, once it has waited long enough for
+// the store. The refusals are told at once and written down when that is possible
+// again; at maxUnsaid of them the rest waits, and with it those who wrote it.
+func (h *Hub) refuseWhileDown(now time.Time) {
+	const maxUnsaid = 1 << 16
+	if now.Sub(h.trouble.since) >= patience && len(h.unsaid) < maxUnsaid {
+		h.refuse(undone(h.in.take()))
+	}
+}
+
+func undone(items []item) []outcome {
+	outcomes := make([]outcome, len(items))
+	for i, it := range items {
+		outcomes[i] = outcome{item: it, refused: it.refused}
+	}
+	return outcomes
+}
+
+// refuse refuses transactions that the store could not commit.
+func (h *Hub) refuse(outcomes []outcome) {
+	if len(outcomes) == 0 {
+		return
+	}
+	for i := range outcomes {
+		o := &outcomes[i]
+		if o.refused == nil {
+			o.refused = wire.Refuse(wire.CodeUnavailable, "the hub can't commit at the moment: try again later")
+		}
+		h.unsaid = append(h.unsaid, o.logged())
+	}
+	h.settle(h.Version(), outcomes)
+}
+
+// recover tries to bring the store back, and says whether frames can go on.
+func (h *Hub) recover(now time.Time) bool {
+	if now.Before(h.trouble.next) {
+		return false
+	}
+	late, err := h.store.Recover()
+	if late != nil {
+		h.publish(late, h.limbo)
+		h.limbo, h.unsaid = nil, nil
+	}
+	if err != nil {
+		h.fail(now, err)
+		return false
+	}
+	h.refuse(h.limbo)
+	h.limbo = nil
+	if _, err := h.store.Begin(); err != nil {
+		h.fail(now, err)
+		return false
+	}
+	if h.down.Swap(nil) != nil {
+		h.opts.Log.Info("the hub can commit again", "after", now.Sub(h.trouble.since).Round(time.Millisecond))
+	}
+	h.trouble = trouble{}
+	return true
+}

@@ -1,0 +1,175 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"framehub/session"
+	"framehub/session/wire"
+	"framehub/store"
+)
+
+// Options say how a hub works. The zero value of each field means its default.
+type Options struct {
+	FrameHz float64     // frames a second; default 60
+	Limits  wire.Limits // of what devices send
+
+	PingEvery time.Duration // a session silent for this long is pinged, for twice as long is ended; default 15 s
+
+	Log *slog.Logger // default: slog.Default()
+}
+
+func (o Options) withDefaults() Options {
+	if o.FrameHz == 0 {
+		o.FrameHz = 60
+	}
+	if o.PingEvery == 0 {
+		o.PingEvery = 15 * time.Second
+	}
+	if o.Limits.Message == 0 {
+		o.Limits.Message = wire.DefaultMessageLimit
+	}
+	if o.Limits.Rows == 0 {
+		o.Limits.Rows = wire.DefaultRowLimit
+	}
+	if o.Limits.Subs == 0 {
+		o.Limits.Subs = wire.DefaultSubLimit
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+// A Hub keeps devices and one store in step.
+type Hub struct {
+	// Set by New, never changed after.
+	opts    Options
+	store   *store.Store
+	metrics *Metrics
+
+	// Owned by the frame loop.
+	trouble trouble
+	limbo   []outcome       // of a frame whose append has an unknown outcome
+	unsaid  []store.Outcome // refused while the store could not write it down
+	swept   time.Time
+
+	mu        sync.Mutex
+	told      uint64    // guarded by mu: the last version broadcast
+	toldTime  time.Time // guarded by mu: when it was committed
+	audiences map[string]*audience
+	clients   map[*client]struct{}
+	strangers map[*session.Session]struct{} // that have not said hello
+	stopping  bool
+	sessions  sync.WaitGroup
+
+	in   inbox
+	down atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
+}
+
+// New returns a hub on a store, of which it is then the only frame loop.
+func New(s *store.Store, o Options) *Hub {
+	h := &Hub{
+		opts: o.withDefaults(), store: s, told: s.Version(), toldTime: time.Now(),
+		audiences: map[string]*audience{}, clients: map[*client]struct{}{}, strangers: map[*session.Session]struct{}{},
+	}
+	h.in.init()
+	h.metrics = newMetrics(h)
+	return h
+}
+
+// Ready returns nil while the hub takes writes, or why it doesn't.
+func (h *Hub) Ready() error {
+	if why := h.down.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+// Version returns the last version that devices were told of.
+func (h *Hub) Version() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.told
+}
+
+// Metrics returns the hub's Prometheus metrics.
+func (h *Hub) Metrics() *Metrics { return h.metrics }
+
+// Run closes frames until ctx ends. Then it commits everything that it has
+// accepted, tells the outcomes, says goodbye to every session, and waits for
+// them to be gone.
+func (h *Hub) Run(ctx context.Context) error {
+	var checkpoints sync.WaitGroup
+	checkpointing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	failed := make(chan error, 1)
+	checkpoints.Go(func() { failed <- h.store.Run(checkpointing) })
+	h.frames(ctx)
+	h.stop()
+	stop()
+	checkpoints.Wait()
+	return <-failed
+}
+
+func (h *Hub) frames(ctx context.Context) {
+	tick := time.NewTicker(time.Duration(float64(time.Second) / h.opts.FrameHz))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			h.frame(now)
+			h.sweep(now)
+		}
+	}
+}
+
+// goodbyeStopping tells devices to come back in a second.
+var goodbyeStopping = wire.Goodbye{Code: wire.CloseStopping, Text: "the hub is stopping", Retry: time.Second, RetrySet: true}
+
+// stop ends every session after a last frame.
+func (h *Hub) stop() {
+	h.in.close()
+	h.frame(time.Now())
+	h.mu.Lock()
+	h.stopping = true
+	for c := range h.clients {
+		c.sess.End(goodbyeStopping)
+	}
+	for sess := range h.strangers {
+		sess.Drop()
+	}
+	h.mu.Unlock()
+	h.sessions.Wait()
+	if _, err := h.store.Merge(time.Now(), true); err != nil {
+		h.opts.Log.Error("last merge", "err", err)
+	}
+}
+
+// sweep looks after sessions that nothing happens to: an empty frame each second,
+// acknowledgements that have waited long enough, pings, and the end of those
+// that are silent.
+func (h *Hub) sweep(now time.Time) {
+	const often = 25 * time.Millisecond
+	if now.Sub(h.swept) < often {
+		return
+	}
+	h.swept = now
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		switch silent := c.sess.Silent(now); {
+		case silent > 2*h.opts.PingEvery:
+			h.opts.Log.Info("session silent, ended", "session", c.sess.ID, "silent", silent.Round(time.Second))
+			c.sess.Drop()
+		case silent > h.opts.PingEvery:
+			c.sess.Ping()
+		}
+	}
+	h.keepAlive(now)
+}

@@ -1,0 +1,169 @@
+package hub
+
+import (
+	"sync"
+
+	"framehub/session/wire"
+	"framehub/store"
+)
+
+// maxPendingBytes bounds what has been read and is not yet committed. Beyond it
+// read loops wait, so that devices feel it as a slower connection.
+const maxPendingBytes = 64 << 20
+
+// An item is a transaction on its way to a frame.
+type item struct {
+	device  *device
+	write   *wire.Write
+	refused *wire.Refusal // decided before SQL was asked
+	size    int
+}
+
+// An outcome is what became of it.
+type outcome struct {
+	item
+	refused *wire.Refusal // nil: committed
+}
+
+// A device is a device with a session, or with transactions under way.
+type device struct {
+	id store.Device
+
+	// Guarded by inbox.mu.
+	client  *client // its present session's, or nil
+	last    uint64  // the highest number it has sent
+	pending []uint64
+}
+
+// inbox is where read loops leave transactions for the next frame.
+type inbox struct {
+	mu      sync.Mutex
+	room    *sync.Cond // bytes has gone down, or closed
+	items   []item
+	bytes   int
+	closed  bool
+	devices map[store.Device]*device
+}
+
+func (b *inbox) init() {
+	b.room = sync.NewCond(&b.mu)
+	b.devices = map[store.Device]*device{}
+}
+
+// attach makes c the device's session. It returns the session that c replaces,
+// if any, and what state says the device has settled, read under the same lock
+// that outcomes are delivered under, so that none falls between.
+func (b *inbox) attach(c *client, id store.Device, state func() (uint64, error)) (replaced *client, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	settled, err := state()
+	if err != nil {
+		return nil, err
+	}
+	d := b.devices[id]
+	if d == nil {
+		d = &device{id: id}
+		b.devices[id] = d
+	}
+	d.last = max(d.last, settled)
+	replaced, d.client = d.client, c
+	c.device = d
+	return replaced, nil
+}
+
+// detach forgets c, and its device when nothing of it is under way.
+func (b *inbox) detach(c *client) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if d := c.device; d != nil && d.client == c {
+		d.client = nil
+		b.forget(d)
+	}
+}
+
+func (b *inbox) forget(d *device) {
+	if d.client == nil && len(d.pending) == 0 {
+		delete(b.devices, d.id)
+	}
+}
+
+// put takes a transaction in, unless its number was taken before, or too many
+// are under way.
+func (b *inbox) put(it item) (known bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.bytes > maxPendingBytes && !b.closed {
+		b.room.Wait()
+	}
+	d := it.device
+	switch {
+	case b.closed:
+		return false, nil // not accepted: the device will send it again
+	case it.write.Seq <= d.last:
+		return true, nil
+	case len(d.pending) >= store.Unsettled:
+		return false, &wire.Error{Code: wire.CloseRate, Reason: "more than 64 transactions are under way"}
+	}
+	d.last = it.write.Seq
+	d.pending = append(d.pending, it.write.Seq)
+	b.items = append(b.items, it)
+	b.bytes += it.size
+	return false, nil
+}
+
+// isPending says whether the number's outcome is still to come.
+func (b *inbox) isPending(d *device, seq uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range d.pending {
+		if p == seq {
+			return true
+		}
+	}
+	return false
+}
+
+// take empties the inbox into a frame.
+func (b *inbox) take() []item {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	items := b.items
+	b.items = nil
+	b.bytes = 0
+	b.room.Broadcast()
+	return items
+}
+
+// putBack puts a frame that could not begin in front of what has come since.
+func (b *inbox) putBack(items []item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.items = append(items, b.items...)
+	for i := range items {
+		b.bytes += items[i].size
+	}
+}
+
+// close lets nothing more in.
+func (b *inbox) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.room.Broadcast()
+}
+
+// settle takes a device's number off what is under way, and returns its present
+// session.
+func (b *inbox) settle(o *outcome) *client {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := o.device
+	for i, p := range d.pending {
+		if p == o.write.Seq {
+			d.pending = append(d.pending[:i], d.pending[i+1:]...)
+			break
+		}
+	}
+	b.forget(d)
+	return d.client
+}

@@ -1,0 +1,103 @@
+package hub
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are what the hub counts and times, for Prometheus. All times are in
+// seconds, all sizes in bytes.
+type Metrics struct {
+	collectors []prometheus.Collector
+
+	frame     prometheus.Histogram // boundary to told
+	durable   prometheus.Histogram // boundary to durable
+	broadcast prometheus.Histogram
+	committed prometheus.Counter
+	refused   *prometheus.CounterVec
+	behind    prometheus.Counter
+	caughtUp  prometheus.Counter
+	snapshots prometheus.Counter
+}
+
+func newMetrics(h *Hub) *Metrics {
+	m := &Metrics{}
+	// 0.25 ms to 2 s: a frame at 60 Hz has 16.7 ms.
+	times := prometheus.ExponentialBuckets(0.00025, 1.5, 23)
+	m.frame = m.histogram("framehub_frame_seconds", "Time from the frame boundary until the version was handed to every session.", times)
+	m.durable = m.histogram("framehub_frame_durable_seconds", "Time from the frame boundary until the version was durable.", times)
+	m.broadcast = m.histogram("framehub_broadcast_seconds", "Time to encode a version for its audiences and hand it to the sessions.", times)
+	m.committed = m.counter("framehub_transactions_committed_total", "Transactions committed.")
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "framehub_transactions_refused_total", Help: "Transactions refused, by the refusal's code.",
+	}, []string{"code"})
+	m.collectors = append(m.collectors, m.refused)
+	m.behind = m.counter("framehub_sessions_behind_total", "Times that a session did not take its frames and fell behind.")
+	m.caughtUp = m.counter("framehub_catch_up_frames_total", "Frames that merged what one session had missed.")
+	m.snapshots = m.counter("framehub_snapshots_total", "Snapshots begun.")
+	m.gauges(h)
+	m.storeCounters(h)
+	return m
+}
+
+// Register registers every metric.
+func (m *Metrics) Register(r prometheus.Registerer) error {
+	for _, c := range m.collectors {
+		if err := r.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	m.collectors = append(m.collectors, h)
+	return h
+}
+
+func (m *Metrics) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	m.collectors = append(m.collectors, c)
+	return c
+}
+
+func (m *Metrics) gauges(h *Hub) {
+	for _, g := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"framehub_version", "The last version that devices were told of.", func() float64 { return float64(h.Version()) }},
+		{"framehub_version_merged", "The version that the game database's tables have.", func() float64 { return float64(h.store.Merged()) }},
+		{"framehub_sessions", "Sessions.", func() float64 { return float64(h.SessionCount()) }},
+		{"framehub_ready", "1 while the hub takes writes, else 0.", func() float64 {
+			if h.Ready() != nil {
+				return 0
+			}
+			return 1
+		}},
+	} {
+		m.collectors = append(m.collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, g.value))
+	}
+}
+
+func (m *Metrics) storeCounters(h *Hub) {
+	const nano = 1e-9
+	st := h.store.Stats()
+	for _, c := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"framehub_frames_total", "Versions committed.", func() float64 { return float64(st.Frames.Load()) }},
+		{"framehub_rows_total", "Rows in them.", func() float64 { return float64(st.Rows.Load()) }},
+		{"framehub_log_bytes_total", "Bytes appended to the frame log.", func() float64 { return float64(st.LogBytes.Load()) }},
+		{"framehub_merges_total", "Merges into the game database.", func() float64 { return float64(st.Merges.Load()) }},
+		{"framehub_checkpoints_total", "WAL checkpoints of both databases.", func() float64 { return float64(st.Checkpoints.Load()) }},
+		{"framehub_checkpoint_waits_total", "Checkpoints that a frame waited for.", func() float64 { return float64(st.RestartWaits.Load()) }},
+		{"framehub_recoveries_total", "Attempts to bring the store back.", func() float64 { return float64(st.Recoveries.Load()) }},
+		{"framehub_check_seconds_total", "Time in transactions' SQL.", func() float64 { return nano * float64(st.CheckNanos.Load()) }},
+		{"framehub_log_seconds_total", "Time in the frame log's commits.", func() float64 { return nano * float64(st.LogNanos.Load()) }},
+		{"framehub_merge_seconds_total", "Time in the game database's commits.", func() float64 { return nano * float64(st.MergeNanos.Load()) }},
+	} {
+		m.collectors = append(m.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help}, c.value))
+	}
+}

@@ -1,0 +1,256 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"framehub/session"
+	"framehub/session/wire"
+	"framehub/store"
+)
+
+const (
+	defaultMaxMessage = 60 << 10 // Godot's default buffers are 64 KiB
+	leastMaxMessage   = 1 << 10
+	mostMaxMessage    = 16 << 20
+)
+
+// Capabilities lists the optional parts of the protocol that this hub does.
+var capabilities = []string{"zstd"}
+
+// Serve is a device's session, from its hello to its end.
+func (h *Hub) Serve(sess *session.Session) error {
+	if !h.enter(sess) {
+		sess.Refuse(&wire.Error{Code: wire.CloseStopping, Reason: "the hub is stopping"})
+		return nil
+	}
+	defer h.sessions.Done()
+	c, err := h.greet(sess)
+	if err != nil {
+		h.exit(sess)
+		sess.Refuse(wire.AsError(err))
+		return err
+	}
+	defer h.dismiss(c)
+	return sess.Run(c)
+}
+
+// enter counts the session in, unless the hub is stopping.
+func (h *Hub) enter(sess *session.Session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping {
+		return false
+	}
+	h.strangers[sess] = struct{}{}
+	h.sessions.Add(1)
+	return true
+}
+
+func (h *Hub) exit(sess *session.Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.strangers, sess)
+}
+
+// greet reads the hello, and makes the session one of the hub's.
+func (h *Hub) greet(sess *session.Session) (*client, error) {
+	hello, err := sess.Hello()
+	if err != nil {
+		return nil, err
+	}
+	c, err := h.newClient(sess, &hello)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.attach(c, &hello); err != nil {
+		h.dismiss(c)
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.strangers, sess)
+	h.clients[c] = struct{}{}
+	if h.stopping {
+		c.sess.End(goodbyeStopping)
+	}
+	return c, nil
+}
+
+func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello) (*client, error) {
+	c := &client{hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd}, role: hello.Role, catchup: true}
+	c.room = sync.NewCond(&c.mu)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	switch {
+	case c.form.max == 0:
+		c.form.max = defaultMaxMessage
+	case c.form.max < leastMaxMessage:
+		return nil, &wire.Error{Code: wire.CloseProtocol, Reason: fmt.Sprintf("max_message is %d, the least is %d", c.form.max, leastMaxMessage)}
+	}
+	c.form.max = min(c.form.max, mostMaxMessage)
+	if hello.Budget != 0 {
+		return nil, &wire.Error{Code: wire.CloseProtocol, Reason: "this hub does not do budget: leave it out of the hello"}
+	}
+	switch c.role {
+	case "":
+		c.role = "device"
+	case "device", "server", "editor", "admin":
+	case "observer":
+		c.rights = wire.RightRead
+		return c, nil
+	default:
+		return nil, &wire.Error{Code: wire.CloseForbidden, Reason: fmt.Sprintf("there is no role %q", c.role)}
+	}
+	c.rights = wire.RightRead | wire.RightInsert | wire.RightUpdate | wire.RightDelete
+	return c, nil
+}
+
+// attach gives the session its device, and answers the hello.
+func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
+	id := store.Device(hello.Device)
+	if hello.Device == nil {
+		fresh, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("give out a device id: %w", err)
+		}
+		id = store.Device(fresh)
+	}
+	var state store.DeviceState
+	var known bool
+	replaced, err := h.in.attach(c, id, func() (uint64, error) {
+		var err error
+		state, known, err = h.store.Device(id)
+		return state.Settled, err
+	})
+	if err != nil {
+		return err
+	}
+	if replaced != nil {
+		replaced.sess.End(wire.Goodbye{Code: wire.CloseReplaced, Text: "the device has a newer session"})
+	}
+	answer := h.answer(c, id, state, known)
+	refused := h.subscribeFirst(c, hello, &answer)
+	msg := answer.Append(nil)
+	if len(msg) > c.form.max {
+		return &wire.Error{Code: wire.CloseTooLarge, Reason: fmt.Sprintf("the hello takes %d bytes, the device takes %d: raise max_message", len(msg), c.form.max)}
+	}
+	c.out = append(c.out, msg)
+	if refused != nil {
+		c.out = append(c.out, (&wire.SnapshotEnd{Refused: refused}).Append(nil))
+	}
+	return nil
+}
+
+func (h *Hub) answer(c *client, id store.Device, state store.DeviceState, known bool) wire.HubHello {
+	return wire.HubHello{
+		Session: c.sess.ID[:], Device: id[:], Epoch: h.store.Epoch(), Version: h.Version(),
+		Settled: state.Settled, SettledKnown: known, Rejected: state.Rejected,
+		Schema: schemaFor(h.store.Schema(), c.rights), Limits: wire.HubLimits{
+			Message: h.opts.Limits.Message, Rows: h.opts.Limits.Rows, Unsettled: store.Unsettled,
+		},
+		Capabilities: capabilities, FrameHz: h.opts.FrameHz, Time: time.Now(),
+	}
+}
+
+// subscribeFirst takes up the subs of a hello: all of those that have a since go
+// on from there, or none does.
+func (h *Hub) subscribeFirst(c *client, hello *wire.DeviceHello, answer *wire.HubHello) *wire.Refusal {
+	schema := h.store.Schema()
+	if !hello.SubsSet {
+		for _, t := range schema.Tables {
+			if t.Synced {
+				hello.Subs = append(hello.Subs, wire.Sub{Table: t.ID})
+			}
+		}
+	}
+	var subs []*sub
+	for i := range hello.Subs {
+		s, refused := resolveSub(schema, &hello.Subs[i])
+		if refused != nil {
+			return refused
+		}
+		subs = append(subs, s)
+	}
+	answer.Resumed = h.resumes(hello, subs, answer.Version)
+	ch := &change{subs: subs}
+	for i, s := range subs {
+		if since := hello.Subs[i]; answer.Resumed && since.SinceSet {
+			s.at, s.active = since.Since, true
+			if c.sent == 0 || since.Since < c.sent {
+				c.sent = since.Since
+			}
+			continue
+		}
+		ch.snapshot = append(ch.snapshot, s)
+	}
+	c.subs = subs
+	c.begin(ch)
+	return nil
+}
+
+// resumes says whether every sub with a since can go on from it.
+func (h *Hub) resumes(hello *wire.DeviceHello, subs []*sub, now uint64) bool {
+	any := false
+	for i, s := range subs {
+		m := &hello.Subs[i]
+		if !m.SinceSet {
+			continue
+		}
+		any = true
+		if m.Since > now || m.Since < s.table.Since || m.Since+1 < h.store.LogFloor() || now-m.Since > maxBehind {
+			return false
+		}
+	}
+	return any && bytes.Equal(hello.Epoch, h.store.Epoch())
+}
+
+// schemaFor returns the schema as a session with these rights sees it.
+func schemaFor(s *store.Schema, rights wire.Rights) *wire.Schema {
+	out := &wire.Schema{Version: s.Version}
+	for _, t := range s.Tables {
+		if !t.Synced {
+			continue
+		}
+		table := wire.SchemaTable{Number: t.ID, Name: t.Name, KeyLength: t.Key, Scope: t.Scope, Rights: rights, Class: "durable"}
+		for i := range t.Columns {
+			col := &t.Columns[i]
+			var flags wire.ColumnFlags
+			if col.NotNull {
+				flags |= wire.FlagNotNull
+			}
+			if !col.Writable() || rights == wire.RightRead {
+				flags |= wire.FlagReadOnly
+			}
+			if col.Default {
+				flags |= wire.FlagHasDefault
+			}
+			table.Columns = append(table.Columns, wire.SchemaColumn{Name: col.Name, Type: col.Type, Flags: flags})
+		}
+		out.Tables = append(out.Tables, table)
+	}
+	return out
+}
+
+// dismiss takes a session that has ended out of everything.
+func (h *Hub) dismiss(c *client) {
+	h.mu.Lock()
+	delete(h.strangers, c.sess)
+	delete(h.clients, c)
+	h.leave(c)
+	h.mu.Unlock()
+	c.mu.Lock()
+	c.over = true
+	c.room.Broadcast()
+	c.mu.Unlock()
+	h.in.detach(c)
+	c.cancel()
+	c.reading.Wait()
+	if c.change != nil && c.change.spool != nil {
+		c.change.spool.discard()
+	}
+}
