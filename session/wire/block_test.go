@@ -141,3 +141,39 @@ func TestMessageOverhead(t *testing.T) {
 		}
 	}
 }
+
+func TestDecodeBlockRefuses(t *testing.T) {
+	data := encoded(1, []int{0}, integers(1, 2, 3)...)
+	for _, test := range []struct {
+		name string
+		data []byte
+		rows int
+		want wire.CloseCode
+	}{
+		{"one row too many", data, 2, wire.CloseTooLarge},
+		{"a byte behind it", append(slices.Clone(data), 0), 3, wire.CloseProtocol},
+		{"cut short", data[:len(data)-1], 3, wire.CloseProtocol},
+	} {
+		if _, err := wire.DecodeBlock(test.data, test.rows); wire.AsError(err).Code != test.want {
+			t.Errorf("%s: %v, want code %d", test.name, err, test.want)
+		}
+	}
+	if _, err := wire.DecodeBlock(data, 3); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFlatten: values are the same when they come back from C's layout, from
+// wherever their bytes were put.
+func TestFlatten(t *testing.T) {
+	eachRandom(t, 500, func(t *testing.T, r random) {
+		t.Helper()
+		want := some(r, 9, r.value)
+		before := r.bytes(9)
+		cells, data := wire.Flatten(nil, before, want)
+		got := wire.AppendCells(nil, cells, string(data[len(before):]), len(before))
+		if !slices.Equal(got, want) {
+			t.Errorf("%v came back as %v", want, got)
+		}
+	})
+}

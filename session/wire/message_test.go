@@ -181,3 +181,16 @@ func TestDiagnoseRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestDecodeOtherType: a decoder takes messages of its own type only.
+func TestDecodeOtherType(t *testing.T) {
+	for from, all := range decodes {
+		for kind, decode := range all {
+			if _, err := decode(encode(int(kind)+1, 1, 1, 1, "", ""), limits); kind < wire.TypeTick && err == nil {
+				t.Errorf("the decoder of %s's messages of type %d took one of the next", from, kind)
+			} else if err != nil {
+				checkError(t, err)
+			}
+		}
+	}
+}

@@ -145,7 +145,7 @@ func SameNumber(a, b Value) bool {
 // infinity, a text that is not UTF-8, or undefined.
 func CheckValue(v Value) error {
 	switch {
-	case v.kind == Real && (math.IsNaN(v.Float64()) || math.IsInf(v.Float64(), 0)):
+	case !v.Finite():
 		return errNotFinite
 	case v.kind == Text && !utf8.ValidString(v.str):
 		return protocolErrorf("a text is not valid UTF-8")
