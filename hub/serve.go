@@ -112,13 +112,9 @@ func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello) (*client
 
 // attach gives the session its device, and answers the hello.
 func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
-	id := store.Device(hello.Device)
-	if hello.Device == nil {
-		fresh, err := uuid.NewV7()
-		if err != nil {
-			return fmt.Errorf("give out a device id: %w", err)
-		}
-		id = store.Device(fresh)
+	id, err := deviceID(hello.Device)
+	if err != nil {
+		return err
 	}
 	var state store.DeviceState
 	var known bool
@@ -144,6 +140,18 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 		c.out = append(c.out, (&wire.SnapshotEnd{Refused: refused}).Append(nil))
 	}
 	return nil
+}
+
+// deviceID returns the id that a device keeps, or gives out a new one.
+func deviceID(kept []byte) (store.Device, error) {
+	if kept != nil {
+		return store.Device(kept), nil // its length is the decoder's to check
+	}
+	fresh, err := uuid.NewV7()
+	if err != nil {
+		return store.Device{}, fmt.Errorf("give out a device id: %w", err)
+	}
+	return store.Device(fresh), nil
 }
 
 func (h *Hub) answer(c *client, id store.Device, state store.DeviceState, known bool) wire.HubHello {

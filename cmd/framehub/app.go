@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/alecthomas/kong"
 	"github.com/lmittmann/tint"
+	"golang.org/x/term"
 )
 
 // Exit codes.
@@ -78,9 +80,15 @@ func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err
 		}
 		return exitUsage
 	}
-	a := &app{out: out, err: err, log: slog.New(tint.NewHandler(err, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000"}))}
+	a := &app{out: out, err: err, log: slog.New(tint.NewHandler(err, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)}))}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return report(err, parsed.Run(a))
+}
+
+// terminal says whether w is a terminal, where colours help.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func report(w io.Writer, err error) int {
