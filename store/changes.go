@@ -18,7 +18,9 @@ type Entry struct {
 	Writers []Writer
 	Refused []Outcome
 
-	byTable map[int]*Change
+	byTable   map[int]*Change
+	sequences []wire.Value // sqlite_sequence after, (name, seq) a row; nil: as it was
+	odd       bool         // being made: some values are none of the protocol's
 }
 
 // A Writer is a transaction that was accepted, in the order of arrival.
@@ -53,7 +55,7 @@ type Row struct {
 	Before bool       // there was a row
 	After  bool       // there is one
 	Reborn bool       // it was deleted in between: what is there after is another row
-	Mask   uint64     // which columns changed, bit 63: any from 63 on; all ones for a row that is new
+	Mask   uint64     // which columns were changed on the way, bit 63: any from 63 on, and virtual generated ones; all ones for a row that is new
 	Scope  wire.Value // the scope column's value before
 	By     int32      // the writer that touched it first, an index of Entry.Writers; Change.Also has others
 }

@@ -36,6 +36,8 @@ type devices struct {
 	dirty    map[Device]struct{}
 	written  uint64 // the version up to which the database's transaction has them
 	lastTime time.Time
+
+	evictions uint64 // devices dropped from known
 }
 
 type device struct {
@@ -134,8 +136,7 @@ func (ds *devices) writtenVersion() uint64 {
 }
 
 // flushed takes note that a flush has been committed. What the database has now
-// makes room; a device that settles again without having been looked up begins
-// with an empty list of refusals, so those with one stay.
+// makes room.
 func (ds *devices) flushed(f *flush) {
 	if f == nil {
 		return
@@ -146,12 +147,13 @@ func (ds *devices) flushed(f *flush) {
 	for _, id := range f.ids {
 		delete(ds.dirty, id)
 	}
-	for id, d := range ds.known {
+	for id := range ds.known {
 		if len(ds.known) <= maxDevicesKept {
 			return
 		}
-		if _, dirty := ds.dirty[id]; !dirty && len(d.refused) == 0 {
+		if _, dirty := ds.dirty[id]; !dirty {
 			delete(ds.known, id)
+			ds.evictions++
 		}
 	}
 }
@@ -205,27 +207,38 @@ func (s *Store) Device(id Device) (state DeviceState, ok bool, err error) {
 }
 
 func (s *Store) lookUp(id Device) (*device, error) {
-	s.devices.mu.Lock()
-	d := s.devices.known[id]
-	s.devices.mu.Unlock()
-	if d != nil {
-		return d, nil
+	ds := &s.devices
+	for {
+		ds.mu.Lock()
+		d, evictions := ds.known[id], ds.evictions
+		ds.mu.Unlock()
+		if d != nil {
+			return d, nil
+		}
+		err := s.look(func(c *sqlite.Conn) (err error) { d, err = readDevice(c, id); return err })
+		if err != nil {
+			return nil, err
+		}
+		if now, ok := ds.keep(id, d, evictions); ok {
+			return now, nil
+		}
 	}
-	err := s.look(func(c *sqlite.Conn) error {
-		var err error
-		d, err = readDevice(c, id)
-		return err
-	})
-	if d == nil || err != nil {
-		return nil, err
+}
+
+// keep takes up a device as it was read from the database, unless memory knows
+// better, or may have known better in between: then it is not ok.
+func (ds *devices) keep(id Device, d *device, evictions uint64) (_ *device, ok bool) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	switch now := ds.known[id]; {
+	case now != nil:
+		return now, true
+	case ds.evictions != evictions:
+		return nil, false
+	case d != nil:
+		ds.known[id] = d
 	}
-	s.devices.mu.Lock()
-	defer s.devices.mu.Unlock()
-	if now := s.devices.known[id]; now != nil {
-		return now, nil
-	}
-	s.devices.known[id] = d
-	return d, nil
+	return d, true
 }
 
 func readDevice(c *sqlite.Conn, id Device) (d *device, err error) {
@@ -254,7 +267,7 @@ func (s *Store) loadDevices() error {
 		if err != nil {
 			return err
 		}
-		if err := s.preload(e); err != nil {
+		if err := s.devices.preload(s.w, e); err != nil {
 			return err
 		}
 		s.devices.settle(e)
@@ -263,28 +276,31 @@ func (s *Store) loadDevices() error {
 	return s.w.Exec(`DELETE FROM _framehub_device WHERE seen < ?`, time.Now().Add(-s.opts.DeviceAge).UnixMicro())
 }
 
-// preload reads the devices that an entry is about to settle for: what the
-// database has of them counts on.
-func (s *Store) preload(e *Entry) error {
-	load := func(id Device) error {
-		if s.devices.known[id] != nil {
-			return nil
-		}
-		d, err := readDevice(s.w, id)
-		if d != nil {
-			s.devices.known[id] = d
-		}
-		return err
-	}
+// preload reads the devices that an entry settles for and that are not in
+// memory: what the database has of them counts on.
+func (ds *devices) preload(c *sqlite.Conn, e *Entry) error {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
 	for _, w := range e.Writers {
-		if err := load(w.Device); err != nil {
+		if err := ds.load(c, w.Device); err != nil {
 			return err
 		}
 	}
 	for _, o := range e.Refused {
-		if err := load(o.Device); err != nil {
+		if err := ds.load(c, o.Device); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (ds *devices) load(c *sqlite.Conn, id Device) error {
+	if ds.known[id] != nil {
+		return nil
+	}
+	d, err := readDevice(c, id)
+	if d != nil {
+		ds.known[id] = d
+	}
+	return err
 }

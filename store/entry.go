@@ -1,20 +1,19 @@
 package store
 
 import (
-	"errors"
-	"fmt"
+	"encoding/binary"
+	"hash/crc32"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
 	"framehub/session/wire"
 )
 
-// The frame log's entry: a CBOR array. Rows lie in blocks of the wire's form,
-// with the ids of columns for their numbers, so that an entry can be read under
-// every later schema.
+// The frame log's entry: a CBOR array, then its CRC-32C, little endian. Rows lie
+// in blocks of the wire's form; columns are told by their ids, so that an entry
+// can be read under every later schema.
 type entryDoc struct {
 	_       struct{} `cbor:",toarray"`
 	Time    int64    // µs since 1970
@@ -24,6 +23,8 @@ type entryDoc struct {
 	Writers []writerDoc
 	Refused []refusedDoc
 	Tables  []changeDoc
+
+	Sequences []byte // sqlite_sequence, a block of (name, seq); null: as it was
 }
 
 type writerDoc struct {
@@ -43,15 +44,30 @@ type refusedDoc struct {
 
 // changeDoc is a table's rows. Meta has a row each of flags, mask, writer;
 // Images those that are there after, Keys those that are not, Scopes those that
-// were there before, in a table that has a scope, all in Meta's order.
+// were there before, in a table that has a scope, all in Meta's order. The
+// blocks number the columns by their place in Columns; Images are as many blocks
+// as it takes, each with the next columns.
 type changeDoc struct {
-	_      struct{} `cbor:",toarray"`
-	Table  int
-	Meta   []byte
-	Images []byte
-	Keys   []byte
-	Scopes []byte
-	Also   []alsoDoc
+	_       struct{} `cbor:",toarray"`
+	Table   int
+	Columns []int // their ids, the key first
+	Key     int
+	Meta    []byte
+	Images  [][]byte
+	Keys    []byte
+	Scopes  []byte
+	Also    []alsoDoc
+	Odd     []oddDoc
+}
+
+// oddDoc is a value that a block can't carry, an infinity or a text that is not
+// UTF-8, as its bytes; the block has NULL in its place.
+type oddDoc struct {
+	_     struct{} `cbor:",toarray"`
+	Row   int32    // in Meta
+	Place int      // in Columns
+	Kind  wire.Kind
+	Bytes []byte
 }
 
 type alsoDoc struct {
@@ -66,14 +82,6 @@ const (
 	flagAfter
 	flagReborn
 )
-
-var entryMode = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{MaxArrayElements: 1 << 30, MaxNestedLevels: 8}.DecMode()
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	return mode
-}()
 
 // encode returns the entry as the log keeps it.
 func (e *Entry) encode() ([]byte, error) {
@@ -97,14 +105,55 @@ func (e *Entry) encode() ([]byte, error) {
 		})
 	}
 	for _, c := range e.Tables {
-		doc.Tables = append(doc.Tables, c.encode())
+		doc.Tables = append(doc.Tables, c.encode(e.odd))
 	}
-	return cbor.Marshal(&doc)
+	if e.sequences != nil {
+		g := wire.Grid{Stride: 2, Values: withoutOdd(e.sequences)}
+		doc.Sequences = wire.AppendBlock(nil, 0, []int{0, 1}, nil, g, nil)
+	}
+	b, err := cbor.Marshal(&doc)
+	if err != nil {
+		return nil, err
+	}
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
 }
 
-func (c *Change) encode() changeDoc {
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// withoutOdd returns values with NULL for what a block can't carry.
+func withoutOdd(values []wire.Value) []wire.Value {
+	values = slices.Clone(values)
+	for i := range values {
+		if !tellable(values[i]) {
+			values[i] = wire.Value{}
+		}
+	}
+	return values
+}
+
+// oddValues returns the values of rows that a block can't carry.
+func (c *Change) oddValues() (odd []oddDoc) {
+	for i, v := range c.Images.Values {
+		if tellable(v) {
+			continue
+		}
+		b := []byte(v.Bytes())
+		if v.Kind() == wire.Real {
+			b = binary.LittleEndian.AppendUint64(nil, math.Float64bits(v.Float64()))
+		}
+		odd = append(odd, oddDoc{Row: int32(i / c.Images.Stride), Place: i % c.Images.Stride, Kind: v.Kind(), Bytes: b})
+	}
+	return odd
+}
+
+func (c *Change) encode(odd bool) changeDoc {
 	t := c.Table
-	doc := changeDoc{Table: t.ID}
+	doc := changeDoc{Table: t.ID, Columns: t.columnIDs(), Key: t.Key}
+	images := c.Images
+	if odd {
+		doc.Odd = c.oddValues()
+		images.Values = withoutOdd(images.Values)
+	}
 	meta := wire.Grid{Stride: 3, Values: make([]wire.Value, 0, 3*len(c.Rows))}
 	scopes := wire.Grid{Stride: 1}
 	var after, gone []int32
@@ -129,14 +178,19 @@ func (c *Change) encode() changeDoc {
 		meta.Values = append(meta.Values, wire.IntegerValue(flags), wire.IntegerValue(int64(row.Mask)), wire.IntegerValue(int64(row.By)))
 	}
 	doc.Meta = wire.AppendBlock(nil, 0, []int{0, 1, 2}, nil, meta, nil)
-	ids := t.columnIDs()
 	if len(after) > 0 {
-		doc.Images = wire.AppendBlock(nil, t.ID, ids, nil, c.Images, after)
+		for at := 0; at < len(t.Columns); at += wire.MaxColumns {
+			places := rangeOf(at, min(at+wire.MaxColumns, len(t.Columns)))
+			doc.Images = append(doc.Images, wire.AppendBlock(nil, t.ID, rangeOf(0, len(places)), places, images, after))
+		}
 	}
 	if len(gone) > 0 {
-		doc.Keys = wire.AppendBlock(nil, t.ID, ids[:t.Key], nil, c.Images, gone)
+		doc.Keys = wire.AppendBlock(nil, t.ID, rangeOf(0, t.Key), nil, images, gone)
 	}
 	if len(scopes.Values) > 0 {
+		if odd {
+			scopes.Values = withoutOdd(scopes.Values)
+		}
 		doc.Scopes = wire.AppendBlock(nil, t.ID, []int{0}, nil, scopes, nil)
 	}
 	for row, writers := range c.Also {
@@ -145,137 +199,19 @@ func (c *Change) encode() changeDoc {
 	return doc
 }
 
+// rangeOf returns the numbers from from up to to.
+func rangeOf(from, to int) []int {
+	out := make([]int, to-from)
+	for i := range out {
+		out[i] = from + i
+	}
+	return out
+}
+
 func (t *Table) columnIDs() []int {
 	ids := make([]int, len(t.Columns))
 	for i := range t.Columns {
 		ids[i] = t.Columns[i].ID
 	}
 	return ids
-}
-
-// decodeEntry reads an entry. Rows come in the schema now in force, without the
-// tables and columns that it no longer has; columns that are new since have
-// NULL, so that for a table that has changed its shape since the entry only
-// replay has a use.
-func decodeEntry(version uint64, b []byte, now *Schema) (*Entry, error) {
-	var doc entryDoc
-	if err := entryMode.Unmarshal(b, &doc); err != nil {
-		return nil, fmt.Errorf("read entry %d of the frame log: %w", version, err)
-	}
-	e := &Entry{Version: version, Time: time.UnixMicro(doc.Time).UTC(), Schema: now, Reshape: doc.Reshape}
-	device := func(i int) (d Device) {
-		if i >= 0 && i < len(doc.Devices) {
-			copy(d[:], doc.Devices[i])
-		}
-		return d
-	}
-	for _, w := range doc.Writers {
-		e.Writers = append(e.Writers, Writer{Device: device(w.Device), Seq: w.Seq})
-	}
-	for _, r := range doc.Refused {
-		refusal := wire.Refusal{Code: wire.Code(r.Code), Text: r.Text, Op: r.Op, Row: r.Row}
-		e.Refused = append(e.Refused, Outcome{Device: device(r.Device), Rejected: wire.Rejected{Seq: r.Seq, Refusal: refusal}})
-	}
-	for i := range doc.Tables {
-		t := now.ByID(doc.Tables[i].Table)
-		if t == nil {
-			continue
-		}
-		if err := e.change(t).decode(&doc.Tables[i]); err != nil {
-			return nil, fmt.Errorf("read entry %d of the frame log, table %q: %w", version, t.Name, err)
-		}
-	}
-	return e, nil
-}
-
-var errShape = errors.New("its parts don't fit together")
-
-func (c *Change) decode(doc *changeDoc) error {
-	meta, err := wire.DecodeBlock(doc.Meta, math.MaxInt32)
-	if err != nil {
-		return err
-	}
-	if len(meta.Cols) != 3 {
-		return errShape
-	}
-	images, keys, scopes, err := doc.blocks()
-	if err != nil {
-		return err
-	}
-	t := c.Table
-	if c.have, err = t.placesOf(&images); err != nil {
-		return err
-	}
-	if keys.N > 0 && len(keys.Cols) != t.Key {
-		return errShape
-	}
-	c.Rows = make([]Row, meta.N)
-	c.Images.Values = make([]wire.Value, meta.N*c.Images.Stride)
-	at, gone, scope := 0, 0, 0
-	for i := range c.Rows {
-		flags := meta.Value(0, i).Int64()
-		row := Row{
-			Before: flags&flagBefore != 0, After: flags&flagAfter != 0, Reborn: flags&flagReborn != 0,
-			Mask: uint64(meta.Value(1, i).Int64()), By: int32(meta.Value(2, i).Int64()),
-		}
-		if row.After && at >= images.N || !row.After && gone >= keys.N || row.Before && t.Scope >= 0 && scope >= scopes.N {
-			return errShape
-		}
-		image := c.Images.Row(i)
-		if row.After {
-			for col, place := range c.have {
-				if place >= 0 {
-					image[place] = images.Value(col, at)
-				}
-			}
-			at++
-		} else {
-			keys.Row(image[:0], gone)
-			gone++
-		}
-		if row.Before && t.Scope >= 0 {
-			row.Scope = scopes.Value(0, scope)
-			scope++
-		}
-		c.Rows[i] = row
-		c.index[t.key(image)] = int32(i)
-	}
-	for _, a := range doc.Also {
-		for _, w := range a.Writers {
-			c.also(a.Row, w)
-		}
-	}
-	return nil
-}
-
-// placesOf returns where each of a block's columns, which are named by their
-// ids, has its place now, -1 for one that is gone.
-func (t *Table) placesOf(b *wire.Block) ([]int, error) {
-	places := make([]int, len(b.Columns))
-	key := 0
-	for i, id := range b.Columns {
-		places[i] = slices.IndexFunc(t.Columns, func(c Column) bool { return c.ID == id })
-		if places[i] >= 0 && places[i] < t.Key {
-			key++
-		}
-	}
-	if b.N > 0 && key != t.Key {
-		return nil, errShape
-	}
-	return places, nil
-}
-
-func (doc *changeDoc) blocks() (images, keys, scopes wire.Block, err error) {
-	for _, part := range []struct {
-		to   *wire.Block
-		from []byte
-	}{{&images, doc.Images}, {&keys, doc.Keys}, {&scopes, doc.Scopes}} {
-		if len(part.from) == 0 {
-			continue
-		}
-		if *part.to, err = wire.DecodeBlock(part.from, math.MaxInt32); err != nil {
-			return images, keys, scopes, err
-		}
-	}
-	return images, keys, scopes, nil
 }

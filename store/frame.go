@@ -19,6 +19,7 @@ type Frame struct {
 	s        *Store
 	entry    *Entry
 	accepted []acceptedWrite
+	size     int // bytes that the accepted transactions changed, about
 }
 
 type acceptedWrite struct {
@@ -36,10 +37,21 @@ var ErrSchemaChanged = errors.New("another program changed the schema of the gam
 
 var errClosed = errors.New("the store is closed")
 
+var (
+	errBroken   = errors.New("the store has failed and has not been recovered")
+	errUnderWay = errors.New("a frame is under way")
+	errOver     = errors.New("the frame is over")
+)
+
 // Begin begins a frame.
 func (s *Store) Begin() (*Frame, error) {
-	if s.broken {
-		return nil, errors.New("the store has failed and has not been recovered")
+	switch {
+	case s.w == nil:
+		return nil, errClosed
+	case s.broken:
+		return nil, errBroken
+	case s.frame != nil:
+		return nil, errUnderWay
 	}
 	if err := s.beginTx(); err != nil {
 		return nil, err
@@ -51,6 +63,9 @@ func (s *Store) Begin() (*Frame, error) {
 // Apply runs a transaction on top of those before it. What is refused leaves
 // nothing behind.
 func (f *Frame) Apply(d Device, w *wire.Write) (*wire.Refusal, error) {
+	if err := f.usable(); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	refusal, err := f.apply(d, w)
 	f.s.stats.CheckNanos.Add(uint64(time.Since(start)))
@@ -58,6 +73,17 @@ func (f *Frame) Apply(d Device, w *wire.Write) (*wire.Refusal, error) {
 		f.s.broken = true
 	}
 	return refusal, err
+}
+
+func (f *Frame) usable() error {
+	switch {
+	case f.s.broken:
+		return errBroken
+	case f.s.frame != f:
+		return errOver
+	default:
+		return nil
+	}
 }
 
 func (f *Frame) apply(d Device, w *wire.Write) (*wire.Refusal, error) {
@@ -69,7 +95,7 @@ func (f *Frame) apply(d Device, w *wire.Write) (*wire.Refusal, error) {
 	if refusal != nil {
 		return refusal, nil
 	}
-	if refusal, err := s.run(ops); refusal != nil || err != nil {
+	if refusal, err := f.run(ops); refusal != nil || err != nil {
 		if err == nil && s.w.AutoCommit() {
 			err = f.rerun() // a trigger's RAISE(ROLLBACK) took all that was open with it
 		}
@@ -80,14 +106,15 @@ func (f *Frame) apply(d Device, w *wire.Write) (*wire.Refusal, error) {
 }
 
 // run runs the ops in a savepoint, which it undoes when one is refused.
-func (s *Store) run(ops []resolvedOp) (*wire.Refusal, error) {
+func (f *Frame) run(ops []resolvedOp) (*wire.Refusal, error) {
+	s := f.s
 	mark := s.capture.Mark()
 	if err := s.sql.savepoint.Run(); err != nil {
 		return nil, err
 	}
 	refusal, err := s.runOps(ops)
 	if refusal == nil && err == nil {
-		refusal, err = s.judge(mark)
+		refusal, err = f.judge(mark)
 	}
 	if err != nil {
 		return nil, err
@@ -122,43 +149,9 @@ func (s *Store) runOps(ops []resolvedOp) (*wire.Refusal, error) {
 	return nil, nil
 }
 
-// judge looks for what COMMIT could still refuse, or the log not hold.
-func (s *Store) judge(mark sqlite.Mark) (*wire.Refusal, error) {
-	if s.w.DeferredForeignKeys() {
-		return wire.Refuse(wire.CodeConstraint, "FOREIGN KEY constraint failed: a row refers to one that is not there at the end of the transaction"), nil
-	}
-	if !s.capture.Suspect() {
-		return nil, nil
-	}
-	var refusal *wire.Refusal
-	tables := s.Schema().Tables
-	err := s.capture.Each(mark, func(ch *sqlite.Change) {
-		if refusal == nil {
-			refusal = tables[ch.Table].unkeepable(ch)
-		}
-	})
-	return refusal, err
-}
-
-// unkeepable refuses what SQL takes and devices can't be told: a row without a
-// key, and infinities, which SQL makes of 1e308 * 10.
-func (t *Table) unkeepable(ch *sqlite.Change) *wire.Refusal {
-	if ch.Kind == sqlite.Deleted || !t.Synced {
-		return nil
-	}
-	for i, v := range ch.Values {
-		switch {
-		case i < t.Key && v.IsNull():
-			return wire.Refuse(wire.CodeConstraint, "table %q: the key column %q must not be NULL", t.Name, t.Columns[i].Name)
-		case !v.Finite():
-			return wire.Refuse(wire.CodeConstraint, "table %q: column %q would hold an infinity", t.Name, t.Columns[t.captured[i]].Name)
-		}
-	}
-	return nil
-}
-
 // fold takes what the last transaction changed into the frame's entry.
 func (f *Frame) fold(d Device, seq uint64) error {
+	f.size += f.s.capture.Size(sqlite.Mark{})
 	by := int32(len(f.entry.Writers))
 	f.entry.Writers = append(f.entry.Writers, Writer{Device: d, Seq: seq})
 	tables := f.s.Schema().Tables
@@ -182,7 +175,7 @@ func (f *Frame) rerun() error {
 		return err
 	}
 	again := f.accepted
-	f.accepted, f.entry = nil, &Entry{Schema: f.entry.Schema}
+	f.accepted, f.entry, f.size = nil, &Entry{Schema: f.entry.Schema}, 0
 	for _, a := range again {
 		refusal, err := f.apply(a.device, a.write)
 		if err != nil {
@@ -199,17 +192,16 @@ func (f *Frame) rerun() error {
 // and returns its entry; nil when there was nothing to commit. When the append's
 // outcome is unknown, [Store.Recover] returns the entry if it took place.
 func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
+	if err := f.usable(); err != nil {
+		return nil, err
+	}
 	s, e := f.s, f.entry
 	s.frame = nil
 	if len(e.Writers) == 0 && len(refused) == 0 {
 		return nil, nil
 	}
 	e.Version, e.Time, e.Refused = s.version.Load()+1, now.UTC().Truncate(time.Microsecond), refused
-	if err := s.readVirtual(e); err != nil {
-		s.broken = true
-		return nil, err
-	}
-	b, err := e.encode()
+	b, err := s.complete(e)
 	if err != nil {
 		s.broken = true
 		return nil, err
@@ -226,12 +218,29 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	return e, nil
 }
 
+// complete adds to an entry what is only known at its end, and encodes it.
+func (s *Store) complete(e *Entry) ([]byte, error) {
+	if err := s.devices.preload(s.w, e); err != nil {
+		return nil, err
+	}
+	if err := s.readVirtual(e); err != nil {
+		return nil, err
+	}
+	if err := s.readSequences(e); err != nil {
+		return nil, err
+	}
+	return e.encode()
+}
+
 // committed takes note of a version that the log has.
 func (s *Store) committed(e *Entry) {
 	rows := e.RowCount()
 	s.version.Store(e.Version)
 	s.recent.add(e, s.log.first)
 	s.devices.settle(e)
+	if e.sequences != nil {
+		s.sequences = e.sequences
+	}
 	s.open.frames++
 	s.open.rows += rows
 	if s.open.since.IsZero() {
@@ -286,7 +295,7 @@ func (s *Store) rebuildTx() error {
 		}
 	}
 	s.capture.Rewind(sqlite.Mark{})
-	s.open = openTx{}
+	s.open, s.sequences = openTx{}, nil
 	if err := s.beginTx(); err != nil {
 		return err
 	}

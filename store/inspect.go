@@ -47,7 +47,7 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) err
 	if err != nil {
 		return err
 	}
-	collations, err := keyCollations(c, t.Name)
+	collations, indexed, err := keyCollations(c, t.Name)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) err
 		key = append(key, col)
 	}
 	slices.SortFunc(key, func(a, b Column) int { return cmp.Compare(a.pk, b.pk) })
-	alias := len(key) == 1 && len(collations) == 0 && !withoutRowid
+	alias := len(key) == 1 && !indexed && !withoutRowid
 	if t.Synced, err = identifies(c, t, key, alias || withoutRowid); err != nil {
 		return err
 	}
@@ -73,6 +73,11 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) err
 	}
 	t.Key = len(key)
 	t.Columns = append(key, rest...)
+	err = c.Query(`SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE LIMIT 1`, []driver.Value{t.Name},
+		func([]driver.Value) error { t.triggers = true; return nil })
+	if err != nil {
+		return err
+	}
 	t.intKey = alias || t.rowid != ""
 	for i, col := range t.Columns {
 		switch {
@@ -151,11 +156,13 @@ func column(name, declared string, strict bool) Column {
 }
 
 // keyCollations returns the collations of the primary key's columns by their
-// index in the table; a key that is the rowid has no index and none.
-func keyCollations(c *sqlite.Conn, table string) (map[int]collation, error) {
-	found := map[int]collation{}
-	err := c.Query(`SELECT x.cid, x.coll FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x
+// index in the table, and whether the key has an index: one that is the rowid
+// has none.
+func keyCollations(c *sqlite.Conn, table string) (found map[int]collation, indexed bool, err error) {
+	found = map[int]collation{}
+	err = c.Query(`SELECT x.cid, x.coll FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x
 		WHERE l.origin = 'pk' AND x.key`, []driver.Value{table}, func(row []driver.Value) error {
+		indexed = true
 		switch name := text(row[1]); strings.ToUpper(name) {
 		case "BINARY":
 		case "NOCASE":
@@ -167,7 +174,7 @@ func keyCollations(c *sqlite.Conn, table string) (map[int]collation, error) {
 		}
 		return nil
 	})
-	return found, err
+	return found, indexed, err
 }
 
 // identifies says whether a table that devices might see has a key that tells

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -41,13 +42,13 @@ func appendKeyValue(b []byte, v wire.Value, c collation) []byte {
 		return binary.BigEndian.AppendUint64(append(b, byte(wire.Integer)), uint64(v.Int64()))
 	case wire.Text:
 		s := v.Bytes()
-		switch c {
-		case collateNoCase:
-			s = foldASCII(s)
-		case collateRTrim:
+		if c == collateRTrim {
 			s = strings.TrimRight(s, " ")
 		}
 		b = binary.AppendUvarint(append(b, byte(wire.Text)), uint64(len(s)))
+		if c == collateNoCase {
+			return appendNoCase(b, s)
+		}
 		return append(b, s...)
 	default:
 		b = binary.AppendUvarint(append(b, byte(v.Kind())), uint64(v.Len()))
@@ -55,14 +56,20 @@ func appendKeyValue(b []byte, v wire.Value, c collation) []byte {
 	}
 }
 
-// foldASCII is what SQLite's NOCASE does: it knows the 26 letters of ASCII only.
-func foldASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
+// appendNoCase appends what SQLite's NOCASE compares: it knows the 26 letters of
+// ASCII only, and nothing behind a NUL but the length.
+func appendNoCase(b []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if c == 0 {
+			return append(b, 0)
 		}
-		return r
-	}, s)
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
 }
 
 // storedKey turns a key as a device sent it into the key as SQLite stores it,
@@ -79,9 +86,12 @@ func (t *Table) storedKey(b *wire.Block, row int, dst []wire.Value) ([]wire.Valu
 			}
 			ok = v.Kind() == wire.Integer
 		case affinityReal:
-			ok = v.Kind() == wire.Real || v.Kind() == wire.Integer
+			if v.Kind() == wire.Integer {
+				v = wire.RealValue(v.Float64())
+			}
+			ok = v.Kind() == wire.Real
 		case affinityText:
-			ok = v.Kind() == wire.Text || v.Kind() == wire.Blob && col.Type == "ANY"
+			ok = v.Kind() == wire.Text
 		case affinityNumeric:
 			ok = ok && !(v.Kind() == wire.Text && looksNumeric(v.Bytes()))
 		}
@@ -109,7 +119,8 @@ func article(kind string) string {
 }
 
 // looksNumeric says whether NUMERIC affinity may turn a text into a number.
+// "inf" and "nan", which Go reads, are none to SQL.
 func looksNumeric(s string) bool {
 	_, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-	return err == nil
+	return (err == nil || errors.Is(err, strconv.ErrRange)) && strings.ContainsAny(s, "0123456789")
 }

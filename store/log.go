@@ -112,7 +112,7 @@ func (l *frameLog) append(version uint64, micros int64, entry []byte, floor uint
 	if err := l.begin.Run(); err != nil {
 		return err
 	}
-	err := l.insert.RunWith(wire.IntegerValue(int64(version)), wire.IntegerValue(micros), wire.BlobValue(entry))
+	err := l.insert.RunWithBlob(entry, wire.IntegerValue(int64(version)), wire.IntegerValue(micros))
 	first := l.first
 	for ; err == nil && first < floor && first < l.first+2; first++ {
 		err = l.prune.RunWith(wire.IntegerValue(int64(first)))

@@ -31,13 +31,14 @@ type columnShape struct {
 }
 
 // number gives the tables found their ids, those of the last schema by name,
-// and new ones for what is new. It says whether anything differs from the last
+// and new ones for what is new; a table whose key is another now is new, for
+// nothing that was said of its rows holds. It says whether anything differs from the last
 // schema; version is the frame at which a new shape is then in force.
 func number(tables []*Table, last *schemaDoc, version uint64) (doc *schemaDoc, changed bool) {
 	doc = &schemaDoc{NextTable: max(last.NextTable, 1)}
 	changed = len(tables) != len(last.Tables)
 	for _, t := range tables {
-		i := slices.IndexFunc(last.Tables, func(s tableShape) bool { return s.Name == t.Name })
+		i := slices.IndexFunc(last.Tables, func(s tableShape) bool { return s.Name == t.Name && s.sameKey(t) })
 		was := tableShape{}
 		if i >= 0 {
 			was = last.Tables[i]
@@ -54,6 +55,29 @@ func number(tables []*Table, last *schemaDoc, version uint64) (doc *schemaDoc, c
 	}
 	slices.SortFunc(tables, func(a, b *Table) int { return cmp.Compare(a.ID, b.ID) })
 	return doc, changed
+}
+
+func (s *tableShape) sameKey(t *Table) bool {
+	if s.Key != t.Key {
+		return false
+	}
+	for i := range t.Key {
+		if s.Columns[i].Name != t.Columns[i].Name || s.Columns[i].Type != t.Columns[i].Type {
+			return false
+		}
+	}
+	return true
+}
+
+// rekeyed returns the tables that have another key now, by their ids before.
+func (d *schemaDoc) rekeyed(now *Schema) map[int]string {
+	names := map[int]string{}
+	for _, s := range d.Tables {
+		if now.ByID(s.ID) == nil && now.Table(s.Name) != nil {
+			names[s.ID] = s.Name
+		}
+	}
+	return names
 }
 
 func (t *Table) number(was tableShape) tableShape {

@@ -104,9 +104,9 @@ func (s *Store) match() error {
 	switch {
 	case log["format"] != nil && log["format"] != int64(logFormat):
 		return fmt.Errorf("the frame log %s has format %v, this program knows %d: use the program that wrote it", s.log.path, log["format"], logFormat)
-	case gameID == nil && logID == nil, gameID == nil && s.log.last == 0:
+	case gameID == nil && s.log.last == 0:
 		return s.found(logID)
-	case logID == nil && s.opts.NewEpoch:
+	case s.opts.NewEpoch && s.log.last == 0:
 		return s.found(nil)
 	case logID == nil:
 		return fmt.Errorf("the game database %s has a history, but its frame log %s is missing or new: put the log back, "+
@@ -154,7 +154,21 @@ func (s *Store) found(id []byte) error {
 			return errors.Join(err, s.w.Exec(`ROLLBACK`))
 		}
 	}
-	return s.w.Exec(`COMMIT`)
+	if err := s.w.Exec(`COMMIT`); err != nil {
+		return err
+	}
+	return s.sync()
+}
+
+// sync makes durable what the game database has committed, whoever did: a commit
+// that is synced syncs all of the WAL before it.
+func (s *Store) sync() error {
+	err := s.w.Exec(`PRAGMA synchronous = FULL;
+		INSERT INTO _framehub_meta VALUES ('synced', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, time.Now().UnixMicro())
+	if err = errors.Join(err, s.w.Exec(`PRAGMA synchronous = NORMAL`)); err != nil {
+		return fmt.Errorf("write the game database to the disk: %w", err)
+	}
+	return nil
 }
 
 // catchUp reads the schema and replays what the game database lacks.
@@ -214,7 +228,7 @@ func (s *Store) captureTables() []sqlite.CaptureTable {
 		}
 		out = append(out, c)
 	}
-	for _, name := range []string{"_framehub_meta", "_framehub_device"} {
+	for _, name := range []string{"_framehub_meta", "_framehub_device", "sqlite_sequence"} {
 		out = append(out, sqlite.CaptureTable{Name: name, Scope: -1, Ignore: true})
 	}
 	return out
@@ -225,7 +239,7 @@ func (s *Store) captureTables() []sqlite.CaptureTable {
 func (s *Store) Close() error {
 	var errs []error
 	if s.w != nil {
-		if s.open.begun && !s.broken {
+		if s.open.begun && !s.broken && s.frame == nil { // else the log decides, at the next start
 			errs = append(errs, s.commitTx(time.Now()))
 		}
 		if s.capture != nil {

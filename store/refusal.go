@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
 )
@@ -24,11 +26,15 @@ const (
 	sqliteNotADB     = 26
 
 	constraintDatatype = sqliteConstraint | 12<<8
+	corruptVtab        = sqliteCorrupt | 1<<8 // a virtual table's own rows don't fit together: not the database
 )
 
 // refuses says whether a result code is SQL's judgement of the statement, as
 // opposed to a failure of the database.
 func refuses(code int) bool {
+	if code == corruptVtab {
+		return true
+	}
 	switch code & 0xff {
 	case sqliteError, sqliteTooBig, sqliteConstraint, sqliteMismatch:
 		return true
@@ -52,11 +58,7 @@ func (op *resolvedOp) refusal(row, code int, err error) *wire.Refusal {
 	case sqlite.BadType:
 		return wire.Refuse(wire.CodeType, "table %q: only numbers can be added, to numbers, in the row with the key %s", t.Name, op.keyText(row))
 	}
-	words := err.Error()
-	if e, ok := err.(sqlite.Error); ok { //nolint:errorlint // result makes it, unwrapped
-		words = e.Text
-	}
-	refusal := wire.Refuse(wire.CodeConstraint, "table %q: %s", t.Name, words)
+	refusal := wire.Refuse(wire.CodeConstraint, "table %q: %s", t.Name, words(err))
 	switch {
 	case code == constraintDatatype || code&0xff == sqliteMismatch:
 		refusal.Code = wire.CodeType
@@ -64,6 +66,14 @@ func (op *resolvedOp) refusal(row, code int, err error) *wire.Refusal {
 		refusal.Code = wire.CodeTooLarge
 	}
 	return refusal
+}
+
+// words returns SQLite's own words for an error, without its code.
+func words(err error) string {
+	if e, ok := errors.AsType[sqlite.Error](err); ok {
+		return e.Text
+	}
+	return err.Error()
 }
 
 func (op *resolvedOp) keyText(row int) string {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"framehub/session/wire"
@@ -44,6 +45,9 @@ func (s *Store) replay(from, to uint64) (err error) {
 			if err := s.replayChange(writers, c); err != nil {
 				return fmt.Errorf("replay entry %d of the frame log into table %q: %w", v, c.Table.Name, err)
 			}
+		}
+		if err := replaySequences(s.w, e); err != nil {
+			return fmt.Errorf("replay entry %d of the frame log: %w", v, err)
 		}
 	}
 	return nil
@@ -94,23 +98,18 @@ func (s *Store) replayChange(writers map[string]*replayWriter, c *Change) error 
 // writtenPlaces returns the places of the columns that are stored and that the
 // images have values for, the key first.
 func (c *Change) writtenPlaces() []int {
-	have := map[int]bool{}
-	for _, place := range c.have {
-		have[place] = true
-	}
 	var places []int
 	for i := range c.Table.Columns {
-		if (c.have == nil || have[i]) && !c.Table.Columns[i].Generated {
+		if (c.have == nil || slices.Contains(c.have, i)) && !c.Table.Columns[i].Generated {
 			places = append(places, i)
-		}
-	}
-	if len(places) < c.Table.Key { // an entry that only deletes
-		for i := range c.Table.Key {
-			places = append(places[:i], i)
 		}
 	}
 	return places
 }
+
+// loose says whether keys that differ can be equal in this column, so that an
+// update may change a row's key and leave it the same row.
+func (c *Column) loose() bool { return c.collation != collateBinary || c.affinity == affinityBlob }
 
 func newReplayWriter(c *sqlite.Conn, t *Table, places []int) (*replayWriter, error) {
 	w := &replayWriter{at: places, key: t.Key}
@@ -118,7 +117,7 @@ func newReplayWriter(c *sqlite.Conn, t *Table, places []int) (*replayWriter, err
 	for i, place := range places {
 		names = append(names, quote(t.Columns[place].Name))
 		params = append(params, fmt.Sprintf("?%d", i+1))
-		if i >= t.Key {
+		if i >= t.Key || t.Columns[place].loose() {
 			sets = append(sets, names[i]+" = "+params[i])
 		}
 	}

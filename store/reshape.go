@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,8 +24,35 @@ func (s *Store) readSchema() error {
 		version++
 	}
 	s.schema.Store(newSchema(version, tables))
+	if err := s.checkUnmerged(last); err != nil {
+		return err
+	}
+	s.virtualColumns = slices.ContainsFunc(tables, func(t *Table) bool { return t.Synced && len(t.virtual) > 0 })
 	s.cookie, err = s.schemaCookie()
 	return err
+}
+
+// checkUnmerged refuses to lose what a crash left to the log alone and a change
+// of the schema after it has no place for any more.
+func (s *Store) checkUnmerged(last *schemaDoc) error {
+	rekeyed := last.rekeyed(s.Schema())
+	for v := s.merged.Load() + 1; v <= s.log.last && len(rekeyed) > 0; v++ {
+		b, _, err := s.log.read(v)
+		if err != nil {
+			return err
+		}
+		e, err := decodeEntry(v, []byte(b), last.schema(0))
+		if err != nil {
+			return err
+		}
+		for _, c := range e.Tables {
+			if name, ok := rekeyed[c.Table.ID]; ok {
+				return fmt.Errorf("table %q got another primary key before version %d of the frame log was merged into it: "+
+					"put the old table back, let the hub start once, then change it", name, v)
+			}
+		}
+	}
+	return nil
 }
 
 // recordReshape appends the entry of a schema that differs from the last one in
@@ -32,6 +60,10 @@ func (s *Store) readSchema() error {
 func (s *Store) recordReshape() error {
 	if s.reshape == nil {
 		return nil
+	}
+	// The log must not know a schema that power loss can take from the database.
+	if err := s.sync(); err != nil {
+		return err
 	}
 	b, err := s.reshape.encode()
 	if err != nil {

@@ -17,6 +17,7 @@ type resolvedOp struct {
 // something that is not there or must not be written. The transaction's blocks
 // are then in the present schema's numbers.
 func (s *Store) resolve(w *wire.Write) ([]resolvedOp, *wire.Refusal) {
+	s.stmts.trim()
 	schema := s.Schema()
 	if refusal := s.modernize(schema, w); refusal != nil {
 		return nil, refusal

@@ -38,6 +38,7 @@ type Table struct {
 	virtual  []int  // places of virtual generated columns, which are not stored
 	intKey   bool   // the key is the rowid under some name, always an int64
 	captured []int  // places of what the capture records
+	triggers bool
 }
 
 // A Column is a column of a [Table].
@@ -81,6 +82,9 @@ const (
 	collateNoCase
 	collateRTrim
 )
+
+// String returns SQL's name of the collation.
+func (c collation) String() string { return [...]string{"BINARY", "NOCASE", "RTRIM"}[c] }
 
 func newSchema(version uint64, tables []*Table) *Schema {
 	s := &Schema{Version: version, Tables: tables, byName: map[string]*Table{}, byID: map[int]*Table{}}

@@ -47,12 +47,17 @@ func (p *statements) get(t *Table, columns []int) (*sqlite.Stmts, error) {
 		return nil, err
 	}
 	p.sets[set.id] = p.used.PushFront(set)
-	if len(p.sets) > maxStatements {
+	return &set.Stmts, nil
+}
+
+// trim closes what is too many. It is for between transactions: one alone may
+// use more than are kept.
+func (p *statements) trim() {
+	for len(p.sets) > maxStatements {
 		oldest := p.used.Remove(p.used.Back()).(*statementSet)
 		delete(p.sets, oldest.id)
 		oldest.close()
 	}
-	return &set.Stmts, nil
 }
 
 func (s *statementSet) prepare(c *sqlite.Conn, t *Table, columns []int) (err error) {
@@ -66,6 +71,7 @@ func (s *statementSet) prepare(c *sqlite.Conn, t *Table, columns []int) (err err
 			sets = append(sets, names[i]+" = "+params[i])
 		}
 	}
+	s.Triggers = t.triggers
 	table, where := quote(t.Name), t.whereKey()
 	rest := "1"
 	if len(sets) > 0 {
@@ -94,10 +100,16 @@ func (s *statementSet) close() {
 }
 
 // whereKey returns the condition that finds a row, its key in parameters from 1.
+// The key's index may have another collation than the column, and is what says
+// which rows are one.
 func (t *Table) whereKey() string {
 	var parts []string
 	for i := range t.Key {
-		parts = append(parts, fmt.Sprintf("%s = ?%d", quote(t.Columns[i].Name), i+1))
+		part := fmt.Sprintf("%s = ?%d", quote(t.Columns[i].Name), i+1)
+		if !t.intKey {
+			part += " COLLATE " + t.Columns[i].collation.String()
+		}
+		parts = append(parts, part)
 	}
 	return strings.Join(parts, " AND ")
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
 )
 
@@ -58,12 +59,16 @@ type Store struct {
 	epoch []byte
 	lock  *fileLock
 
+	virtualColumns bool // some synced table has virtual generated columns
+	virtualTables  bool // there are virtual tables
+
 	// Owned by the frame loop.
 	w           *sqlite.Conn
 	log         *frameLog // its reading is for all
 	capture     *sqlite.Capture
 	stmts       *statements
 	virtual     map[int]*sqlite.Stmt // by table, reads its virtual columns
+	sequences   []wire.Value         // sqlite_sequence as the log has it; nil: not known
 	sql         fixedStatements
 	frame       *Frame // the one under way
 	open        openTx // the game database's transaction

@@ -1,9 +1,9 @@
 package store
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"framehub/session/wire"
@@ -23,6 +23,7 @@ type openTx struct {
 type fixedStatements struct {
 	begin, commit, savepoint, rollbackTo, release *sqlite.Stmt
 	merged, cookie                                *sqlite.Stmt
+	sequences                                     *sqlite.Stmt // nil: no table is AUTOINCREMENT
 }
 
 func (s *Store) prepareFixed() error {
@@ -43,7 +44,14 @@ func (s *Store) prepareFixed() error {
 			return err
 		}
 	}
-	return nil
+	return s.w.Query(`SELECT name = 'sqlite_sequence', rootpage = 0 FROM sqlite_schema WHERE type = 'table'`, nil,
+		func(row []driver.Value) (err error) {
+			if row[0] == int64(1) {
+				s.sql.sequences, err = s.w.Prepare(`SELECT name, seq FROM sqlite_sequence`)
+			}
+			s.virtualTables = s.virtualTables || row[1] == int64(1)
+			return err
+		})
 }
 
 // beginTx begins the game database's transaction if none is open.
@@ -108,6 +116,9 @@ func (s *Store) commitTx(now time.Time) error {
 // is cheap, due, or asked for, and says whether any are left. It is for after a
 // frame's version has been told, and for moments without one.
 func (s *Store) Merge(now time.Time, idle bool) (left bool, err error) {
+	if s.frame != nil {
+		return false, errUnderWay
+	}
 	if s.broken || !s.open.begun {
 		return false, nil
 	}
@@ -137,62 +148,3 @@ func (m *mergeCost) learn(tx openTx, took time.Duration) {
 }
 
 func (m *mergeCost) estimate(rows int) time.Duration { return time.Duration(m.perRow * float64(rows)) }
-
-// readVirtual fills in the virtual generated columns, which are not stored and
-// so not captured, of the rows that a frame changed.
-func (s *Store) readVirtual(e *Entry) error {
-	for _, c := range e.Tables {
-		if len(c.Table.virtual) == 0 {
-			continue
-		}
-		sel, err := s.virtualSelect(c.Table)
-		if err != nil {
-			return err
-		}
-		for i := range c.Rows {
-			if !c.Rows[i].After {
-				continue
-			}
-			if err := c.readVirtual(sel, i); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (s *Store) virtualSelect(t *Table) (*sqlite.Stmt, error) {
-	if sel := s.virtual[t.ID]; sel != nil {
-		return sel, nil
-	}
-	var names []string
-	for _, place := range t.virtual {
-		names = append(names, quote(t.Columns[place].Name))
-	}
-	sel, err := s.w.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), quote(t.Name), t.whereKey()))
-	if err != nil {
-		return nil, err
-	}
-	if s.virtual == nil {
-		s.virtual = map[int]*sqlite.Stmt{}
-	}
-	s.virtual[t.ID] = sel
-	return sel, nil
-}
-
-func (c *Change) readVirtual(sel *sqlite.Stmt, i int) error {
-	image := c.Images.Row(i)
-	if err := sel.Bind(image[:c.Table.Key]...); err != nil {
-		return err
-	}
-	row, _, err := sel.Fetch(nil, 1, 1<<30)
-	sel.Reset()
-	if err != nil {
-		return err
-	}
-	for j, place := range c.Table.virtual {
-		image[place] = row[j]
-		c.Rows[i].Mask |= MaskBit(place)
-	}
-	return nil
-}

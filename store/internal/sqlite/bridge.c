@@ -1,5 +1,6 @@
 #include "bridge.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,11 @@ enum { SQLITE_PREPARE_PERSISTENT = 1 };
 enum { SQLITE_DBSTATUS_CACHE_WRITE = 9, SQLITE_DBSTATUS_DEFERRED_FKS = 10 };
 
 static const sqlite3_destructor_type SQLITE_STATIC = 0;
+
+/* Go lays its structs out like this; the columns' int is 64 bits wide. */
+static_assert(sizeof(fh_cell) == 16 && offsetof(fh_cell, len) == 4 && offsetof(fh_cell, num) == 8, "wire.Cell");
+static_assert(sizeof(fh_col) == 16 && offsetof(fh_col, at) == 8, "wire.Column");
+static_assert(sizeof(fh_change) % _Alignof(fh_cell) == 0, "cells follow their change");
 
 int fh_prepare(sqlite3 *db, const char *sql, int len, sqlite3_stmt **out) {
   return sqlite3_prepare_v3(db, sql, len, SQLITE_PREPARE_PERSISTENT, out, 0);
@@ -123,6 +129,7 @@ static void cell_of(sqlite3_value *v, int real, fh_buf *text, fh_cell *c) {
     int is_text = sqlite3_value_type(v) == SQLITE_TEXT;
     const void *p = is_text ? (const void *)sqlite3_value_text(v) : sqlite3_value_blob(v);
     int n = sqlite3_value_bytes(v);
+    if (is_text && !p) text->failed = 1; /* no memory to turn UTF-16 into UTF-8; an empty text is not NULL */
     c->kind = is_text ? K_TEXT : K_BLOB;
     c->len = (uint32_t)n;
     c->num = text->len;
@@ -233,12 +240,12 @@ static int found(const block *b, int row, int hold, int *yes) {
 }
 
 /* update runs the update, or for a block of key columns only looks whether the
- * row is there. */
+ * row is there. A row that a trigger's RAISE(IGNORE) keeps as it is was hit too. */
 static int update(const block *b, int row, int *hit) {
   if (!b->s->update) return found(b, row, 0, hit);
   int rc = run(b, b->s->update, b->ncols, row);
   *hit = rc == SQLITE_OK && sqlite3_changes(b->db) > 0;
-  return rc;
+  return rc == SQLITE_OK && !*hit && b->s->triggers ? found(b, row, 0, hit) : rc;
 }
 
 static int sum(const fh_cell *have, const fh_cell *add, fh_cell *out) {
@@ -269,11 +276,12 @@ static int sum(const fh_cell *have, const fh_cell *add, fh_cell *out) {
 }
 
 /* add reads the row's numbers, adds, and updates. Only numbers are read, so no
- * text is copied. */
+ * text is copied. A block of key columns only adds nothing. */
 static int add(const block *b, int row) {
-  int yes, rc = found(b, row, 1, &yes);
+  int yes, rc = found(b, row, b->s->update != 0, &yes);
   if (rc != SQLITE_OK) return rc;
   if (!yes) return FH_MISSING;
+  if (!b->s->update) return SQLITE_OK;
   fh_buf none = {0, 0, 0, 1};
   for (int i = b->nkey; i < b->ncols && rc == SQLITE_OK; i++) {
     fh_cell have, delta, result;
@@ -399,6 +407,15 @@ int fh_bind(sqlite3_stmt *s, const fh_cell *cells, int n, const uint8_t *data) {
   return SQLITE_OK;
 }
 
+/* fh_run_blob binds a blob in place, the other parameters being bound already,
+ * and runs the statement to its end. */
+int fh_run_blob(sqlite3_stmt *s, int at, const uint8_t *data, int len) {
+  int rc = sqlite3_bind_blob(s, at, len ? (const void *)data : (const void *)"", len, SQLITE_STATIC);
+  if (rc == SQLITE_OK) rc = fh_step_reset(s);
+  sqlite3_clear_bindings(s);
+  return rc;
+}
+
 /* fh_fetch steps until most rows or bytes of text are there, or the statement
  * is done, which it answers with SQLITE_DONE and a reset; SQLITE_ROW: there may
  * be more. */
@@ -437,6 +454,44 @@ static int cells_differ(const fh_cell *a, const fh_cell *b, const fh_buf *text) 
   return a->num != b->num;
 }
 
+/* utf8_length returns how many bytes the character at p takes, of at most n, or
+ * 0 where it is none; Go's package unicode/utf8 draws the same line. */
+static size_t utf8_length(const uint8_t *p, size_t n) {
+  uint8_t low = 0x80, high = 0xbf;
+  size_t len;
+  if (p[0] < 0x80) return 1;
+  if (p[0] >= 0xc2 && p[0] <= 0xdf) len = 2;
+  else if (p[0] >= 0xe0 && p[0] <= 0xef) len = 3;
+  else if (p[0] >= 0xf0 && p[0] <= 0xf4) len = 4;
+  else return 0;
+  if (p[0] == 0xe0) low = 0xa0;  /* overlong */
+  if (p[0] == 0xed) high = 0x9f; /* surrogates */
+  if (p[0] == 0xf0) low = 0x90;  /* overlong */
+  if (p[0] == 0xf4) high = 0x8f; /* beyond U+10FFFF */
+  if (n < len || p[1] < low || p[1] > high) return 0;
+  for (size_t i = 2; i < len; i++) {
+    if ((p[i] & 0xc0) != 0x80) return 0;
+  }
+  return len;
+}
+
+static int is_utf8(const uint8_t *p, size_t n) {
+  while (n >= 8) { /* mostly ASCII, eight at a time */
+    uint64_t v;
+    memcpy(&v, p, 8);
+    if (v & 0x8080808080808080u) break;
+    p += 8;
+    n -= 8;
+  }
+  while (n > 0) {
+    size_t len = utf8_length(p, n);
+    if (!len) return 0;
+    p += len;
+    n -= len;
+  }
+  return 1;
+}
+
 typedef int (*getter)(sqlite3 *, int, sqlite3_value **);
 
 static void value_cell(fh_capture *c, const fh_table *t, getter get, int col, fh_cell *out) {
@@ -449,6 +504,7 @@ static void value_cell(fh_capture *c, const fh_table *t, getter get, int col, fh
   cell_of(v, t->real[col], &c->text, out);
   if (out->kind == K_REAL && (out->num >> 52 & 0x7ff) == 0x7ff) c->suspect = 1;
   if (out->kind == K_NULL && col < t->nkey) c->suspect = 1;
+  if (out->kind == K_TEXT && !c->text.failed && !is_utf8(c->text.data + out->num, out->len)) c->suspect = 1;
 }
 
 static fh_change *change_head(fh_capture *c, int table, int op, int cells, int64_t rowid) {

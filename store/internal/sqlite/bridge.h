@@ -42,6 +42,7 @@ typedef struct {
   sqlite3_stmt *insert;
   sqlite3_stmt *erase;
   sqlite3_stmt *select_; /* the columns beside the key, WHERE the key; 1 where there are none */
+  int triggers;          /* an update that changes no row may be a trigger's doing: look */
 } fh_stmts;
 
 /* fh_buf is a growable buffer; failed stays set once memory ran out. */
@@ -80,7 +81,7 @@ typedef struct {
   int ntables;
   int last; /* the table of the last change, tried first */
   fh_buf changes, text;
-  int suspect; /* a NULL in a key, or an infinity, was recorded */
+  int suspect; /* a NULL in a key, an infinity, or a text that is not UTF-8 was recorded */
   int unknown; /* a change to a table that is not in tables was seen */
 } fh_capture;
 
@@ -93,6 +94,7 @@ const char *fh_errmsg(sqlite3 *db);
 int fh_write(sqlite3 *db, int op, const fh_stmts *s, const fh_col *cols, int ncols, int nkey,
              int nrows, const uint8_t *data, const fh_cell *cells, int *row);
 int fh_bind(sqlite3_stmt *s, const fh_cell *cells, int n, const uint8_t *data);
+int fh_run_blob(sqlite3_stmt *s, int at, const uint8_t *data, int len);
 int fh_fetch(sqlite3_stmt *s, int most, size_t bytes, fh_buf *cells, fh_buf *text, int *rows);
 int fh_can_capture(void);
 int fh_changes(sqlite3 *db);

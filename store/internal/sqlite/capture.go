@@ -129,9 +129,18 @@ func (p *Capture) Rewind(m Mark) {
 	p.c.changes.failed, p.c.text.failed = 0, 0
 }
 
-// Suspect says whether a NULL in a key or an infinity has been recorded since
-// the last Rewind.
+// Suspect says whether a NULL in a key, an infinity or a text that is not UTF-8
+// has been recorded since the last Rewind.
 func (p *Capture) Suspect() bool { return p.c.suspect != 0 }
+
+// Unknown says whether a change to a table that the capture was not told of has
+// been seen since the last Rewind.
+func (p *Capture) Unknown() bool { return p.c.unknown != 0 }
+
+// Size returns the bytes recorded after m.
+func (p *Capture) Size(m Mark) int {
+	return int(p.c.changes.len-m.changes) + int(p.c.text.len-m.text)
+}
 
 // ErrUnknownTable is a change to a table that the capture was not told of.
 var ErrUnknownTable = errors.New("a table changed that was not there when the schema was read")

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"fmt"
+	"math"
 	"unsafe"
 
 	"framehub/session/wire"
@@ -48,6 +49,18 @@ func (s *Stmt) RunWith(args ...wire.Value) error {
 	return s.Run()
 }
 
+// RunWithBlob binds args to the parameters from 1 and blob, which is not copied,
+// to the one after them, and runs the statement to its end.
+func (s *Stmt) RunWithBlob(blob []byte, args ...wire.Value) error {
+	if len(blob) > math.MaxInt32 {
+		return fmt.Errorf("a blob of %d bytes is too large for SQLite", len(blob))
+	}
+	if err := s.Bind(args...); err != nil {
+		return err
+	}
+	return s.conn.result(C.fh_run_blob(s.s, C.int(len(args)+1), bytePtr(blob), C.int(len(blob))))
+}
+
 // Bind binds copies of args to the parameters from 1.
 func (s *Stmt) Bind(args ...wire.Value) error {
 	cells, data := wire.Flatten(nil, nil, args)
@@ -87,6 +100,8 @@ type Stmts struct {
 	Insert *Stmt
 	Delete *Stmt
 	Select *Stmt // the columns beside the key, where the key is; a constant when there are none
+
+	Triggers bool // the table has triggers: an update that changes no row may be one's doing
 }
 
 // Outcomes of [Stmts.Write] that are not SQLite's.
@@ -104,6 +119,9 @@ const (
 // must be the table's key. It returns SQLite's words in err for its own codes.
 func (c *Conn) Write(op wire.OpKind, s *Stmts, b *wire.Block, key int) (row, code int, err error) {
 	cs := C.fh_stmts{update: s.Update.handle(), insert: s.Insert.handle(), erase: s.Delete.handle(), select_: s.Select.handle()}
+	if s.Triggers {
+		cs.triggers = 1
+	}
 	var at C.int
 	rc := C.fh_write(c.db, C.int(op), &cs, (*C.fh_col)(unsafe.Pointer(unsafe.SliceData(b.Cols))),
 		C.int(len(b.Cols)), C.int(key), C.int(b.N), bytePtr(b.Data), cellPtr(b.Cells), &at)
