@@ -3,17 +3,13 @@ package session
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"framehub/session/wire"
 )
-
-var scratch = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
 
 // read reads one message. The bytes are the caller's.
 func (s *Session) read() ([]byte, error) {
@@ -24,42 +20,16 @@ func (s *Session) read() ([]byte, error) {
 		return nil, err
 	}
 	if kind != websocket.MessageBinary {
-		return nil, &wire.Error{Code: wire.CloseProtocol, Reason: "messages are binary, this one was text"}
+		return nil, protocolErrorf("messages are binary, this one was text")
 	}
-	buf := scratch.Get().(*[]byte)
-	defer scratch.Put(buf)
-	n, err := s.fill(r, buf)
+	msg, err := readOwn(r, s.limits.Message)
 	if err != nil {
 		return nil, err
 	}
-	msg := make([]byte, n)
-	copy(msg, *buf)
 	s.heard.Store(time.Now().UnixNano())
 	s.stats.MessagesIn.Add(1)
-	s.stats.BytesIn.Add(uint64(n))
+	s.stats.BytesIn.Add(uint64(len(msg)))
 	return msg, nil
-}
-
-// fill reads all of r into buf, which it may enlarge, and returns how much it was.
-func (s *Session) fill(r io.Reader, buf *[]byte) (int, error) {
-	n := 0
-	for {
-		if n == len(*buf) {
-			*buf = append(*buf, make([]byte, len(*buf))...)
-		}
-		m, err := r.Read((*buf)[n:])
-		n += m
-		if n > s.limits.Message {
-			return 0, &wire.Error{Code: wire.CloseTooLarge, Reason: fmt.Sprintf("the message is larger than %d bytes", s.limits.Message)}
-		}
-		switch err {
-		case nil:
-		case io.EOF:
-			return n, nil
-		default:
-			return 0, err
-		}
-	}
 }
 
 // readLoop reads and hands on until the connection or the session ends.
