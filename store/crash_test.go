@@ -1,9 +1,13 @@
 package store_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"framehub/store"
 )
 
 // crash goes on with a copy of the files as they are now, as kill -9 leaves
@@ -39,5 +43,42 @@ func copyFile(tb testing.TB, from, to string) {
 	}
 	if err != nil {
 		tb.Fatal(err)
+	}
+}
+
+// replay commits a transaction, crashes before it is merged, and compares what
+// replay makes of it, twice, with the entry.
+func (m *model) replay(ops ...testOp) *store.Entry {
+	m.Helper()
+	e, refusals := m.commit(written{alice, m.write(alice, ops...)})
+	if refusals[0] != nil {
+		m.Fatal("refused:", refusals[0])
+	}
+	m.apply(e)
+	m.crash(m.opts.Path)
+	m.check("replayed")
+	old, err := m.Entry(e.Version)
+	if err != nil {
+		m.Fatal(err)
+	}
+	sameEntry(m, e, old)
+	return old
+}
+
+// sameEntry compares an entry with what was read back from the log.
+func sameEntry(tb testing.TB, made, read *store.Entry) {
+	tb.Helper()
+	if made.Version != read.Version || !made.Time.Equal(read.Time) || len(made.Tables) != len(read.Tables) ||
+		!slices.Equal(made.Writers, read.Writers) || !slices.Equal(made.Refused, read.Refused) {
+		tb.Errorf("the log has\n%+v\nthe frame had\n%+v", read, made)
+		return
+	}
+	for i, c := range made.Tables {
+		r := read.Tables[i]
+		if c.Table.ID != r.Table.ID || !slices.Equal(c.Rows, r.Rows) || literals(c.Images.Values) != literals(r.Images.Values) ||
+			!maps.EqualFunc(c.Also, r.Also, slices.Equal) {
+			tb.Errorf("table %q: the log has\n%+v\n%s\nthe frame had\n%+v\n%s", c.Table.Name,
+				r.Rows, literals(r.Images.Values), c.Rows, literals(c.Images.Values))
+		}
 	}
 }

@@ -52,6 +52,8 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func logOf(path string) string { return strings.TrimSuffix(path, filepath.Ext(path)) + ".frames.db" }
 
+func (d *testDB) context() context.Context { return d.Context() }
+
 func (d *testDB) open() {
 	d.Helper()
 	s, err := store.Open(d.opts)

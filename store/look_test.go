@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -27,7 +26,7 @@ func (d *testDB) contentsAt() (map[string]rows, uint64) {
 	d.Helper()
 	out := map[string]rows{}
 	var version uint64
-	err := d.View(context.Background(), func(v *store.View) error {
+	err := d.View(d.context(), func(v *store.View) error {
 		version = v.Version
 		for _, t := range v.Schema.Tables {
 			all := rows{}
@@ -146,5 +145,19 @@ func checkFile(tb testing.TB, path string) {
 	}
 	if out := sqlite3(tb, path, "PRAGMA integrity_check", "PRAGMA foreign_key_check"); out != "ok" {
 		tb.Errorf("%s: %s", path, out)
+	}
+}
+
+// wantWords looks for words in an error.
+func wantWords(tb testing.TB, err error, words ...string) {
+	tb.Helper()
+	if err == nil {
+		tb.Errorf("no error, want one that says %q", words)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			tb.Errorf("the error does not say %q: %v", w, err)
+		}
 	}
 }

@@ -64,9 +64,11 @@ func (s *statementSet) prepare(c *sqlite.Conn, t *Table, columns []int) (err err
 	names := make([]string, len(columns))
 	params := make([]string, len(columns))
 	var sets []string
+	readOnly := false
 	for i, place := range columns {
 		names[i] = quote(t.Columns[place].Name)
 		params[i] = fmt.Sprintf("?%d", i+1)
+		readOnly = readOnly || t.Columns[place].Generated
 		if i >= t.Key {
 			sets = append(sets, names[i]+" = "+params[i])
 		}
@@ -76,6 +78,14 @@ func (s *statementSet) prepare(c *sqlite.Conn, t *Table, columns []int) (err err
 	rest := "1"
 	if len(sets) > 0 {
 		rest = strings.Join(names[t.Key:], ", ")
+	}
+	if s.Select, err = c.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s", rest, table, where)); err != nil {
+		return err
+	}
+	if readOnly { // an expect, which is all that such columns are resolved for
+		return nil
+	}
+	if len(sets) > 0 {
 		if s.Update, err = c.Prepare(fmt.Sprintf("UPDATE %s SET %s WHERE %s", table, strings.Join(sets, ", "), where)); err != nil {
 			return err
 		}
@@ -84,10 +94,7 @@ func (s *statementSet) prepare(c *sqlite.Conn, t *Table, columns []int) (err err
 		strings.Join(names, ", "), strings.Join(params, ", "))); err != nil {
 		return err
 	}
-	if s.Delete, err = c.Prepare(fmt.Sprintf("DELETE FROM %s WHERE %s", table, where)); err != nil {
-		return err
-	}
-	s.Select, err = c.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s", rest, table, where))
+	s.Delete, err = c.Prepare(fmt.Sprintf("DELETE FROM %s WHERE %s", table, where))
 	return err
 }
 

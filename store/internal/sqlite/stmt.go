@@ -23,7 +23,7 @@ func (c *Conn) Prepare(query string) (*Stmt, error) {
 	defer free(sql)
 	s := &Stmt{conn: c}
 	if err := c.result(C.fh_prepare(c.db, sql, n, &s.s)); err != nil {
-		return nil, fmt.Errorf("prepare %s: %w", query, err)
+		return nil, fmt.Errorf("prepare %.200s: %w", query, err)
 	}
 	c.stmts[s] = struct{}{}
 	return s, nil
