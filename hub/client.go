@@ -89,6 +89,7 @@ func (c *client) again(seq uint64) error {
 
 // settle tells outcomes to the sessions that their devices have now.
 func (h *Hub) settle(version uint64, outcomes []outcome) {
+	var urgent []*client // a refusal goes at once, with all that came with it
 	for i := range outcomes {
 		o := &outcomes[i]
 		c := h.in.settle(o)
@@ -97,29 +98,30 @@ func (h *Hub) settle(version uint64, outcomes []outcome) {
 		} else {
 			h.metrics.refused.WithLabelValues(string(o.refused.Code)).Inc()
 		}
-		if c != nil {
-			c.settled(version, o)
+		if c != nil && c.settled(version, o) {
+			urgent = append(urgent, c)
 		}
+	}
+	for _, c := range urgent {
+		c.sess.Wake()
 	}
 }
 
-// settled puts an outcome on its way. A refusal goes at once.
-func (c *client) settled(version uint64, o *outcome) {
+// settled puts an outcome where the write loop finds it, and says whether it
+// should look at once: for a refusal, and when the device may be waiting for room.
+func (c *client) settled(version uint64, o *outcome) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.acksAt = version
 	if o.refused != nil {
 		c.rejected = append(c.rejected, wire.Rejected{Seq: o.write.Seq, Refusal: *o.refused})
-		c.sess.Wake()
-		return
+		return true
 	}
 	if len(c.committed) == 0 {
 		c.acksSince = time.Now()
 	}
 	c.committed = append(c.committed, o.write.Seq)
-	if len(c.committed) >= store.Unsettled/2 {
-		c.sess.Wake() // the device may be waiting for room
-	}
+	return len(c.committed) >= store.Unsettled/2
 }
 
 func (c *client) acksDue(now time.Time) bool {

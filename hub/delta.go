@@ -37,7 +37,7 @@ func deltasOf(e *store.Entry, wants map[int]*interest) []delta {
 			before := r.Before && (n.all || n.wants(r.Scope))
 			after := r.After && (n.all || n.wants(c.Images.Values[i*c.Images.Stride+c.Table.Scope]))
 			switch {
-			case after && before && !r.Reborn:
+			case after && before: // of a row that was deleted in between, the mask has every column
 				groups.add(r.Mask, int32(i))
 			case after:
 				groups.add(whole, int32(i))
@@ -154,7 +154,7 @@ func (t *tableMerge) add(c *store.Change, i int) {
 	}
 	row := &t.rows[at]
 	row.held = row.held || n.mixed && before
-	row.whole = row.whole || !before || !after || r.Reborn
+	row.whole = row.whole || !before || !after
 	row.now = after
 	row.mask |= r.Mask
 	if r.After {
@@ -174,7 +174,7 @@ func (m *merger) deltas() []delta {
 				groups.add(whole, int32(i))
 			case r.now:
 				groups.add(r.mask, int32(i))
-			case r.held || t.want.mixed:
+			case r.held:
 				d.removed = append(d.removed, int32(i))
 			}
 		}

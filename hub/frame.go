@@ -119,6 +119,24 @@ func (h *Hub) fail(now time.Time, err error) {
 	}
 }
 
+// confess commits a frame of the refusals that could not be written down; that it
+// can is the sign that frames go on.
+func (h *Hub) confess(now time.Time) error {
+	f, err := h.store.Begin()
+	if err != nil {
+		return err
+	}
+	e, err := f.Commit(now, h.unsaid)
+	if err != nil {
+		return err
+	}
+	h.unsaid = nil
+	if e != nil {
+		h.broadcast(e)
+	}
+	return nil
+}
+
 // refuseWhileDown refuses what has come in, once it has waited long enough for
 // the store. The refusals are told at once and written down when that is possible
 // again; at maxUnsaid of them the rest waits, and with it those who wrote it.
@@ -168,7 +186,7 @@ func (h *Hub) recover(now time.Time) bool {
 	}
 	h.refuse(h.limbo)
 	h.limbo = nil
-	if _, err := h.store.Begin(); err != nil {
+	if err := h.confess(now); err != nil {
 		h.fail(now, err)
 		return false
 	}
