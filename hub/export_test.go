@@ -1,6 +1,10 @@
 package hub
 
-import "time"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Frame closes a frame as the frame loop does, for tests that are the loop.
 func (h *Hub) Frame(now time.Time) { h.frame(now) }
@@ -16,4 +20,21 @@ func (h *Hub) Pending() int {
 	h.in.mu.Lock()
 	defer h.in.mu.Unlock()
 	return len(h.in.items)
+}
+
+// A Recorder is a histogram that keeps every value.
+type Recorder struct {
+	prometheus.Histogram
+	Values []float64
+}
+
+// Observe implements prometheus.Observer.
+func (r *Recorder) Observe(v float64) { r.Values = append(r.Values, v) }
+
+// RecordDurable makes the frame loop record when each frame was durable, in
+// seconds from the moment that the loop took it up.
+func (h *Hub) RecordDurable() *Recorder {
+	r := &Recorder{Histogram: h.metrics.durable}
+	h.metrics.durable = r
+	return r
 }
