@@ -125,7 +125,7 @@ func (c *Change) fold(ch *sqlite.Change, by int32) {
 	case sqlite.Updated:
 		row.Mask |= t.places(ch.Mask)
 	case sqlite.Deleted:
-		row.After, row.Mask = false, 0
+		row.After, row.Reborn, row.Mask = false, false, 0
 		clear(image)
 		copy(image, key[:t.Key])
 		return

@@ -15,6 +15,13 @@ import (
 // is closed.
 func (d *testDB) crash(from string) {
 	d.Helper()
+	d.copyTo(from)
+	d.open()
+}
+
+// copyTo is the first half of crash: the store is closed, its copy not open yet.
+func (d *testDB) copyTo(from string) {
+	d.Helper()
 	dir := d.TempDir()
 	to := filepath.Join(dir, "world.db")
 	copyFile(d, from, to)
@@ -25,7 +32,6 @@ func (d *testDB) crash(from string) {
 	copyFile(d, logOf(d.opts.Path)+"-wal", logOf(to)+"-wal")
 	d.close()
 	d.opts.Path = to
-	d.open()
 	d.Cleanup(func() {
 		checkFile(d, to)
 		checkFile(d, logOf(to))

@@ -41,14 +41,7 @@ func (f *Frame) judge(mark sqlite.Mark) (*wire.Refusal, error) {
 	if !s.capture.Suspect() {
 		return nil, nil
 	}
-	var refusal *wire.Refusal
-	tables := s.Schema().Tables
-	err := s.capture.Each(mark, func(ch *sqlite.Change) {
-		if refusal == nil {
-			refusal = f.judgeValues(tables[ch.Table], ch)
-		}
-	})
-	return refusal, err
+	return f.judgeValues(mark)
 }
 
 func (s *Store) flushVirtualTables() error {
@@ -62,19 +55,47 @@ func (s *Store) flushVirtualTables() error {
 // key, infinities, which SQL makes of 1e308 * 10, and texts that are not UTF-8,
 // which it makes of blobs. In a table that devices don't see they may be, and
 // what was there before the hub may go: the entry is told.
-func (f *Frame) judgeValues(t *Table, ch *sqlite.Change) *wire.Refusal {
-	if !tellable(ch.Scope) {
+func (f *Frame) judgeValues(mark sqlite.Mark) (refusal *wire.Refusal, err error) {
+	tables := f.s.Schema().Tables
+	end := Entry{} // what the transaction leaves: on its way it may do what it likes
+	err = f.s.capture.Each(mark, func(ch *sqlite.Change) {
+		t := tables[ch.Table]
+		if refusal == nil && t.Synced && ch.Kind != sqlite.Deleted {
+			refusal = t.judgeKey(ch.Values) // without one, even on the way, rows can't be told apart
+		}
+		if refusal == nil {
+			end.change(t).fold(ch, 0)
+		}
+	})
+	for _, c := range end.Tables {
+		for i := range c.Rows {
+			if refusal == nil {
+				refusal = f.judgeRow(c, i)
+			}
+		}
+	}
+	return refusal, err
+}
+
+func (t *Table) judgeKey(values []wire.Value) *wire.Refusal {
+	for i := range t.Key {
+		if values[i].IsNull() {
+			return wire.Refuse(wire.CodeConstraint, "table %q: the key column %q must not be NULL", t.Name, t.Columns[i].Name)
+		}
+	}
+	return nil
+}
+
+func (f *Frame) judgeRow(c *Change, i int) *wire.Refusal {
+	row := &c.Rows[i]
+	if !tellable(row.Scope) {
 		f.entry.odd = true
 	}
-	refused := t.Synced && ch.Kind != sqlite.Deleted
-	for i, v := range ch.Values {
-		place := t.captured[i]
+	for place, v := range c.Images.Row(i) {
 		switch {
-		case refused && place < t.Key && v.IsNull():
-			return wire.Refuse(wire.CodeConstraint, "table %q: the key column %q must not be NULL", t.Name, t.Columns[place].Name)
 		case tellable(v):
-		case refused:
-			return t.untellable(place, v)
+		case c.Table.Synced && row.After:
+			return c.Table.untellable(place, v)
 		default:
 			f.entry.odd = true
 		}

@@ -172,7 +172,7 @@ func (p *Capture) decode(buf []byte, at int, text string, base int, ch *Change) 
 	head := (*C.fh_change)(unsafe.Pointer(&buf[at]))
 	at += int(C.sizeof_fh_change)
 	n := int(head.cells)
-	cells := unsafe.Slice((*wire.Cell)(unsafe.Pointer(&buf[at])), n)
+	cells := unsafe.Slice((*wire.Cell)(unsafe.Add(unsafe.Pointer(head), C.sizeof_fh_change)), n) // none at the end of buf, maybe
 	at += n * int(C.sizeof_fh_cell)
 	p.values = wire.AppendCells(p.values[:0], cells, text, base)
 	*ch = Change{

@@ -1,0 +1,4 @@
+package store
+
+// RecentEntries is how many entries are kept in memory.
+const RecentEntries = recentEntries
