@@ -15,6 +15,7 @@ import (
 // A fakeHub is a handler whose sessions are greeted with hello and then served
 // by serve, each in turn.
 func fakeHub(t *testing.T, hello wire.HubHello, h session.Handler) http.Handler {
+	t.Helper()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := session.Accept(w, r, session.Options{})
 		if err != nil {

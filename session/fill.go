@@ -41,7 +41,7 @@ func fill(r io.Reader, buf []byte, limit int) ([]byte, error) {
 		switch {
 		case len(buf) > limit:
 			return buf, &wire.Error{Code: wire.CloseTooLarge, Reason: fmt.Sprintf("the message is larger than %d bytes", limit)}
-		case err == io.EOF: //nolint:errorlint // what a reader returns at its end
+		case err == io.EOF:
 			return buf, nil
 		case err != nil:
 			return buf, err
