@@ -20,7 +20,8 @@ from typing import Any
 
 import cbor2
 from websockets.client import ClientProtocol
-from websockets.frames import Close, Frame as WebSocketFrame, Opcode
+from websockets.frames import Close, Opcode
+from websockets.frames import Frame as WebSocketFrame
 from websockets.uri import parse_uri
 
 from framehub_client import SUBPROTOCOL, UNDEFINED, Device, Ended, Goodbye, Rows, Sub, Table, decode_message, delete, insert
@@ -147,6 +148,11 @@ class Hub:
             if state.merged in device.history:
                 return await compare(device, state)
             await device.wait_for_message()  # that version was merged with others on its way here
+
+    async def merged_to(self, version: int) -> None:
+        """Waits until the database's tables have a version: the frame log has it earlier."""
+        while (await asyncio.to_thread(self.read_database)).merged < version:
+            await asyncio.sleep(0.02)
 
     def read_database(self) -> State:
         """All tables that devices may see, read by Python's own SQLite in one transaction."""
@@ -445,16 +451,33 @@ class Raw:
 
     async def until(self, kind: int) -> list:
         """The next message of a type."""
-        while (message := await self.message())[0] != kind:
+        return await self.first(kind)
+
+    async def first(self, *kinds: int) -> list:
+        """The next message of one of these types."""
+        while (message := await self.message())[0] not in kinds:
             pass
         return message
 
-    async def goodbye(self) -> Goodbye:
-        """What the hub says in band before it closes. Its close frame must say the same code."""
+    async def goodbye(self, closes: bool = False) -> Goodbye:
+        """What the hub says in band before it closes. Its close frame must say the same code.
+
+        With `closes` this side closes first, as the protocol wants it; then the close frame is not the hub's own.
+        """
         goodbye = decode_message(cbor2.dumps(await self.until(12)))
+        if closes:
+            self.send_frame(Opcode.CLOSE, Close(1000, "").serialize())
+            await self.ended()
+            return goodbye
         closed = await self.closed()
         assert closed.code == goodbye.code, f"{goodbye}, but the close frame says {closed}"
         return goodbye
+
+    async def ended(self) -> None:
+        """Waits until the hub has ended the connection, whatever it says until then."""
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                await self.frame()
 
     async def closed(self) -> Close:
         """The close frame, whatever comes before it."""
