@@ -25,55 +25,93 @@ type walState struct {
 }
 
 type walFile struct {
-	restart atomic.Bool // the frame loop is to copy the rest
+	pages   atomic.Int64 // in the WAL, after the frame loop's last commit
+	copied  atomic.Int64 // of them in the database, at the last checkpoint
+	restart atomic.Bool  // the frame loop is to copy the rest
 }
+
+// committed takes note of the WAL's length after a commit of the frame loop.
+func (w *walFile) committed(c *sqlite.Conn) {
+	pages := int64(c.WALPages())
+	if pages < w.pages.Swap(pages) {
+		w.copied.Store(0) // it began anew
+	}
+}
+
+// waiting returns how many pages are not yet in the database.
+func (w *walFile) waiting() int64 { return w.pages.Load() - w.copied.Load() }
 
 // runCheckpoints copies both databases' WALs into their files, on connections of
 // its own, beside the frames.
 func (s *Store) runCheckpoints(ctx context.Context) (err error) {
-	game, err := openConn(s.opts.Path, "NORMAL", 0)
+	c, err := s.newCheckpointer(time.Now())
 	if err != nil {
-		return explain(s.opts.Path, err)
+		return err
 	}
-	defer func() { err = errors.Join(err, game.Close()) }()
-	log, err := openConn(s.log.path, "NORMAL", 0)
-	if err != nil {
-		return explain(s.log.path, err)
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-
+	defer func() { err = errors.Join(err, c.close()) }()
 	const look = 100 * time.Millisecond
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	last := time.Now()
-	var gameDone, logDone uint64 // versions seen at the last checkpoints
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
-		}
-		if time.Since(last) < checkpointEvery && walPages(s.opts.Path) < checkpointPages && walPages(s.log.path) < checkpointPages {
-			continue
-		}
-		last = time.Now()
-		if v := s.version.Load(); v != logDone {
-			logDone = v
-			s.checkpoint(log, s.log.path, &s.wal.log)
-		}
-		if v := s.merged.Load(); v != gameDone {
-			gameDone = v
-			written := s.devices.writtenVersion()
-			if s.checkpoint(game, s.opts.Path, &s.wal.game) {
-				s.durable.Store(v)
-				s.devicesDurable.Store(written)
-			}
+		case now := <-tick.C:
+			c.look(now)
 		}
 	}
 }
 
+// A checkpointer owns a connection to each database.
+type checkpointer struct {
+	s                 *Store
+	game, log         *sqlite.Conn
+	last              time.Time
+	gameDone, logDone uint64 // versions that are all in their files
+}
+
+func (s *Store) newCheckpointer(now time.Time) (c *checkpointer, err error) {
+	c = &checkpointer{s: s, last: now}
+	if c.game, err = openConn(s.opts.Path, "NORMAL", 0); err != nil {
+		return nil, explain(s.opts.Path, err)
+	}
+	if c.log, err = openConn(s.log.path, "NORMAL", 0); err != nil {
+		return nil, explain(s.log.path, errors.Join(err, c.close()))
+	}
+	return c, nil
+}
+
+func (c *checkpointer) close() error {
+	var err error
+	for _, conn := range []*sqlite.Conn{c.game, c.log} {
+		if conn != nil {
+			err = errors.Join(err, conn.Close())
+		}
+	}
+	return err
+}
+
+// look checkpoints what is due.
+func (c *checkpointer) look(now time.Time) {
+	s := c.s
+	if now.Sub(c.last) < checkpointEvery && s.wal.game.waiting() < checkpointPages && s.wal.log.waiting() < checkpointPages {
+		return
+	}
+	c.last = now
+	if v := s.version.Load(); v != c.logDone && s.checkpoint(c.log, s.log.path, &s.wal.log) {
+		c.logDone = v
+	}
+	v, devices := s.merged.Load(), s.devices.writtenVersion()
+	if v != c.gameDone && s.checkpoint(c.game, s.opts.Path, &s.wal.game) {
+		c.gameDone = v
+		s.durable.Store(v)
+		s.devicesDurable.Store(devices)
+	}
+}
+
 // checkpoint copies a WAL, and says whether all that was committed when it began
-// is in the file now.
+// is durable now: in the file, or where a commit came in between, in a WAL that
+// was synced.
 func (s *Store) checkpoint(c *sqlite.Conn, path string, w *walFile) bool {
 	total, done, err := c.Checkpoint(sqlite.Passive)
 	if err != nil {
@@ -83,6 +121,7 @@ func (s *Store) checkpoint(c *sqlite.Conn, path string, w *walFile) bool {
 		return false
 	}
 	s.stats.Checkpoints.Add(1)
+	w.copied.Store(int64(done))
 	if total > restartPages && total != done {
 		w.restart.Store(true)
 	}
@@ -93,16 +132,11 @@ func (s *Store) checkpoint(c *sqlite.Conn, path string, w *walFile) bool {
 // commit begins it anew. The caller holds no transaction on c. That the
 // checkpointer is at it too, or fails at it, is for its next look.
 func (s *Store) restartWAL(c *sqlite.Conn, path string, w *walFile) {
+	w.committed(c)
 	if w.restart.CompareAndSwap(true, false) {
 		s.stats.RestartWaits.Add(1)
 		s.checkpoint(c, path, w)
 	}
-}
-
-// walPages returns about how many pages a database's WAL file has.
-func walPages(path string) int64 {
-	const page = 4096
-	return fileSize(path+"-wal") / page
 }
 
 // floor returns the version below which the log's entries may go: they are

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -25,8 +27,10 @@ func openConn(path, synchronous string, busy time.Duration) (*sqlite.Conn, error
 	if err != nil {
 		return nil, err
 	}
+	if err := useWAL(c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	for _, pragma := range []string{
-		"journal_mode = WAL",
 		"wal_autocheckpoint = 0",
 		"synchronous = " + synchronous,
 		"temp_store = MEMORY",
@@ -37,5 +41,16 @@ func openConn(path, synchronous string, busy time.Duration) (*sqlite.Conn, error
 			return nil, fmt.Errorf("PRAGMA %s: %w", pragma, err)
 		}
 	}
+	c.WatchWAL()
 	return c, nil
+}
+
+// useWAL asks for WAL mode, which SQLite answers with the mode that it can have.
+func useWAL(c *sqlite.Conn) error {
+	mode := ""
+	err := c.Query("PRAGMA journal_mode = WAL", nil, func(row []driver.Value) error { mode = text(row[0]); return nil })
+	if err == nil && mode != "wal" {
+		err = fmt.Errorf("SQLite can't use a write-ahead log there, only the journal mode %q: the file must lie on a local disk", mode)
+	}
+	return err
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"framehub/store/internal/sqlite"
 )
@@ -11,10 +10,23 @@ import (
 // ErrGone is a version that the frame log no longer has.
 var ErrGone = errors.New("the frame log no longer has that version")
 
-// explain adds to a failure of a database what a person can do about it.
+// An advisedError is a failure of a database with what a person can do about it.
+type advisedError struct {
+	path   string
+	err    error
+	advice string
+}
+
+// Error names the file, the failure and the advice.
+func (e *advisedError) Error() string { return fmt.Sprintf("%s: %v (%s)", e.path, e.err, e.advice) }
+
+// Unwrap returns the failure.
+func (e *advisedError) Unwrap() error { return e.err }
+
+// explain adds to a failure of a database what a person can do about it, once.
 func explain(path string, err error) error {
-	if err == nil {
-		return nil
+	if _, ok := errors.AsType[*advisedError](err); ok || err == nil {
+		return err
 	}
 	var advice string
 	switch sqlite.CodeOf(err) & 0xff {
@@ -35,13 +47,5 @@ func explain(path string, err error) error {
 	default:
 		return err
 	}
-	return fmt.Errorf("%s: %w (%s)", path, err, advice)
-}
-
-func fileSize(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
+	return &advisedError{path, err, advice}
 }

@@ -1,4 +1,24 @@
 package store
 
+import "time"
+
 // RecentEntries is how many entries are kept in memory.
 const RecentEntries = recentEntries
+
+// Checkpointer is what Run runs, to be driven by hand.
+type Checkpointer struct{ c *checkpointer }
+
+// NewCheckpointer opens one.
+func NewCheckpointer(s *Store, now time.Time) (*Checkpointer, error) {
+	c, err := s.newCheckpointer(now)
+	return &Checkpointer{c}, err
+}
+
+// Look checkpoints what is due.
+func (c *Checkpointer) Look(now time.Time) { c.c.look(now) }
+
+// Close closes its connections.
+func (c *Checkpointer) Close() error { return c.c.close() }
+
+// WALPages returns the lengths of both WALs at the last commits.
+func WALPages(s *Store) (game, log int64) { return s.wal.game.pages.Load(), s.wal.log.pages.Load() }

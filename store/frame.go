@@ -72,7 +72,7 @@ func (f *Frame) Apply(d Device, w *wire.Write) (*wire.Refusal, error) {
 	if err != nil {
 		f.s.broken = true
 	}
-	return refusal, err
+	return refusal, explain(f.s.opts.Path, err)
 }
 
 func (f *Frame) usable() error {
@@ -209,7 +209,7 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	start := time.Now()
 	if err := s.log.append(e.Version, e.Time.UnixMicro(), b, s.floor(now)); err != nil {
 		s.broken, s.limbo = true, e
-		return nil, fmt.Errorf("append version %d to the frame log: %w", e.Version, err)
+		return nil, explain(s.log.path, fmt.Errorf("append version %d to the frame log: %w", e.Version, err))
 	}
 	s.stats.LogNanos.Add(uint64(time.Since(start)))
 	s.stats.LogBytes.Add(uint64(len(b)))

@@ -69,13 +69,21 @@ func (l *frameLog) open() error {
 			return err
 		}
 	}
-	if l.r, err = openConn(l.path, "NORMAL", readBusy); err != nil {
-		return err
-	}
-	if l.get, err = l.r.Prepare(`SELECT entry FROM frame WHERE version = ?1`); err != nil {
+	if err := l.openReader(); err != nil {
 		return err
 	}
 	return l.bounds()
+}
+
+func (l *frameLog) openReader() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	if l.r, err = openConn(l.path, "NORMAL", readBusy); err != nil {
+		return err
+	}
+	l.get, err = l.r.Prepare(`SELECT entry FROM frame WHERE version = ?1`)
+	return err
 }
 
 // bounds reads which entries there are, and that none is missing between.
@@ -132,7 +140,13 @@ func (l *frameLog) append(version uint64, micros int64, entry []byte, floor uint
 func (l *frameLog) settle(version uint64) (there bool, err error) {
 	// What can't be closed cleanly now is of no use any more either way.
 	_ = l.close()
-	if err := l.open(); err != nil {
+	err = l.open()
+	if err == nil && l.last >= version {
+		// It may be in the system's cache alone, marked as written by the sync that
+		// failed: written once more, to another file, it is synced for certain.
+		_, _, err = l.w.Checkpoint(sqlite.Truncate)
+	}
+	if err != nil {
 		return false, errors.Join(fmt.Errorf("open the frame log again: %w", err), l.close())
 	}
 	return l.last >= version, nil

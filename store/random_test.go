@@ -107,7 +107,7 @@ func (p *propertyRun) value(kind wire.OpKind, table, column string, key []any) a
 	if kind == wire.OpAdd && p.random.IntN(4) > 0 {
 		return pick[any](p.random, 1, 2, -1, 1, 300)
 	}
-	if kind != wire.OpExpect || p.random.IntN(4) == 0 {
+	if kind != wire.OpExpect || p.ref == nil || p.random.IntN(4) == 0 {
 		return v
 	}
 	t := p.table(table)

@@ -63,7 +63,7 @@ func (s *Store) beginTx() error {
 		if sqlite.CodeOf(err)&0xff == sqliteBusy {
 			return ErrBusy
 		}
-		return fmt.Errorf("begin a transaction in the game database: %w", err)
+		return explain(s.opts.Path, fmt.Errorf("begin a transaction in the game database: %w", err))
 	}
 	s.open = openTx{begun: true}
 	cookie, _, err := s.sql.cookie.Fetch(nil, 1, 64)
@@ -99,7 +99,7 @@ func (s *Store) commitTx(now time.Time) error {
 	}
 	if err != nil {
 		s.broken = true
-		return fmt.Errorf("merge version %d into the game database: %w", version, err)
+		return explain(s.opts.Path, fmt.Errorf("merge version %d into the game database: %w", version, err))
 	}
 	took := time.Since(start)
 	s.cost.learn(s.open, took)

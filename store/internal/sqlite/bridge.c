@@ -41,11 +41,13 @@ SQL void *sqlite3_preupdate_hook(sqlite3 *,
 SQL int sqlite3_preupdate_old(sqlite3 *, int, sqlite3_value **);
 SQL int sqlite3_preupdate_new(sqlite3 *, int, sqlite3_value **);
 
+SQL void *sqlite3_wal_hook(sqlite3 *, int (*)(void *, sqlite3 *, const char *, int), void *);
+
 enum { SQLITE_OK = 0, SQLITE_NOMEM = 7, SQLITE_ROW = 100, SQLITE_DONE = 101 };
 enum { SQLITE_INTEGER = 1, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_BLOB, SQLITE_NULL };
 enum { SQLITE_DELETE = 9, SQLITE_INSERT = 18, SQLITE_UPDATE = 23 };
 enum { SQLITE_PREPARE_PERSISTENT = 1 };
-enum { SQLITE_DBSTATUS_CACHE_WRITE = 9, SQLITE_DBSTATUS_DEFERRED_FKS = 10 };
+enum { SQLITE_DBSTATUS_DEFERRED_FKS = 10 };
 
 static const sqlite3_destructor_type SQLITE_STATIC = 0;
 
@@ -607,11 +609,15 @@ int fh_deferred_fks(sqlite3 *db) {
   return now;
 }
 
-int fh_cache_write(sqlite3 *db) {
-  int now = 0, high = 0;
-  if (sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_WRITE, &now, &high, 0) != SQLITE_OK) return -1;
-  return now;
+static int wal_grown(void *pages, sqlite3 *db, const char *name, int n) {
+  (void)db;
+  if (!strcmp(name, "main")) *(int *)pages = n;
+  return SQLITE_OK;
 }
+
+/* fh_watch_wal keeps the WAL's length, in pages, after each commit of this
+ * connection in *pages. */
+void fh_watch_wal(sqlite3 *db, int *pages) { sqlite3_wal_hook(db, wal_grown, pages); }
 
 int fh_checkpoint(sqlite3 *db, int mode, int *log, int *done) {
   return sqlite3_wal_checkpoint_v2(db, "main", mode, log, done);

@@ -34,6 +34,7 @@ type Conn struct {
 	stmts  map[*Stmt]struct{} // open ones; Close finalizes them
 	cells  C.fh_buf           // rows on their way to Go
 	text   C.fh_buf
+	wal    *C.int // pages in the WAL, written by SQLite; nil: not watched
 }
 
 // Open opens a database by the driver's DSN, without the connection mutex.
@@ -59,7 +60,10 @@ func (c *Conn) Close() error {
 	}
 	C.fh_buf_free(&c.cells)
 	C.fh_buf_free(&c.text)
-	return c.driver.Close()
+	err := c.driver.Close()
+	C.free(unsafe.Pointer(c.wal))
+	c.wal = nil
+	return err
 }
 
 // Exec runs one or more statements.
@@ -116,13 +120,23 @@ func (c *Conn) Config(op int, on bool) error {
 // that COMMIT would refuse.
 func (c *Conn) DeferredForeignKeys() bool { return C.fh_deferred_fks(c.db) != 0 }
 
-// PagesWritten returns how many pages this connection has written to the WAL.
-func (c *Conn) PagesWritten() int { return int(C.fh_cache_write(c.db)) }
+// WatchWAL begins to keep what [Conn.WALPages] returns. It is for after the
+// pragmas: wal_autocheckpoint ends it.
+func (c *Conn) WatchWAL() {
+	if c.wal == nil {
+		c.wal = (*C.int)(C.calloc(1, C.sizeof_int))
+		C.fh_watch_wal(c.db, c.wal)
+	}
+}
+
+// WALPages returns the WAL's length, in pages, at this connection's last commit.
+// The file does not shrink when the WAL begins anew; this does.
+func (c *Conn) WALPages() int { return int(*c.wal) }
 
 // The modes of [Conn.Checkpoint].
 const (
-	Passive  = 0
-	Truncate = 3
+	Passive  = 0 // waits for nobody
+	Truncate = 3 // waits for readers and writers, and then begins the WAL anew
 )
 
 // Checkpoint copies the WAL into the database. It returns the number of frames

@@ -1,0 +1,5 @@
+package store_test
+
+func childLimit() int { return 64 }
+
+func childOpen() int { return 64 }
