@@ -21,6 +21,7 @@ type trouble struct {
 
 // frame closes a frame: it commits what has come in since the last one.
 func (h *Hub) frame(now time.Time) {
+	h.awaitMerge(now)
 	if !h.trouble.since.IsZero() && !h.recover(now) {
 		h.refuseWhileDown(now)
 		return
@@ -96,8 +97,16 @@ func (h *Hub) publish(e *store.Entry, outcomes []outcome) {
 	h.broadcast(e)
 }
 
+// merge lets the store merge beside what the sessions now have to write. The next
+// frame waits for it.
 func (h *Hub) merge(now time.Time, idle bool) {
-	if _, err := h.store.Merge(now, idle); err != nil {
+	h.merging.Go(func() { _, h.mergeErr = h.store.Merge(now, idle) })
+}
+
+func (h *Hub) awaitMerge(now time.Time) {
+	h.merging.Wait()
+	if err := h.mergeErr; err != nil {
+		h.mergeErr = nil
 		h.fail(now, err)
 	}
 }

@@ -58,6 +58,9 @@ type Hub struct {
 	unsaid  []store.Outcome // refused while the store could not write it down
 	swept   time.Time
 
+	merging  sync.WaitGroup
+	mergeErr error // of the last merge; read after merging
+
 	mu        sync.Mutex
 	told      uint64    // guarded by mu: the last version broadcast
 	toldTime  time.Time // guarded by mu: when it was committed
@@ -146,6 +149,7 @@ func (h *Hub) stop() {
 	}
 	h.mu.Unlock()
 	h.sessions.Wait()
+	h.merging.Wait()
 	if _, err := h.store.Merge(time.Now(), true); err != nil {
 		h.opts.Log.Error("last merge", "err", err)
 	}

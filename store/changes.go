@@ -1,6 +1,7 @@
 package store
 
 import (
+	"sync"
 	"time"
 
 	"framehub/session/wire"
@@ -46,8 +47,10 @@ type Change struct {
 	Images wire.Grid // a row each: every column of what is there after; of a deleted row the key only
 	Also   map[int32][]int32
 
-	index map[rowKey]int32
-	have  []int // read from the log: the places that the images have values for; -1: a column that is gone
+	indexed sync.Once
+	index   map[rowKey]int32 // made when it is first asked for
+	mem     []*memRow        // of a plain table, until the frame is committed: whose rows these are
+	have    []int            // read from the log: the places that the images have values for; -1: a column that is gone
 }
 
 // A Row is one row's change, relative to what was there before the frame.
@@ -82,7 +85,7 @@ func (e *Entry) change(t *Table) *Change {
 	if c := e.byTable[t.ID]; c != nil {
 		return c
 	}
-	c := &Change{Table: t, Images: wire.Grid{Stride: len(t.Columns)}, index: map[rowKey]int32{}}
+	c := &Change{Table: t, Images: wire.Grid{Stride: len(t.Columns)}}
 	if e.byTable == nil {
 		e.byTable = map[int]*Change{}
 	}
@@ -93,10 +96,18 @@ func (e *Entry) change(t *Table) *Change {
 
 // find returns the row with that key, or nil.
 func (c *Change) find(k rowKey) (int32, *Row) {
+	c.indexed.Do(c.makeIndex)
 	if i, ok := c.index[k]; ok {
 		return i, &c.Rows[i]
 	}
 	return -1, nil
+}
+
+func (c *Change) makeIndex() {
+	c.index = make(map[rowKey]int32, len(c.Rows))
+	for i := range c.Rows {
+		c.index[c.Table.key(c.Images.Row(i))] = int32(i)
+	}
 }
 
 // fold takes up one captured change.

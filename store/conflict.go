@@ -29,7 +29,7 @@ func (f *Frame) conflict(d Device, w *wire.Write, ops []resolvedOp) *wire.Refusa
 		for row := range op.block.N {
 			key, _ = op.table.storedKey(op.block, row, key[:0])
 			k := op.table.key(key)
-			if f.entry.changedByOther(op.table, k, d) || s.recent.changedByOther(op.table, k, d, w.Base) {
+			if f.changedByOther(op.table, k, d) || s.recent.changedByOther(op.table, k, d, w.Base) {
 				refusal := wire.Refuse(wire.CodeConflict, "table %q: the row with the key %s was changed after version %d", op.table.Name, op.keyText(row), w.Base)
 				refusal.Op, refusal.Row = i, row
 				return refusal
@@ -68,9 +68,24 @@ func (e *Entry) changedByOther(t *Table, k rowKey, d Device) bool {
 		return false
 	}
 	i, row := c.find(k)
-	if row == nil {
+	return row != nil && e.writtenByOther(c, i, row, d)
+}
+
+// changedByOther says whether the frame under way has changed the row by another
+// device.
+func (f *Frame) changedByOther(t *Table, k rowKey, d Device) bool {
+	if t.plain == nil {
+		return f.entry.changedByOther(t, k, d)
+	}
+	r := f.s.rows.table(t).find(&f.s.rows, k)
+	if r == nil || r.frame != f.seq {
 		return false
 	}
+	c := f.entry.Change(t.ID)
+	return f.entry.writtenByOther(c, r.at, &c.Rows[r.at], d)
+}
+
+func (e *Entry) writtenByOther(c *Change, i int32, row *Row, d Device) bool {
 	if e.Writers[row.By].Device != d {
 		return true
 	}

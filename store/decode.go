@@ -153,9 +153,6 @@ func (c *Change) decode(doc *changeDoc, writers int) (err error) {
 	if err := c.decodeOdd(doc.Odd); err != nil {
 		return err
 	}
-	for i := range c.Rows {
-		c.index[c.Table.key(c.Images.Row(i))] = int32(i)
-	}
 	for _, a := range doc.Also {
 		for _, w := range a.Writers {
 			if a.Row < 0 || int(a.Row) >= len(c.Rows) || w < 0 || int(w) >= writers {

@@ -17,6 +17,7 @@ import (
 // must be called until it returns no error.
 type Frame struct {
 	s        *Store
+	seq      uint64 // tells frames apart
 	entry    *Entry
 	accepted []acceptedWrite
 	size     int // bytes that the accepted transactions changed, about
@@ -56,7 +57,8 @@ func (s *Store) Begin() (*Frame, error) {
 	if err := s.beginTx(); err != nil {
 		return nil, err
 	}
-	s.frame = &Frame{s: s, entry: &Entry{Schema: s.Schema()}}
+	s.begun++
+	s.frame = &Frame{s: s, seq: s.begun, entry: &Entry{Schema: s.Schema()}}
 	return s.frame, nil
 }
 
@@ -95,14 +97,32 @@ func (f *Frame) apply(d Device, w *wire.Write) (*wire.Refusal, error) {
 	if refusal != nil {
 		return refusal, nil
 	}
-	if refusal, err := f.run(ops); refusal != nil || err != nil {
-		if err == nil && s.w.AutoCommit() {
-			err = f.rerun() // a trigger's RAISE(ROLLBACK) took all that was open with it
-		}
-		return refusal, err
+	refusal, err := f.execute(d, w.Seq, ops)
+	if refusal == nil && err == nil {
+		f.accepted = append(f.accepted, acceptedWrite{d, w})
 	}
-	f.accepted = append(f.accepted, acceptedWrite{d, w})
-	return nil, f.fold(d, w.Seq)
+	return refusal, err
+}
+
+// execute runs ops in memory where that is all they need, else in SQL.
+func (f *Frame) execute(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, error) {
+	if allPlain(ops) {
+		return f.runPlain(d, seq, ops)
+	}
+	if err := f.s.flush(); err != nil {
+		return nil, err
+	}
+	refusal, err := f.run(ops)
+	switch {
+	case err != nil:
+		return nil, err
+	case refusal != nil && f.s.w.AutoCommit():
+		return refusal, f.rerun() // a trigger's RAISE(ROLLBACK) took all that was open with it
+	case refusal != nil:
+		return refusal, nil
+	default:
+		return nil, f.fold(d, seq)
+	}
 }
 
 // run runs the ops in a savepoint, which it undoes when one is refused.
@@ -156,7 +176,13 @@ func (f *Frame) fold(d Device, seq uint64) error {
 	f.entry.Writers = append(f.entry.Writers, Writer{Device: d, Seq: seq})
 	tables := f.s.Schema().Tables
 	err := f.s.capture.Each(sqlite.Mark{}, func(ch *sqlite.Change) {
-		f.entry.change(tables[ch.Table]).fold(ch, by)
+		c := f.entry.change(tables[ch.Table])
+		f.s.open.rows++
+		if c.Table.plain != nil {
+			f.foldPlain(c, ch, by)
+			return
+		}
+		c.fold(ch, by)
 	})
 	f.s.capture.Rewind(sqlite.Mark{})
 	return err
@@ -167,6 +193,7 @@ func (f *Frame) fold(d Device, seq uint64) error {
 func (f *Frame) rerun() error {
 	s := f.s
 	s.open = openTx{}
+	s.rows.forget()
 	s.capture.Rewind(sqlite.Mark{})
 	if err := s.beginTx(); err != nil {
 		return err
@@ -223,6 +250,9 @@ func (s *Store) complete(e *Entry) ([]byte, error) {
 	if err := s.devices.preload(s.w, e); err != nil {
 		return nil, err
 	}
+	for _, c := range e.Tables {
+		c.settleImages()
+	}
 	if err := s.readVirtual(e); err != nil {
 		return nil, err
 	}
@@ -242,7 +272,6 @@ func (s *Store) committed(e *Entry) {
 		s.sequences = e.sequences
 	}
 	s.open.frames++
-	s.open.rows += rows
 	if s.open.since.IsZero() {
 		s.open.since = e.Time
 	}
@@ -296,6 +325,7 @@ func (s *Store) rebuildTx() error {
 	}
 	s.capture.Rewind(sqlite.Mark{})
 	s.open, s.sequences = openTx{}, nil
+	s.rows.forget()
 	if err := s.beginTx(); err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func inspect(c *sqlite.Conn, scopes map[string]string) ([]*Table, error) {
 			return nil, fmt.Errorf("table %q: %w", t.Name, err)
 		}
 	}
-	return tables, nil
+	return tables, findPlain(c, tables)
 }
 
 func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) error {

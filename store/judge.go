@@ -30,10 +30,9 @@ func (f *Frame) judge(mark sqlite.Mark) (*wire.Refusal, error) {
 		return wire.Refuse(wire.CodeConstraint, "FOREIGN KEY constraint failed: a row refers to one that is not there at the end of the transaction"), nil
 	case s.capture.Unknown():
 		return wire.Refuse(wire.CodeConstraint, "a trigger wrote to a table of SQLite's own, which the hub does not carry"), nil
-	case size > maxTransactionSize:
-		return wire.Refuse(wire.CodeTooLarge, "the transaction changes %d bytes, the most is %d", size, maxTransactionSize), nil
-	case f.size+size > maxFrameSize:
-		return wire.Refuse(wire.CodeUnavailable, "the frame is full: send the transaction again"), nil
+	}
+	if refusal := tooLarge(size, f.size); refusal != nil {
+		return refusal, nil
 	}
 	if refusal, err := s.judgeVirtual(mark); refusal != nil || err != nil {
 		return refusal, err
@@ -42,6 +41,19 @@ func (f *Frame) judge(mark sqlite.Mark) (*wire.Refusal, error) {
 		return nil, nil
 	}
 	return f.judgeValues(mark)
+}
+
+// tooLarge refuses a transaction that changes so many bytes, in a frame that has
+// others already.
+func tooLarge(size, others int) *wire.Refusal {
+	switch {
+	case size > maxTransactionSize:
+		return wire.Refuse(wire.CodeTooLarge, "the transaction changes %d bytes, the most is %d", size, maxTransactionSize)
+	case others+size > maxFrameSize:
+		return wire.Refuse(wire.CodeUnavailable, "the frame is full: send the transaction again")
+	default:
+		return nil
+	}
 }
 
 func (s *Store) flushVirtualTables() error {

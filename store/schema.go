@@ -39,6 +39,7 @@ type Table struct {
 	intKey   bool   // the key is the rowid under some name, always an int64
 	captured []int  // places of what the capture records
 	triggers bool
+	plain    *plainTable // nil: SQL looks at what is written
 }
 
 // A Column is a column of a [Table].

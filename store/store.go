@@ -71,6 +71,8 @@ type Store struct {
 	sequences   []wire.Value         // sqlite_sequence as the log has it; nil: not known
 	sql         fixedStatements
 	frame       *Frame // the one under way
+	begun       uint64 // frames so far
+	rows        rows   // of plain tables
 	open        openTx // the game database's transaction
 	limbo       *Entry // an entry whose append has an unknown outcome
 	broken      bool   // something failed: Recover must put it right first

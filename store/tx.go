@@ -15,14 +15,14 @@ import (
 type openTx struct {
 	begun  bool
 	frames int
-	rows   int
+	rows   int       // that SQL changed; those of plain tables that it has not been given are rows' own
 	since  time.Time // of the first frame in it
 }
 
 // fixedStatements are those of every frame.
 type fixedStatements struct {
 	begin, commit, savepoint, rollbackTo, release *sqlite.Stmt
-	merged, cookie                                *sqlite.Stmt
+	merged, cookie, foreign                       *sqlite.Stmt
 	sequences                                     *sqlite.Stmt // nil: no table is AUTOINCREMENT
 }
 
@@ -38,6 +38,7 @@ func (s *Store) prepareFixed() error {
 		{&s.sql.release, `RELEASE t`},
 		{&s.sql.merged, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'merged'`},
 		{&s.sql.cookie, `PRAGMA schema_version`},
+		{&s.sql.foreign, `PRAGMA data_version`},
 	} {
 		var err error
 		if *p.to, err = s.w.Prepare(p.sql); err != nil {
@@ -66,6 +67,10 @@ func (s *Store) beginTx() error {
 		return explain(s.opts.Path, fmt.Errorf("begin a transaction in the game database: %w", err))
 	}
 	s.open = openTx{begun: true}
+	if err := s.distrust(); err != nil {
+		s.open = openTx{}
+		return errors.Join(err, s.w.Exec(`ROLLBACK`))
+	}
 	cookie, _, err := s.sql.cookie.Fetch(nil, 1, 64)
 	s.sql.cookie.Reset()
 	switch {
@@ -88,8 +93,9 @@ func (s *Store) commitTx(now time.Time) error {
 	version := s.version.Load()
 	start := time.Now()
 	var flushed *flush
-	var err error
-	if version != s.merged.Load() {
+	rows := s.open.rows + s.rows.unwritten()
+	err := s.flush()
+	if err == nil && version != s.merged.Load() {
 		if flushed, err = s.devices.flush(s.w, version, now); err == nil {
 			err = s.sql.merged.RunWith(wire.IntegerValue(int64(version)))
 		}
@@ -102,7 +108,7 @@ func (s *Store) commitTx(now time.Time) error {
 		return explain(s.opts.Path, fmt.Errorf("merge version %d into the game database: %w", version, err))
 	}
 	took := time.Since(start)
-	s.cost.learn(s.open, took)
+	s.cost.learn(rows, took)
 	s.open = openTx{}
 	s.merged.Store(version)
 	s.devices.flushed(flushed)
@@ -129,18 +135,18 @@ func (s *Store) Merge(now time.Time, idle bool) (left bool, err error) {
 }
 
 func (s *Store) mergeNow(now time.Time) bool {
-	return s.cost.estimate(s.open.rows) <= s.opts.MergeBudget || now.Sub(s.open.since) >= s.opts.MergeEvery
+	return s.cost.estimate(s.open.rows+s.rows.unwritten()) <= s.opts.MergeBudget || now.Sub(s.open.since) >= s.opts.MergeEvery
 }
 
 // mergeCost learns what a merge costs by the row.
 type mergeCost struct{ perRow float64 } // ns
 
-func (m *mergeCost) learn(tx openTx, took time.Duration) {
-	if tx.rows == 0 {
+func (m *mergeCost) learn(rows int, took time.Duration) {
+	if rows == 0 {
 		return
 	}
 	const weight = 0.1 // of the latest, in the moving average
-	now := float64(took) / float64(tx.rows)
+	now := float64(took) / float64(rows)
 	if m.perRow == 0 {
 		m.perRow = now
 	}

@@ -392,6 +392,32 @@ int fh_write(sqlite3 *db, int op, const fh_stmts *s, const fh_col *cols, int nco
 
 /* --- reading --- */
 
+/* fh_read finds the rows of a block that rows names by their keys. For each it
+ * appends a cell that is 1 when the row is there, else 0, and the select's
+ * columns, NULL where it is not. */
+int fh_read(sqlite3 *db, sqlite3_stmt *s, const fh_col *cols, int nkey, const uint8_t *data,
+            const fh_cell *cells, const int32_t *rows, int n, fh_buf *out, fh_buf *text) {
+  fh_stmts stmts = {.select_ = s};
+  block b = {.db = db, .s = &stmts, .cols = cols, .ncols = nkey, .nkey = nkey, .data = data, .cells = cells};
+  int ncol = sqlite3_column_count(s), rc = SQLITE_OK;
+  out->len = text->len = 0;
+  for (int i = 0; i < n && rc == SQLITE_OK; i++) {
+    fh_cell *c = buf_take(out, sizeof(fh_cell) * (size_t)(1 + ncol));
+    int yes = 0;
+    if (!c) return SQLITE_NOMEM;
+    memset(c, 0, sizeof(fh_cell) * (size_t)(1 + ncol));
+    rc = found(&b, rows[i], 1, &yes);
+    c->kind = K_INTEGER;
+    c->num = (uint64_t)yes;
+    if (rc != SQLITE_OK || !yes) continue;
+    for (int j = 0; j < ncol; j++) cell_of(sqlite3_column_value(s, j), 0, text, &c[1 + j]);
+    rc = sqlite3_reset(s);
+    if (text->failed) rc = SQLITE_NOMEM;
+  }
+  sqlite3_clear_bindings(s);
+  return fh_extended(db, rc);
+}
+
 /* fh_bind binds parameters 1..n with copies of the cells' bytes. */
 int fh_bind(sqlite3_stmt *s, const fh_cell *cells, int n, const uint8_t *data) {
   const sqlite3_destructor_type transient = (sqlite3_destructor_type)-1;

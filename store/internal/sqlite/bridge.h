@@ -93,6 +93,8 @@ int fh_extended(sqlite3 *db, int rc);
 const char *fh_errmsg(sqlite3 *db);
 int fh_write(sqlite3 *db, int op, const fh_stmts *s, const fh_col *cols, int ncols, int nkey,
              int nrows, const uint8_t *data, const fh_cell *cells, int *row);
+int fh_read(sqlite3 *db, sqlite3_stmt *s, const fh_col *cols, int nkey, const uint8_t *data,
+            const fh_cell *cells, const int32_t *rows, int n, fh_buf *out, fh_buf *text);
 int fh_bind(sqlite3_stmt *s, const fh_cell *cells, int n, const uint8_t *data);
 int fh_run_blob(sqlite3_stmt *s, int at, const uint8_t *data, int len);
 int fh_fetch(sqlite3_stmt *s, int most, size_t bytes, fh_buf *cells, fh_buf *text, int *rows);

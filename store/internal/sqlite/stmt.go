@@ -134,6 +134,28 @@ func (c *Conn) Write(op wire.OpKind, s *Stmts, b *wire.Block, key int) (row, cod
 	return int(at), int(rc), c.result(rc)
 }
 
+// Read finds rows of a block by the key, which is its first columns, and calls f
+// with each: whether it is there, and what s.Select reads of it, in a slice that
+// is used again.
+func (c *Conn) Read(s *Stmts, b *wire.Block, key int, rows []int32, f func(i int, found bool, values []wire.Value)) error {
+	rc := C.fh_read(c.db, s.Select.handle(), (*C.fh_col)(unsafe.Pointer(unsafe.SliceData(b.Cols))), C.int(key),
+		bytePtr(b.Data), cellPtr(b.Cells), (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(rows))), C.int(len(rows)), &c.cells, &c.text)
+	if rc != 0 {
+		return c.result(rc)
+	}
+	n := int(c.cells.len) / int(unsafe.Sizeof(C.fh_cell{}))
+	cells := unsafe.Slice((*wire.Cell)(unsafe.Pointer(c.cells.data)), n)
+	width := n / len(rows)
+	text := textOf(&c.text, 0)
+	var values []wire.Value
+	for i := range rows {
+		row := cells[i*width : (i+1)*width]
+		values = wire.AppendCells(values[:0], row[1:], text, 0)
+		f(i, row[0].Num == 1, values)
+	}
+	return nil
+}
+
 func (s *Stmt) handle() *C.sqlite3_stmt {
 	if s == nil {
 		return nil

@@ -1,0 +1,264 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"framehub/session/wire"
+	"framehub/store/internal/sqlite"
+)
+
+var errRefused = errors.New("SQL refused a row of a table that nothing in SQL looks at")
+
+// maxRowsKept is how many rows of plain tables are held in memory, about; those
+// used longest ago go first.
+const maxRowsKept = 1 << 18
+
+// A memRow is a row of a plain table as the last accepted transaction left it.
+type memRow struct {
+	image []wire.Value // of a row that is not there, the key alone counts
+	there bool
+	dirty bool   // SQL has something else
+	frame uint64 // the frame that touched it last
+	at    int32  // its place in that frame's entry
+}
+
+// memTable is the rows of one plain table that are in memory. Two generations
+// make the oldest easy to find: what is used moves to the young one, and when
+// that is full the other goes.
+type memTable struct {
+	table      *Table
+	all        []int // every place
+	young, old map[rowKey]*memRow
+	dirty      []*memRow
+}
+
+// rows is what is held of all plain tables. SQL has the same once flush has
+// written what is dirty. It belongs to the open transaction: another program
+// can't write while that is open, and when one has, all is forgotten.
+type rows struct {
+	tables  map[int]*memTable
+	young   int   // rows in all young generations
+	version int64 // of the file, as SQLite counts what others commit
+	undo    undo
+}
+
+func (r *rows) table(t *Table) *memTable {
+	m := r.tables[t.ID]
+	if m == nil {
+		m = &memTable{table: t, all: wirePlaces(len(t.Columns)), young: map[rowKey]*memRow{}}
+		if r.tables == nil {
+			r.tables = map[int]*memTable{}
+		}
+		r.tables[t.ID] = m
+	}
+	return m
+}
+
+// forget drops everything, also what SQL does not have.
+func (r *rows) forget() { *r = rows{version: r.version} }
+
+// unwritten returns how many rows SQL does not have as they are.
+func (r *rows) unwritten() int {
+	n := 0
+	for _, m := range r.tables {
+		n += len(m.dirty)
+	}
+	return n
+}
+
+// distrust forgets the rows in memory when another program has written to the
+// file since the last transaction, which has just been followed by a new one.
+func (s *Store) distrust() error {
+	row, _, err := s.sql.foreign.Fetch(nil, 1, 64)
+	s.sql.foreign.Reset()
+	if err != nil {
+		return err
+	}
+	if v := row[0].Int64(); v != s.rows.version {
+		s.rows.forget()
+		s.rows.version = v
+	}
+	return nil
+}
+
+// find returns the row with that key if it is in memory.
+func (m *memTable) find(r *rows, k rowKey) *memRow {
+	if row := m.young[k]; row != nil {
+		return row
+	}
+	row := m.old[k]
+	if row != nil {
+		m.keep(r, k, row)
+	}
+	return row
+}
+
+func (m *memTable) keep(r *rows, k rowKey, row *memRow) {
+	m.young[k] = row
+	r.young++
+}
+
+// age makes the young generation the old one when it is full. What is dirty is
+// kept by the list of the dirty, and must be flushed before it can go.
+func (s *Store) age() error {
+	if s.rows.young < maxRowsKept/2 {
+		return nil
+	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	for _, m := range s.rows.tables {
+		m.old, m.young = m.young, map[rowKey]*memRow{}
+	}
+	s.rows.young = 0
+	return nil
+}
+
+// load makes sure that every row a block names is in memory.
+func (s *Store) load(t *Table, b *wire.Block) error {
+	m := s.rows.table(t)
+	var missing []int32
+	var key []wire.Value
+	for row := range b.N {
+		key = t.plainKeyOf(b, row, key[:0])
+		if m.find(&s.rows, t.key(key)) == nil {
+			missing = append(missing, int32(row))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	stmts, err := s.stmts.get(t, m.all)
+	if err != nil {
+		return err
+	}
+	const batch = 1024
+	for part := range slices.Chunk(missing, batch) {
+		err := s.w.Read(stmts, b, t.Key, part, func(i int, found bool, rest []wire.Value) {
+			row := &memRow{image: make([]wire.Value, len(t.Columns)), there: found}
+			t.plainKeyOf(b, int(part[i]), row.image[:0])
+			copy(row.image[t.Key:], rest)
+			if k := t.key(row.image); m.young[k] == nil {
+				m.keep(&s.rows, k, row)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("read rows of table %q: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+// plainKeyOf appends the key of a block's row as it is stored; its values have
+// been found to be exact.
+func (t *Table) plainKeyOf(b *wire.Block, row int, dst []wire.Value) []wire.Value {
+	for i := range t.Key {
+		v, _ := t.Columns[i].exact(b.Value(i, row))
+		dst = append(dst, v.Clone())
+	}
+	return dst
+}
+
+func (m *memTable) mark(row *memRow) {
+	if !row.dirty {
+		row.dirty = true
+		m.dirty = append(m.dirty, row)
+	}
+}
+
+// flush writes to SQL what it does not have yet of plain tables. Nothing in SQL
+// looks at them, so that the change capture need not either.
+func (s *Store) flush() error {
+	for _, m := range s.rows.tables {
+		if len(m.dirty) == 0 {
+			continue
+		}
+		if err := s.flushTable(m); err != nil {
+			return fmt.Errorf("merge rows into table %q: %w", m.table.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) flushTable(m *memTable) error {
+	s.capture.Pause()
+	defer s.capture.Resume()
+	m.sort()
+	const batch = 1024
+	for part := range slices.Chunk(m.dirty, batch) {
+		if err := s.writeRows(m, part, true); err != nil {
+			return err
+		}
+		if err := s.writeRows(m, part, false); err != nil {
+			return err
+		}
+	}
+	for _, row := range m.dirty {
+		row.dirty = false
+	}
+	clear(m.dirty)
+	m.dirty = m.dirty[:0]
+	return nil
+}
+
+// sort brings rows that lie near each other in the file together.
+func (m *memTable) sort() {
+	slices.SortFunc(m.dirty, func(a, b *memRow) int { return cmp.Compare(a.image[0].Int64(), b.image[0].Int64()) })
+}
+
+// writeRows puts those of the rows that are there, or deletes those that are not.
+func (s *Store) writeRows(m *memTable, part []*memRow, there bool) error {
+	op, columns := wire.OpPut, m.all
+	if !there {
+		op, columns = wire.OpDelete, m.all[:m.table.Key]
+	}
+	b := wire.Block{Table: m.table.ID, Columns: columns}
+	for i := range columns {
+		b.Cols = append(b.Cols, wire.Column{Form: wire.Cells, At: len(b.Cells)})
+		b.N = 0
+		for _, row := range part {
+			if row.there == there {
+				b.Cells, b.Data = wire.Flatten(b.Cells, b.Data, row.image[i:i+1])
+				b.N++
+			}
+		}
+	}
+	if b.N == 0 {
+		return nil
+	}
+	stmts, err := s.stmts.get(m.table, columns)
+	if err != nil {
+		return err
+	}
+	row, code, err := s.w.Write(op, stmts, &b, m.table.Key)
+	if code != 0 {
+		return fmt.Errorf("row %d of %d, code %d: %w", row, b.N, code, cmp.Or(err, errRefused))
+	}
+	return nil
+}
+
+// takeCaptured brings memory up to what SQL did to a plain table by itself, and
+// returns the row as it now is.
+func (m *memTable) takeCaptured(r *rows, ch *sqlite.Change) *memRow {
+	k := m.table.key(ch.Values)
+	row := m.find(r, k)
+	if row == nil {
+		row = &memRow{image: make([]wire.Value, len(m.table.Columns))}
+		m.keep(r, k, row)
+	}
+	row.there = ch.Kind != sqlite.Deleted
+	clear(row.image)
+	copy(row.image, ch.Values)
+	return row
+}
+
+func wirePlaces(n int) []int {
+	places := make([]int, n)
+	for i := range places {
+		places[i] = i
+	}
+	return places
+}
