@@ -85,7 +85,7 @@ func childCommit() int {
 }
 
 func killOptions(path string) store.Options {
-	return store.Options{Path: path, Schema: propertySchema, Log: quiet, Scopes: map[string]string{"plain": "n", "pair": "k"}}
+	return store.Options{Path: path, Schema: propertySchema, Log: quiet, DeviceAge: ages, Scopes: map[string]string{"plain": "n", "pair": "k"}}
 }
 
 // hashOf hashes all that an entry says.

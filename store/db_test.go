@@ -21,6 +21,9 @@ var epochStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const frameTime = time.Second / 60
 
+// ages is longer than the time between epochStart and now.
+const ages = 100 * 365 * 24 * time.Hour
+
 // A testDB is a store with what tests do to one. It is closed, and both its
 // files checked by SQLite's own shell, when the test ends.
 type testDB struct {
@@ -34,7 +37,7 @@ type testDB struct {
 // openDB makes a database in a folder of its own.
 func openDB(tb testing.TB, schema string, options ...func(*store.Options)) *testDB {
 	tb.Helper()
-	opts := store.Options{Path: filepath.Join(tb.TempDir(), "world.db"), Schema: schema, Log: quiet}
+	opts := store.Options{Path: filepath.Join(tb.TempDir(), "world.db"), Schema: schema, Log: quiet, DeviceAge: ages}
 	for _, f := range options {
 		f(&opts)
 	}
