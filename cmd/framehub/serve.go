@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -46,9 +47,35 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkSchema(st.Schema(), a.log); err != nil {
+		return errors.Join(err, st.Close())
+	}
 	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Log: a.log})
 	err = s.serve(ctx, a, h)
 	return errors.Join(err, st.Close())
+}
+
+// checkSchema refuses a database in which devices could see nothing, and warns of
+// tables that they can't see although nothing marks them as private.
+func (s *serveCommand) checkSchema(schema *store.Schema, log *slog.Logger) error {
+	synced, others := 0, 0
+	for _, t := range schema.Tables {
+		switch {
+		case t.Synced:
+			synced++
+		case !strings.HasPrefix(t.Name, "_"):
+			others++
+			log.Warn("devices don't see this table: it has no primary key that tells its rows apart, or is part of a virtual one", "table", t.Name)
+		}
+	}
+	switch {
+	case synced > 0:
+		return nil
+	case others > 0:
+		return fmt.Errorf("no table of %s has a primary key: declare PRIMARY KEY columns, by which devices tell rows apart", s.DB)
+	default:
+		return fmt.Errorf("%s has no tables that devices can see: make some with --schema FILE, or name another --db", s.DB)
+	}
 }
 
 func (s *serveCommand) check() error {
