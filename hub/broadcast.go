@@ -60,7 +60,8 @@ func (h *Hub) broadcast(e *store.Entry) {
 	start := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.told, h.toldTime = e.Version, e.Time
+	h.told.Store(e.Version)
+	h.toldTime = e.Time
 	for _, a := range h.audiences {
 		deltas := deltasOf(e, a.wants)
 		if len(deltas) == 0 {
@@ -76,8 +77,8 @@ func (h *Hub) broadcast(e *store.Entry) {
 
 // send gives an audience a frame of the last version. mu is held.
 func (h *Hub) send(a *audience, bodies []body, now time.Time) {
-	f := newFrame(a.form, bodies, h.told, a.last, h.toldTime)
-	a.last, a.pushed = h.told, now
+	f := newFrame(a.form, bodies, h.told.Load(), a.last, h.toldTime)
+	a.last, a.pushed = h.told.Load(), now
 	for c := range a.clients {
 		h.push(c, f)
 	}
@@ -120,7 +121,7 @@ func (h *Hub) join(c *client) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range c.subs {
-		if s.active && s.at < h.told {
+		if s.active && s.at < h.told.Load() {
 			return false
 		}
 	}
@@ -136,7 +137,7 @@ func (h *Hub) join(c *client) bool {
 	a.clients[c] = struct{}{}
 	c.audience = a
 	c.mu.Lock()
-	c.live, c.liveAt = true, h.told
+	c.live, c.liveAt = true, h.told.Load()
 	c.mu.Unlock()
 	return true
 }
@@ -150,20 +151,4 @@ func (h *Hub) part(c *client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.live = false
-}
-
-// keepAlive gives audiences that had nothing to see, and writers whose
-// acknowledgements found no company, what they have waited for long enough. mu
-// is held.
-func (h *Hub) keepAlive(now time.Time) {
-	for _, a := range h.audiences {
-		if now.Sub(a.pushed) >= aliveEvery {
-			h.send(a, a.form.bodies(nil, a.complete), now)
-		}
-	}
-	for c := range h.clients {
-		if c.acksDue(now) {
-			c.sess.Wake()
-		}
-	}
 }

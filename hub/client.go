@@ -98,8 +98,14 @@ func (h *Hub) settle(version uint64, outcomes []outcome) {
 		} else {
 			h.metrics.refused.WithLabelValues(string(o.refused.Code)).Inc()
 		}
-		if c != nil && c.settled(version, o) {
+		if c == nil {
+			continue
+		}
+		switch c.settled(version, o) {
+		case ackNow:
 			urgent = append(urgent, c)
+		case ackFirst:
+			h.acking = append(h.acking, c)
 		}
 	}
 	for _, c := range urgent {
@@ -107,27 +113,41 @@ func (h *Hub) settle(version uint64, outcomes []outcome) {
 	}
 }
 
-// settled puts an outcome where the write loop finds it, and says whether it
-// should look at once: for a refusal, and when the device may be waiting for room.
-func (c *client) settled(version uint64, o *outcome) bool {
+// When an outcome is to be told.
+type urgency uint8
+
+const (
+	ackLater urgency = iota // with others that wait already
+	ackFirst                // after ackWait at most
+	ackNow                  // a refusal, or so many that the device may be waiting for room
+)
+
+// settled puts an outcome where the write loop finds it.
+func (c *client) settled(version uint64, o *outcome) urgency {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.acksAt = version
 	if o.refused != nil {
 		c.rejected = append(c.rejected, wire.Rejected{Seq: o.write.Seq, Refusal: *o.refused})
-		return true
-	}
-	if len(c.committed) == 0 {
-		c.acksSince = time.Now()
+		return ackNow
 	}
 	c.committed = append(c.committed, o.write.Seq)
-	return len(c.committed) >= store.Unsettled/2
+	switch len(c.committed) {
+	case 1:
+		c.acksSince = time.Now()
+		return ackFirst
+	case store.Unsettled / 2:
+		return ackNow
+	default:
+		return ackLater
+	}
 }
 
+// acksDue says whether acknowledgements have waited long enough, or are gone.
 func (c *client) acksDue(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.committed) > 0 && now.Sub(c.acksSince) >= ackWait
+	return len(c.committed) == 0 || now.Sub(c.acksSince) >= ackWait
 }
 
 // Version implements session.Handler.

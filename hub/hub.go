@@ -56,14 +56,16 @@ type Hub struct {
 	trouble trouble
 	limbo   []outcome       // of a frame whose append has an unknown outcome
 	unsaid  []store.Outcome // refused while the store could not write it down
-	swept   time.Time
+	swept   time.Time       // when sweep last looked at every session
+	acking  []*client       // with acknowledgements that wait for company
 
 	merging  sync.WaitGroup
 	mergeErr error // of the last merge; read after merging
 
-	mu        sync.Mutex
-	told      uint64    // guarded by mu: the last version broadcast
-	toldTime  time.Time // guarded by mu: when it was committed
+	told atomic.Uint64 // the last version broadcast; written under mu
+
+	mu        sync.Mutex // guards the following
+	toldTime  time.Time  // when the last version broadcast was committed
 	audiences map[string]*audience
 	clients   map[*client]struct{}
 	strangers map[*session.Session]struct{} // that have not said hello
@@ -77,9 +79,10 @@ type Hub struct {
 // New returns a hub on a store, of which it is then the only frame loop.
 func New(s *store.Store, o Options) *Hub {
 	h := &Hub{
-		opts: o.withDefaults(), store: s, told: s.Version(), toldTime: time.Now(),
+		opts: o.withDefaults(), store: s, toldTime: time.Now(),
 		audiences: map[string]*audience{}, clients: map[*client]struct{}{}, strangers: map[*session.Session]struct{}{},
 	}
+	h.told.Store(s.Version())
 	h.in.init()
 	h.metrics = newMetrics(h)
 	return h
@@ -94,11 +97,7 @@ func (h *Hub) Ready() error {
 }
 
 // Version returns the last version that devices were told of.
-func (h *Hub) Version() uint64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.told
-}
+func (h *Hub) Version() uint64 { return h.told.Load() }
 
 // Metrics returns the hub's Prometheus metrics.
 func (h *Hub) Metrics() *Metrics { return h.metrics }
@@ -155,17 +154,24 @@ func (h *Hub) stop() {
 	}
 }
 
-// sweep looks after sessions that nothing happens to: an empty frame each second,
-// acknowledgements that have waited long enough, pings, and the end of those
-// that are silent.
+// sweep looks after sessions that nothing happens to: acknowledgements that have
+// waited long enough, and, every quarter of a second, an empty frame for those
+// that had nothing to see for a second, pings, and the end of those that are
+// silent.
 func (h *Hub) sweep(now time.Time) {
-	const often = 25 * time.Millisecond
+	h.wakeAcking(now)
+	const often = 250 * time.Millisecond
 	if now.Sub(h.swept) < often {
 		return
 	}
 	h.swept = now
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, a := range h.audiences {
+		if now.Sub(a.pushed) >= aliveEvery {
+			h.send(a, a.form.bodies(nil, a.complete), now)
+		}
+	}
 	for c := range h.clients {
 		switch silent := c.sess.Silent(now); {
 		case silent > 2*h.opts.PingEvery:
@@ -175,5 +181,18 @@ func (h *Hub) sweep(now time.Time) {
 			c.sess.Ping()
 		}
 	}
-	h.keepAlive(now)
+}
+
+// wakeAcking wakes the sessions whose acknowledgements found no company.
+func (h *Hub) wakeAcking(now time.Time) {
+	waiting := h.acking[:0]
+	for _, c := range h.acking {
+		if c.acksDue(now) {
+			c.sess.Wake()
+		} else {
+			waiting = append(waiting, c)
+		}
+	}
+	clear(h.acking[len(waiting):])
+	h.acking = waiting
 }
