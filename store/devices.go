@@ -129,6 +129,20 @@ func (ds *devices) flush(c *sqlite.Conn, version uint64, now time.Time) (*flush,
 	return flushed, c.Exec(`INSERT INTO _framehub_meta VALUES ('devices', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, int64(version))
 }
 
+// flushNow makes the next flush due.
+func (ds *devices) flushNow() {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.lastTime = time.Time{}
+}
+
+// pending says whether there is something to flush, due or not.
+func (ds *devices) pending() bool {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	return len(ds.dirty) > 0
+}
+
 func (ds *devices) writtenVersion() uint64 {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()

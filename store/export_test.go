@@ -22,3 +22,16 @@ func (c *Checkpointer) Close() error { return c.c.close() }
 
 // WALPages returns the lengths of both WALs at the last commits.
 func WALPages(s *Store) (game, log int64) { return s.wal.game.pages.Load(), s.wal.log.pages.Load() }
+
+// CommitUnknown is [Frame.Commit] with an append whose outcome stays unknown:
+// it took place, or it did not.
+func CommitUnknown(f *Frame, now time.Time, there bool) error {
+	s, e := f.s, f.entry
+	e.Version, e.Time = s.version.Load()+1, now
+	b, err := s.complete(e)
+	if err == nil && there {
+		err = s.log.append(e.Version, e.Time.UnixMicro(), b, 0)
+	}
+	s.frame, s.broken, s.limbo = nil, true, e
+	return err
+}

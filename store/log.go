@@ -43,7 +43,7 @@ type frameLog struct {
 func openLog(path string) (*frameLog, error) {
 	l := &frameLog{path: path}
 	if err := l.open(); err != nil {
-		return nil, errors.Join(err, l.close())
+		return nil, explain(path, fmt.Errorf("open the frame log: %w", errors.Join(err, l.close())))
 	}
 	return l, nil
 }
@@ -140,16 +140,24 @@ func (l *frameLog) append(version uint64, micros int64, entry []byte, floor uint
 func (l *frameLog) settle(version uint64) (there bool, err error) {
 	// What can't be closed cleanly now is of no use any more either way.
 	_ = l.close()
-	err = l.open()
-	if err == nil && l.last >= version {
-		// It may be in the system's cache alone, marked as written by the sync that
-		// failed: written once more, to another file, it is synced for certain.
-		_, _, err = l.w.Checkpoint(sqlite.Truncate)
+	if err = l.open(); err == nil {
+		err = l.renew()
 	}
 	if err != nil {
-		return false, errors.Join(fmt.Errorf("open the frame log again: %w", err), l.close())
+		return false, explain(l.path, errors.Join(fmt.Errorf("open the frame log again: %w", err), l.close()))
 	}
 	return l.last >= version, nil
+}
+
+// renew leaves no doubt about what the log holds. An entry that is there may be in
+// the system's cache alone, marked as written by the sync that failed: it is
+// written once more, to another file. One that is not may still lie in the WAL,
+// for a crash to find: a new WAL takes its place.
+func (l *frameLog) renew() error {
+	if _, _, err := l.w.Checkpoint(sqlite.Truncate); err != nil {
+		return err
+	}
+	return l.setMeta("renewed", time.Now().UnixMicro())
 }
 
 // read returns an entry's bytes; nil when the log no longer, or not yet, has it.

@@ -49,10 +49,14 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if s.log, err = openLog(logPath(o.Path)); err != nil {
-		return nil, fmt.Errorf("frame log: %w", err)
+		return nil, err
 	}
 	if err := s.match(); err != nil {
 		return nil, err
+	}
+	// A log that can't be written is told now, not by the first frame.
+	if err := s.log.setMeta("opened", time.Now().UnixMicro()); err != nil {
+		return nil, explain(s.log.path, fmt.Errorf("write to the frame log: %w", err))
 	}
 	if err := s.catchUp(); err != nil {
 		return nil, err
@@ -239,19 +243,19 @@ func (s *Store) captureTables() []sqlite.CaptureTable {
 func (s *Store) Close() error {
 	var errs []error
 	if s.w != nil {
-		if s.open.begun && !s.broken && s.frame == nil { // else the log decides, at the next start
-			errs = append(errs, s.commitTx(time.Now()))
-		}
+		errs = append(errs, s.finish())
 		if s.capture != nil {
 			s.capture.Close()
 		}
 		errs = append(errs, s.w.Close())
 		s.w = nil
 	}
+	s.viewersMu.Lock()
 	for _, c := range s.idle {
 		errs = append(errs, c.Close())
 	}
-	s.idle = nil
+	s.idle, s.closed = nil, true
+	s.viewersMu.Unlock()
 	if s.log != nil {
 		errs = append(errs, s.log.close())
 	}
@@ -260,6 +264,19 @@ func (s *Store) Close() error {
 		s.lock = nil
 	}
 	return errors.Join(errs...)
+}
+
+// finish merges what is unmerged, with what devices have settled. A frame under
+// way, or a failure, leaves that to the next start.
+func (s *Store) finish() error {
+	if s.broken || s.frame != nil || s.capture == nil {
+		return nil
+	}
+	if err := s.beginTx(); err != nil {
+		return nil //nolint:nilerr // the log has it all
+	}
+	s.devices.flushNow()
+	return s.commitTx(time.Now())
 }
 
 func random() []byte {

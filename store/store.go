@@ -96,6 +96,7 @@ type Store struct {
 	looks     chan struct{} // the same for short looks
 	viewersMu sync.Mutex
 	idle      []*sqlite.Conn // guarded by viewersMu
+	closed    bool           // the same
 
 	stats Stats
 }

@@ -95,7 +95,7 @@ func (s *Store) commitTx(now time.Time) error {
 	var flushed *flush
 	rows := s.open.rows + s.rows.unwritten()
 	err := s.flush()
-	if err == nil && version != s.merged.Load() {
+	if err == nil && (version != s.merged.Load() || s.devices.pending()) {
 		if flushed, err = s.devices.flush(s.w, version, now); err == nil {
 			err = s.sql.merged.RunWith(wire.IntegerValue(int64(version)))
 		}

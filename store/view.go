@@ -62,24 +62,40 @@ func (s *Store) withConn(f func(*sqlite.Conn) error) error {
 	}
 	s.viewersMu.Lock()
 	defer s.viewersMu.Unlock()
+	if s.closed {
+		return c.Close()
+	}
 	s.idle = append(s.idle, c)
 	return nil
 }
 
 func (s *Store) takeConn() (*sqlite.Conn, error) {
-	s.viewersMu.Lock()
-	if n := len(s.idle); n > 0 {
-		c := s.idle[n-1]
-		s.idle = s.idle[:n-1]
-		s.viewersMu.Unlock()
-		return c, nil
+	c, err := s.idleConn()
+	if c != nil || err != nil {
+		return c, err
 	}
-	s.viewersMu.Unlock()
-	c, err := openConn(s.opts.Path, "NORMAL", readBusy)
-	if err != nil {
+	if c, err = openConn(s.opts.Path, "NORMAL", readBusy); err != nil {
 		return nil, err
 	}
-	return c, c.Exec(`PRAGMA query_only = ON`)
+	if err := c.Exec(`PRAGMA query_only = ON`); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (s *Store) idleConn() (*sqlite.Conn, error) {
+	s.viewersMu.Lock()
+	defer s.viewersMu.Unlock()
+	if s.closed {
+		return nil, errClosed
+	}
+	n := len(s.idle)
+	if n == 0 {
+		return nil, nil
+	}
+	c := s.idle[n-1]
+	s.idle = s.idle[:n-1]
+	return c, nil
 }
 
 // A batch of rows is at most so many, and about so many bytes of text.
