@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"framehub/hub"
 )
 
@@ -11,10 +13,28 @@ import (
 type Status struct {
 	Program  string    `json:"program"` // its version
 	Started  time.Time `json:"started"`
+	Now      time.Time `json:"now"`     // by the hub's clock: times are to be compared with this
 	Version  uint64    `json:"version"` // the last that devices were told of
 	Ready    bool      `json:"ready"`
 	Trouble  string    `json:"trouble,omitempty"` // why it is not ready
+	Totals   Totals    `json:"totals"`
 	Sessions []Session `json:"sessions"`
+}
+
+// Totals count since the hub was started; two of them make rates.
+type Totals struct {
+	Versions  float64  `json:"versions"` // committed
+	Rows      float64  `json:"rows"`     // in them
+	Committed float64  `json:"committed"`
+	Refused   float64  `json:"refused"`
+	Frames    []Bucket `json:"frames"` // by the time from the frame's boundary until every session was handed it
+}
+
+// Bucket counts the frames that took no longer than Seconds. The last one, of
+// all frames, is left out where its bound is no number: it is Totals.Versions.
+type Bucket struct {
+	Seconds float64 `json:"seconds"`
+	Count   uint64  `json:"count"`
 }
 
 // Session is a session in it.
@@ -32,11 +52,19 @@ type Session struct {
 	BytesOut    uint64    `json:"bytes_out"`
 }
 
-func status(h *hub.Hub, program string, started time.Time) http.HandlerFunc {
+func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started time.Time) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		s := Status{Program: program, Started: started, Version: h.Version(), Ready: true, Sessions: []Session{}}
+		s := Status{
+			Program: program, Started: started, Now: time.Now(),
+			Version: h.Version(), Ready: true, Sessions: []Session{},
+		}
 		if err := h.Ready(); err != nil {
 			s.Ready, s.Trouble = false, err.Error()
+		}
+		var err error
+		if s.Totals, err = totals(metrics); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
 		}
 		for _, i := range h.Sessions() {
 			s.Sessions = append(s.Sessions, Session{
@@ -47,4 +75,33 @@ func status(h *hub.Hub, program string, started time.Time) http.HandlerFunc {
 		}
 		writeJSON(w, s)
 	}
+}
+
+// totals reads the hub's metrics.
+func totals(metrics prometheus.Gatherer) (Totals, error) {
+	families, err := metrics.Gather()
+	if err != nil {
+		return Totals{}, err
+	}
+	t := Totals{Frames: []Bucket{}}
+	counters := map[string]*float64{
+		"framehub_frames_total":                 &t.Versions,
+		"framehub_rows_total":                   &t.Rows,
+		"framehub_transactions_committed_total": &t.Committed,
+		"framehub_transactions_refused_total":   &t.Refused,
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if sum := counters[f.GetName()]; sum != nil {
+				*sum += m.GetCounter().GetValue()
+			}
+			if f.GetName() != "framehub_frame_seconds" {
+				continue
+			}
+			for _, b := range m.GetHistogram().GetBucket() {
+				t.Frames = append(t.Frames, Bucket{b.GetUpperBound(), b.GetCumulativeCount()})
+			}
+		}
+	}
+	return t, nil
 }

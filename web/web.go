@@ -1,11 +1,12 @@
 package web
 
 import (
-	"embed"
 	"encoding/json"
-	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,20 +17,25 @@ import (
 	"framehub/session"
 )
 
-//go:embed assets
-var embedded embed.FS
-
 // Options say what the handlers offer. The zero value of each field means its default.
 type Options struct {
 	Session session.Options
-	Demo    bool   // the device listener's / is a page that is a device
-	Version string // of the program, for the admin page
-	Log     *slog.Logger
+	Demo    bool         // the device listener's / is a page that is a device
+	Version string       // of the program, for the admin page
+	Log     *slog.Logger // default: slog.Default()
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
 }
 
 // Device returns the handler of the device listener: /v1/sync, /healthz,
 // /readyz, and with Demo the demo page.
 func Device(h *hub.Hub, o Options) http.Handler {
+	o = o.withDefaults()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/sync", func(w http.ResponseWriter, r *http.Request) {
 		s, err := session.Accept(w, r, o.Session)
@@ -43,33 +49,50 @@ func Device(h *hub.Hub, o Options) http.Handler {
 	})
 	health(mux, h)
 	if o.Demo {
-		mux.Handle("GET /", page("demo.html"))
-		mux.Handle("GET /assets/", assets())
+		pages(mux, "demo")
 	}
 	return secure(mux)
 }
 
 // Admin returns the handler of the admin listener: /healthz, /readyz, /metrics,
 // /api/status, and a page on /.
+// Nothing checks who asks, so that it answers under a name of this machine's own
+// only: a page elsewhere whose name has been made to lead here gets nothing.
 func Admin(h *hub.Hub, o Options) (http.Handler, error) {
-	registry := prometheus.NewRegistry()
-	if err := h.Metrics().Register(registry); err != nil {
+	ours, process := prometheus.NewRegistry(), prometheus.NewRegistry()
+	if err := h.Metrics().Register(ours); err != nil {
 		return nil, err
 	}
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
-		if err := registry.Register(c); err != nil {
+		if err := process.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	mux := http.NewServeMux()
 	health(mux, h)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /api/status", status(h, o.Version, time.Now()))
-	mux.Handle("GET /", page("admin.html"))
-	mux.Handle("GET /assets/", assets())
-	return secure(mux), nil
+	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{ours, process}, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /api/status", status(h, ours, o.Version, time.Now()))
+	pages(mux, "admin")
+	return secure(thisMachine(mux)), nil
+}
+
+// thisMachine refuses requests that were sent to another name than this
+// machine's own.
+func thisMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if host != "localhost" && (err != nil || !ip.IsLoopback()) {
+			http.Error(w, "the operators' page is for this machine only: use its address 127.0.0.1", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func health(mux *http.ServeMux, h *hub.Hub) {
@@ -83,25 +106,6 @@ func health(mux *http.ServeMux, h *hub.Hub) {
 		}
 		_, _ = w.Write([]byte("ready\n"))
 	})
-}
-
-// page serves one embedded page at exactly /.
-func page(name string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/" {
-			http.NotFound(w, r)
-			return
-		}
-		http.ServeFileFS(w, r, embedded, "assets/"+name)
-	})
-}
-
-func assets() http.Handler {
-	sub, err := fs.Sub(embedded, "assets")
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	return http.StripPrefix("/assets/", http.FileServerFS(sub))
 }
 
 // secure sets the headers that keep a page to what the hub itself serves.

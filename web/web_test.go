@@ -1,0 +1,265 @@
+package web_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	_ "github.com/mattn/go-sqlite3" // a second look at the hub's files
+
+	"framehub/session"
+	"framehub/session/wire"
+	"framehub/web"
+)
+
+const text, page, script = "text/plain; charset=utf-8", "text/html; charset=utf-8", "text/javascript; charset=utf-8"
+
+// TestPaths asks both listeners for what they have, and for what only the other one has.
+func TestPaths(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		name, addr, path string
+		code             int
+		kind, holds      string
+	}{
+		{"device: health", w.Device, "/healthz", 200, text, "ok\n"},
+		{"device: ready", w.Device, "/readyz", 200, text, "ready\n"},
+		{"device: the demo", w.Device, "/", 200, page, "Drag a dot"},
+		{"device: the client", w.Device, "/assets/framehub.js", 200, script, "export class Framehub"},
+		{"device: looks", w.Device, "/assets/demo.css", 200, "text/css; charset=utf-8", "canvas"},
+		{"device: shared looks", w.Device, "/assets/common.css", 200, "text/css; charset=utf-8", ":root"},
+		{"device: icon", w.Device, "/assets/common-icon.svg", 200, "image/svg+xml", "<svg"},
+		{"device: sync without an upgrade", w.Device, "/v1/sync", 426, "", ""},
+		{"device: no metrics", w.Device, "/metrics", 404, text, ""},
+		{"device: no status", w.Device, "/api/status", 404, text, ""},
+		{"device: nothing of the operators' page", w.Device, "/assets/admin.js", 404, text, ""},
+		{"device: no tests", w.Device, "/assets/framehub.test.mjs", 404, text, ""},
+		{"device: no list of files", w.Device, "/assets/", 404, text, ""},
+		{"device: the page by one path only", w.Device, "/assets/demo.html", 404, text, ""},
+		{"device: nothing elsewhere", w.Device, "/nowhere", 404, text, ""},
+		{"admin: health", w.Admin, "/healthz", 200, text, "ok\n"},
+		{"admin: ready", w.Admin, "/readyz", 200, text, "ready\n"},
+		{"admin: metrics", w.Admin, "/metrics", 200, "", "framehub_version"},
+		{"admin: status", w.Admin, "/api/status", 200, "application/json", `"ready":true`},
+		{"admin: the page", w.Admin, "/", 200, page, "Sessions"},
+		{"admin: its script", w.Admin, "/assets/admin.js", 200, script, "/api/status"},
+		{"admin: shared looks", w.Admin, "/assets/common.css", 200, "text/css; charset=utf-8", ":root"},
+		{"admin: no sync", w.Admin, "/v1/sync", 404, text, ""},
+		{"admin: no demo", w.Admin, "/assets/demo.js", 404, text, ""},
+		{"admin: no client", w.Admin, "/assets/framehub.js", 404, text, ""},
+		{"admin: nothing elsewhere", w.Admin, "/nowhere", 404, text, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := w.get(c.addr, c.path)
+			if a.code != c.code {
+				t.Errorf("the code is %d, not %d", a.code, c.code)
+			}
+			if kind := a.header.Get("Content-Type"); c.kind != "" && kind != c.kind {
+				t.Errorf("the type is %q, not %q", kind, c.kind)
+			}
+			contains(t, a.body, c.holds)
+			contains(t, a.header.Get("Content-Security-Policy"), "default-src 'self'", "frame-ancestors 'none'")
+			if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("headers: %v", a.header)
+			}
+		})
+	}
+}
+
+// TestWithoutDemo has no page on the device listener.
+func TestWithoutDemo(t *testing.T) {
+	w := newWorld(t)
+	h := web.Device(w.hub, web.Options{})
+	for _, path := range []string{"/", "/assets/framehub.js", "/assets/demo.js"} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if rec.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, rec.Code)
+		}
+	}
+}
+
+// TestNoInlineScripts: the pages' policy would not run them.
+func TestNoInlineScripts(t *testing.T) {
+	w := newWorld(t)
+	for _, addr := range []string{w.Device, w.Admin} {
+		html := w.get(addr, "/").body
+		for _, inline := range []string{"<script>", "<style", " style=", " onclick="} {
+			if strings.Contains(html, inline) {
+				t.Errorf("%s has %s", addr, inline)
+			}
+		}
+	}
+}
+
+func TestAdminAnswersUnderItsOwnNameOnly(t *testing.T) {
+	w := newWorld(t)
+	_, port, _ := strings.Cut(w.Admin, ":")
+	for host, code := range map[string]int{
+		"127.0.0.1:" + port: 200, "localhost:" + port: 200, "localhost": 200, "[::1]:" + port: 200, "127.0.0.1": 200,
+		"evil.example": 421, "evil.example:" + port: 421, "127.0.0.1.evil.example": 421, "192.0.2.1:" + port: 421,
+	} {
+		if a := w.get(w.Admin, "/api/status", func(r *http.Request) { r.Host = host }); a.code != code {
+			t.Errorf("%s: the code is %d, not %d", host, a.code, code)
+		}
+	}
+}
+
+// TestOrigins: a browser says which page a WebSocket is asked for by.
+func TestOrigins(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		name, origin string
+		code         int
+	}{
+		{"no browser", "", 101},
+		{"the hub's own page", "http://" + w.Device, 101},
+		{"another page", "http://evil.example", 403},
+		{"a page on another port", "http://127.0.0.1:1", 403},
+		{"a page that is a file", "null", 403},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := w.get(w.Device, session.Path, func(r *http.Request) {
+				for k, v := range map[string]string{
+					"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+					"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": wire.Subprotocol, "Origin": c.origin,
+				} {
+					if v != "" {
+						r.Header.Set(k, v)
+					}
+				}
+			})
+			if a.code != c.code {
+				t.Errorf("the code is %d, not %d", a.code, c.code)
+			}
+		})
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	w := newWorld(t)
+	c := w.dial(wire.DeviceHello{})
+	put(t, c, 1, 77)
+	contains(t, w.get(w.Admin, "/metrics").body,
+		fmt.Sprintf("framehub_version %d\n", c.Hello.Version+1), "framehub_sessions 1\n", "framehub_ready 1\n", "framehub_rows_total 1\n",
+		"framehub_transactions_committed_total 1\n", "framehub_frame_seconds_count 1\n", "go_goroutines ", "process_resident_memory_bytes ")
+}
+
+func TestStatus(t *testing.T) {
+	w := newWorld(t)
+	began := time.Now().Add(-time.Minute)
+	c := w.dial(wire.DeviceHello{Role: "observer", SubsSet: true})
+	d := w.dial(wire.DeviceHello{})
+	put(t, d, 1, 77)
+	var s web.Status
+	// Once it has been told of everything it is in step.
+	eventually(t, "both sessions are in step", func() bool {
+		s = status(t, w)
+		return len(s.Sessions) == 2 && s.Sessions[0].InStep && s.Sessions[1].InStep
+	})
+	if s.Program != "v0.0.0-test" || !s.Ready || s.Trouble != "" || s.Version != c.Hello.Version+1 {
+		t.Errorf("%+v", s)
+	}
+	if s.Started.Before(began) || s.Now.Before(s.Started) || s.Now.After(time.Now()) {
+		t.Errorf("started %v, now %v", s.Started, s.Now)
+	}
+	if o := s.Totals; o.Versions != 1 || o.Rows != 1 || o.Committed != 1 || o.Refused != 0 || o.Frames[len(o.Frames)-1].Count != 1 {
+		t.Errorf("totals: %+v", s.Totals)
+	}
+	one, two := s.Sessions[0], s.Sessions[1]
+	if one.Role != "observer" || two.Role != "device" || one.ID == two.ID || one.Device == two.Device {
+		t.Errorf("sessions: %+v", s.Sessions)
+	}
+	if want := uuid.UUID(c.Hello.Device).String(); one.Device != want {
+		t.Errorf("device %s, the hub gave out %s", one.Device, want)
+	}
+	if one.MessagesIn != 1 || two.MessagesIn != 2 || one.BytesIn == 0 || two.BytesIn == 0 || one.MessagesOut < 2 || one.BytesOut == 0 {
+		t.Errorf("traffic: %+v", s.Sessions)
+	}
+	if !strings.HasPrefix(one.Remote, "127.0.0.1:") || one.Since.Before(began) || one.SilentMS < 0 {
+		t.Errorf("session: %+v", one)
+	}
+}
+
+func TestStatusWithoutSessions(t *testing.T) {
+	a := newWorld(t)
+	contains(t, a.get(a.Admin, "/api/status").body, `"sessions":[]`)
+}
+
+// TestTrouble holds the frame log, so that the hub can't commit, and lets it go.
+func TestTrouble(t *testing.T) {
+	w := newWorld(t)
+	c := w.dial(wire.DeviceHello{SubsSet: true})
+	db, err := sql.Open("sqlite3", strings.TrimSuffix(w.Path, ".db")+".frames.db?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, c, 1, 77)
+	eventually(t, "the hub says that it is not ready", func() bool { return w.get(w.Device, "/readyz").code == 503 })
+	s := status(t, w)
+	if s.Ready || s.Trouble == "" {
+		t.Errorf("%+v", s)
+	}
+	contains(t, w.get(w.Admin, "/readyz").body, s.Trouble)
+	contains(t, w.get(w.Admin, "/healthz").body, "ok")
+	contains(t, w.get(w.Admin, "/metrics").body, "framehub_ready 0\n")
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the hub is ready again", func() bool { return w.get(w.Admin, "/readyz").code == 200 })
+}
+
+// send sends a transaction that puts one entity.
+func send(t *testing.T, c *session.Client, seq uint64, id int64) {
+	t.Helper()
+	entity := c.Hello.Schema.Tables[0]
+	for _, table := range c.Hello.Schema.Tables {
+		if table.Name == "entity" {
+			entity = table
+		}
+	}
+	grid := wire.Grid{Stride: 1, Values: []wire.Value{wire.IntegerValue(id)}}
+	block := wire.AppendBlock(nil, entity.Number, []int{0}, []int{0}, grid, nil)
+	ops := [][]byte{wire.AppendOp(nil, wire.OpPut, block)}
+	if err := c.Write(t.Context(), wire.WriteHeader{Seq: seq, SchemaVersion: c.Hello.Schema.Version}, ops); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// put does so, and waits until it is durable.
+func put(t *testing.T, c *session.Client, seq uint64, id int64) {
+	t.Helper()
+	send(t, c, seq, id)
+	for {
+		m, err := c.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, ok := m.(*wire.Settled); ok {
+			if len(s.Rejected) > 0 {
+				t.Fatalf("refused: %+v", s.Rejected)
+			}
+			return
+		}
+	}
+}
+
+func status(t *testing.T, w *world) web.Status {
+	t.Helper()
+	var s web.Status
+	if err := json.Unmarshal([]byte(w.get(w.Admin, "/api/status").body), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
