@@ -35,3 +35,13 @@ func CommitUnknown(f *Frame, now time.Time, there bool) error {
 	s.frame, s.broken, s.limbo = nil, true, e
 	return err
 }
+
+// IsPlain says whether transactions on a table run in memory.
+func IsPlain(t *Table) bool { return t.plain != nil }
+
+// KeepRows lets memory keep so many rows of plain tables, until restore.
+func KeepRows(n int) (restore func()) {
+	was := maxRowsKept
+	maxRowsKept = n
+	return func() { maxRowsKept = was }
+}

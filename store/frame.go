@@ -57,6 +57,10 @@ func (s *Store) Begin() (*Frame, error) {
 	if err := s.beginTx(); err != nil {
 		return nil, err
 	}
+	if err := s.age(); err != nil {
+		s.broken = true
+		return nil, explain(s.opts.Path, err)
+	}
 	s.begun++
 	s.frame = &Frame{s: s, seq: s.begun, entry: &Entry{Schema: s.Schema()}}
 	return s.frame, nil
@@ -107,7 +111,13 @@ func (f *Frame) apply(d Device, w *wire.Write) (*wire.Refusal, error) {
 // execute runs ops in memory where that is all they need, else in SQL.
 func (f *Frame) execute(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, error) {
 	if allPlain(ops) {
-		return f.runPlain(d, seq, ops)
+		ok, err := f.s.loadPlain(ops)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return f.runPlain(d, seq, ops)
+		}
 	}
 	if err := f.s.flush(); err != nil {
 		return nil, err
@@ -250,9 +260,7 @@ func (s *Store) complete(e *Entry) ([]byte, error) {
 	if err := s.devices.preload(s.w, e); err != nil {
 		return nil, err
 	}
-	for _, c := range e.Tables {
-		c.settleImages()
-	}
+	e.settleTables()
 	if err := s.readVirtual(e); err != nil {
 		return nil, err
 	}

@@ -120,6 +120,8 @@ func tellable(v wire.Value) bool {
 	return v.Finite() && (v.Kind() != wire.Text || utf8.ValidString(v.Bytes()))
 }
 
+func isOdd(v wire.Value) bool { return !tellable(v) }
+
 func (t *Table) untellable(place int, v wire.Value) *wire.Refusal {
 	what := "a text that is not UTF-8"
 	if v.Kind() == wire.Real {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,13 +85,30 @@ func (s *Store) prepareDatabase() error {
 	if empty {
 		sql += s.opts.Schema
 	}
-	if err := s.w.Exec(sql); err != nil {
+	err = s.w.Exec(sql)
+	if err == nil && empty && s.opts.Schema != "" {
+		err = s.checkMade() // before it is too late to mend the schema and try again
+	}
+	if err != nil {
 		return fmt.Errorf("make the tables: %w", errors.Join(err, s.w.Exec(`ROLLBACK`)))
 	}
 	if err := s.w.Exec(`COMMIT`); err != nil {
 		return fmt.Errorf("make the tables: %w", errors.Join(err, s.w.Exec(`ROLLBACK`)))
 	}
 	return s.w.Exec(`PRAGMA foreign_keys = ON`)
+}
+
+// checkMade refuses a schema of which devices could see nothing.
+func (s *Store) checkMade() error {
+	tables, err := inspect(s.w, nil)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(tables, func(t *Table) bool { return t.Synced }) {
+		return errors.New("the schema makes no table that devices can see: declare PRIMARY KEY columns, by which devices tell rows apart, " +
+			"and no _ at the beginning of the name")
+	}
+	return nil
 }
 
 // match makes sure that the game database and the log are of one history, and

@@ -33,7 +33,7 @@ func findPlain(c *sqlite.Conn, tables []*Table) error {
 	parents := map[string]bool{}
 	for _, t := range tables {
 		err := c.Query(`SELECT lower("table") FROM pragma_foreign_key_list(?)`, []driver.Value{t.Name}, func(row []driver.Value) error {
-			parents[text(row[0])], parents[strings.ToLower(t.Name)] = true, true
+			parents[text(row[0])], parents[lowerASCII(t.Name)] = true, true
 			return nil
 		})
 		if err != nil {
@@ -41,7 +41,7 @@ func findPlain(c *sqlite.Conn, tables []*Table) error {
 		}
 	}
 	for _, t := range tables {
-		if !t.Synced || t.triggers || parents[strings.ToLower(t.Name)] || !t.plainColumns() {
+		if !t.Synced || t.triggers || parents[lowerASCII(t.Name)] || !t.plainColumns() {
 			continue
 		}
 		ok, err := plainBySchema(c, t.Name)
@@ -56,6 +56,16 @@ func findPlain(c *sqlite.Conn, tables []*Table) error {
 		}
 	}
 	return nil
+}
+
+// lowerASCII is SQL's lower, and how SQL compares names.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // plainColumns says whether the columns alone let a table be plain.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"math"
+	"slices"
 
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
@@ -26,17 +27,23 @@ func allPlain(ops []resolvedOp) bool {
 	return true
 }
 
+// loadPlain brings the rows of a transaction on plain tables into memory, and
+// says whether it can run there.
+func (s *Store) loadPlain(ops []resolvedOp) (ok bool, err error) {
+	ok = true
+	for i := range ops {
+		odd, err := s.load(ops[i].table, ops[i].block)
+		if err != nil {
+			return false, err
+		}
+		ok = ok && !odd
+	}
+	return ok, nil
+}
+
 // runPlain runs a transaction on plain tables in memory.
 func (f *Frame) runPlain(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, error) {
 	s := f.s
-	if err := s.age(); err != nil {
-		return nil, err
-	}
-	for i := range ops {
-		if err := s.load(ops[i].table, ops[i].block); err != nil {
-			return nil, err
-		}
-	}
 	p := plainRun{f: f, by: int32(len(f.entry.Writers)), undo: &s.rows.undo, size: f.size}
 	p.undo.begin(f.entry)
 	for i := range ops {
@@ -271,6 +278,20 @@ func (f *Frame) foldPlain(c *Change, ch *sqlite.Change, by int32) {
 		row.Mask |= ch.Mask
 	case sqlite.Deleted:
 		row.After, row.Reborn, row.Mask = false, false, 0
+	}
+}
+
+// settleTables ends the making of an entry: it leaves out the tables that were
+// only looked at, and takes the images out of memory.
+func (e *Entry) settleTables() {
+	e.Tables = slices.DeleteFunc(e.Tables, func(c *Change) bool {
+		if len(c.Rows) == 0 {
+			delete(e.byTable, c.Table.ID)
+		}
+		return len(c.Rows) == 0
+	})
+	for _, c := range e.Tables {
+		c.settleImages()
 	}
 }
 

@@ -22,6 +22,8 @@ CREATE TABLE anykey(k ANY PRIMARY KEY, n INTEGER NOT NULL DEFAULT 3, g INTEGER A
 CREATE TABLE child(id INTEGER PRIMARY KEY AUTOINCREMENT, p INTEGER REFERENCES plain(id) ON DELETE CASCADE ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
 	r TEXT UNIQUE ON CONFLICT REPLACE, c INTEGER REFERENCES plain(u) ON DELETE SET NULL ON UPDATE CASCADE);
 CREATE TABLE realkey(k REAL PRIMARY KEY, n INTEGER UNIQUE ON CONFLICT IGNORE);
+CREATE TABLE flat(id INTEGER PRIMARY KEY, a INTEGER, b REAL, c TEXT NOT NULL DEFAULT 'd', e BLOB, f ANY DEFAULT 7) STRICT;
+CREATE TABLE flatkey(k TEXT, m INTEGER, n INTEGER NOT NULL, PRIMARY KEY(k, m)) STRICT, WITHOUT ROWID;
 CREATE TABLE _log(what, id, n);
 CREATE TABLE _sum(k TEXT COLLATE RTRIM PRIMARY KEY, n) WITHOUT ROWID;
 CREATE TRIGGER pi AFTER INSERT ON plain BEGIN INSERT INTO _log VALUES ('i', new.id, new.n);
@@ -33,6 +35,8 @@ CREATE TRIGGER move AFTER UPDATE OF s ON plain WHEN new.s = 'move' BEGIN UPDATE 
 CREATE TRIGGER abort BEFORE INSERT ON pair WHEN new.v = 13 BEGIN SELECT RAISE(ABORT, 'thirteen'); END;
 CREATE TRIGGER ignore BEFORE UPDATE ON pair WHEN old.v = 7 AND new.v = 6 BEGIN SELECT RAISE(IGNORE); END;
 CREATE TRIGGER back AFTER UPDATE ON pair WHEN new.v = 13 BEGIN SELECT RAISE(ROLLBACK, 'back'); END;
+CREATE TRIGGER flatten AFTER INSERT ON pair BEGIN UPDATE flat SET a = a + 1 WHERE id % 3 = 0; INSERT OR REPLACE INTO flat(id, b) VALUES (new.m, 0.5);
+	UPDATE flatkey SET m = m + 1 WHERE k = 'a' AND m > 3; DELETE FROM flatkey WHERE n = 4; END;
 CREATE TRIGGER renum AFTER INSERT ON anykey WHEN new.n = 11 BEGIN INSERT INTO child(r) VALUES ('made'); DELETE FROM child WHERE id % 3 = 0; END;
 CREATE TRIGGER big AFTER UPDATE ON realkey WHEN new.n = 12 BEGIN UPDATE plain SET x = x * 1e300; END;`
 
@@ -77,7 +81,7 @@ func seedOf(seed uint64) uint64 {
 
 func property(t *testing.T, seed uint64, frames int) {
 	t.Helper()
-	d := openDB(t, propertySchema, func(o *store.Options) { o.Scopes = map[string]string{"plain": "n", "pair": "k"} })
+	d := openDB(t, propertySchema, func(o *store.Options) { o.Scopes = map[string]string{"plain": "n", "pair": "k", "flat": "a"} })
 	p := &propertyRun{d, newReference(d), newModel(d), newTouches(d), random{rand.New(rand.NewPCG(seed, 2))}, map[wire.Code]int{}}
 	for range frames {
 		if p.frame(); t.Failed() {

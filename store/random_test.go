@@ -24,6 +24,8 @@ var randomKeys = map[string]func(random) []any{
 	"child":   func(r random) []any { return row(r.IntN(10)) },
 	"pair":    func(r random) []any { return row(pick(r, "a", "A", "b", "ä", ""), r.IntN(3)) },
 	"anykey":  func(r random) []any { return row(pick[any](r, 1, 1.0, 2, "1", "a", "A", []byte("a"), []byte{}, 1.5)) },
+	"flat":    func(r random) []any { return row(pick[any](r, r.IntN(8), r.IntN(8), 2.0)) },
+	"flatkey": func(r random) []any { return row(pick(r, "a", "A", "b\x00"), r.IntN(6)) },
 	"realkey": func(r random) []any { return row(pick[any](r, 0, 1, 1.0, 2.5, -0.5, 1e10)) },
 }
 
@@ -43,14 +45,21 @@ var randomValues = map[string]func(random) any{
 	"child.p":   func(r random) any { return pick[any](r, nil, r.IntN(12), r.IntN(12)) },
 	"child.r":   func(r random) any { return pick[any](r, nil, "r", "s", "t", "made") },
 	"child.c":   func(r random) any { return pick[any](r, nil, nil, r.IntN(10)) },
+	"flat.a":    func(r random) any { return pick[any](r, 1, 2, 3, 3, nil, "4", math.MaxInt64) },
+	"flat.b":    func(r random) any { return pick[any](r, 1, 2.5, nil, 1<<53+1, 0, math.Copysign(0, -1), 1e308) },
+	"flat.c":    func(r random) any { return pick[any](r, "a", "b", "b", 12, nil, "ü\x00") },
+	"flat.e":    func(r random) any { return pick[any](r, []byte{}, []byte("x"), nil, "t") },
+	"flat.f":    func(r random) any { return pick[any](r, []byte{}, "", "1", 1, 1.0, 1.5, nil) },
+	"flatkey.n": func(r random) any { return pick[any](r, 1, 2, 3, 4, nil) },
 	"realkey.n": func(r random) any { return pick[any](r, nil, 1, 2, 3, 12) },
 }
 
 var randomColumns = map[string][]string{
 	"plain": {"n", "x", "s", "u"}, "pair": {"v", "w"}, "anykey": {"n", "g", "v"}, "child": {"p", "r", "c"}, "realkey": {"n"},
+	"flat": {"a", "b", "c", "e", "f"}, "flatkey": {"n"},
 }
 
-var keyColumns = map[string]string{"plain": "id", "pair": "k m", "anykey": "k", "child": "id", "realkey": "k"}
+var keyColumns = map[string]string{"plain": "id", "pair": "k m", "anykey": "k", "child": "id", "realkey": "k", "flat": "id", "flatkey": "k m"}
 
 var kinds = []wire.OpKind{
 	wire.OpPut, wire.OpPut, wire.OpPut, wire.OpInsert, wire.OpUpdate, wire.OpDelete, wire.OpAdd, wire.OpTouch, wire.OpExpect,
@@ -59,8 +68,12 @@ var kinds = []wire.OpKind{
 func (p *propertyRun) transaction() (written, []testOp) {
 	r := p.random
 	ops := make([]testOp, 1+r.IntN(3))
+	tables := []string{"plain", "plain", "pair", "anykey", "child", "realkey", "flat", "flat", "flatkey"}
+	if r.IntN(2) == 0 {
+		tables = []string{"flat", "flat", "flatkey"} // in memory, alone
+	}
 	for i := range ops {
-		ops[i] = p.op()
+		ops[i] = p.op(pick(r, tables...))
 	}
 	dev := pick(r, alice, bob, carol)
 	w := p.write(dev)
@@ -73,9 +86,8 @@ func (p *propertyRun) transaction() (written, []testOp) {
 	return written{dev, w}, ops
 }
 
-func (p *propertyRun) op() testOp {
+func (p *propertyRun) op(table string) testOp {
 	r := p.random
-	table := pick(r, "plain", "plain", "pair", "anykey", "child", "realkey")
 	op := testOp{kind: pick(r, kinds...), table: table, columns: keyColumns[table]}
 	var columns []string
 	if op.kind != wire.OpDelete {

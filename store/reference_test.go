@@ -290,12 +290,24 @@ func (r *reference) expect(o rowOp) error {
 }
 
 func equal(a, b any) bool {
-	_, af, aok := numberOf(a)
-	_, bf, bok := numberOf(b)
-	if aok || bok { // small in this test, so that floats are exact
-		return aok && bok && af == bf
+	x, y := exactly(a), exactly(b)
+	if x != nil || y != nil {
+		return x != nil && y != nil && x.Cmp(y) == 0
 	}
 	return literal(value(a)) == literal(value(b))
+}
+
+// exactly returns a number without loss, nil for what is none.
+func exactly(v any) *big.Rat {
+	n, f, ok := numberOf(v)
+	switch {
+	case !ok:
+		return nil
+	case n != nil:
+		return new(big.Rat).SetInt(n)
+	default:
+		return new(big.Rat).SetFloat64(f)
+	}
 }
 
 // contents reads every table of the schema.

@@ -14,13 +14,14 @@ var errRefused = errors.New("SQL refused a row of a table that nothing in SQL lo
 
 // maxRowsKept is how many rows of plain tables are held in memory, about; those
 // used longest ago go first.
-const maxRowsKept = 1 << 18
+var maxRowsKept = 1 << 18 // changed by tests alone
 
 // A memRow is a row of a plain table as the last accepted transaction left it.
 type memRow struct {
 	image []wire.Value // of a row that is not there, the key alone counts
 	there bool
 	dirty bool   // SQL has something else
+	odd   bool   // it has a value that only an SQL writer can have left: SQL runs what touches it
 	frame uint64 // the frame that touched it last
 	at    int32  // its place in that frame's entry
 }
@@ -102,7 +103,8 @@ func (m *memTable) keep(r *rows, k rowKey, row *memRow) {
 }
 
 // age makes the young generation the old one when it is full. What is dirty is
-// kept by the list of the dirty, and must be flushed before it can go.
+// kept by the list of the dirty, and must be flushed before it can go. It is for
+// between frames: the entry of one under way points to the rows it touched.
 func (s *Store) age() error {
 	if s.rows.young < maxRowsKept/2 {
 		return nil
@@ -117,23 +119,26 @@ func (s *Store) age() error {
 	return nil
 }
 
-// load makes sure that every row a block names is in memory.
-func (s *Store) load(t *Table, b *wire.Block) error {
+// load makes sure that every row a block names is in memory, and says whether
+// one of them is odd.
+func (s *Store) load(t *Table, b *wire.Block) (odd bool, err error) {
 	m := s.rows.table(t)
 	var missing []int32
 	var key []wire.Value
 	for row := range b.N {
 		key = t.plainKeyOf(b, row, key[:0])
-		if m.find(&s.rows, t.key(key)) == nil {
+		if r := m.find(&s.rows, t.key(key)); r == nil {
 			missing = append(missing, int32(row))
+		} else if r.odd {
+			odd = true
 		}
 	}
 	if len(missing) == 0 {
-		return nil
+		return odd, nil
 	}
 	stmts, err := s.stmts.get(t, m.all)
 	if err != nil {
-		return err
+		return odd, err
 	}
 	const batch = 1024
 	for part := range slices.Chunk(missing, batch) {
@@ -141,15 +146,17 @@ func (s *Store) load(t *Table, b *wire.Block) error {
 			row := &memRow{image: make([]wire.Value, len(t.Columns)), there: found}
 			t.plainKeyOf(b, int(part[i]), row.image[:0])
 			copy(row.image[t.Key:], rest)
+			row.odd = slices.ContainsFunc(row.image, isOdd)
+			odd = odd || row.odd
 			if k := t.key(row.image); m.young[k] == nil {
 				m.keep(&s.rows, k, row)
 			}
 		})
 		if err != nil {
-			return fmt.Errorf("read rows of table %q: %w", t.Name, err)
+			return odd, fmt.Errorf("read rows of table %q: %w", t.Name, err)
 		}
 	}
-	return nil
+	return odd, nil
 }
 
 // plainKeyOf appends the key of a block's row as it is stored; its values have
@@ -249,7 +256,7 @@ func (m *memTable) takeCaptured(r *rows, ch *sqlite.Change) *memRow {
 		row = &memRow{image: make([]wire.Value, len(m.table.Columns))}
 		m.keep(r, k, row)
 	}
-	row.there = ch.Kind != sqlite.Deleted
+	row.there, row.odd = ch.Kind != sqlite.Deleted, false // judged
 	clear(row.image)
 	copy(row.image, ch.Values)
 	return row

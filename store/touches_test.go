@@ -13,7 +13,7 @@ type touches struct {
 
 	// By table and key. Certain: what was there before and after the transaction
 	// differs. Possible: the transaction named the row, and may have changed it
-	// there and back.
+	// there and back; or a trigger did, in any row of the table.
 	certain, possible map[string][]touched
 }
 
@@ -68,6 +68,11 @@ func (c *touches) check(tx written, ops []testOp, version uint64, got wire.Code)
 			code = wire.CodeConflict
 		}
 	})
+	for _, op := range ops {
+		if got == wire.CodeConflict && c.after(c.possible[op.table], base, tx.dev) {
+			code = wire.CodeConflict
+		}
+	}
 	return code
 }
 
@@ -83,6 +88,11 @@ func (c *touches) after(all []touched, base uint64, dev store.Device) bool {
 func (c *touches) note(version uint64, dev store.Device, ops []testOp, before, after map[string]rows) {
 	now := touched{version, dev}
 	c.each(ops, func(place string) { c.possible[place] = append(c.possible[place], now) })
+	for _, op := range ops {
+		for _, table := range triggered[op.table] {
+			c.possible[table] = append(c.possible[table], now)
+		}
+	}
 	for _, t := range c.db.Schema().Tables {
 		if !t.Synced {
 			continue
@@ -97,3 +107,6 @@ func (c *touches) note(version uint64, dev store.Device, ops []testOp, before, a
 		}
 	}
 }
+
+// triggered are the tables whose rows a table's triggers may replace by the same.
+var triggered = map[string][]string{"pair": {"flat", "flatkey"}, "anykey": {"child"}, "realkey": {"plain"}, "plain": {"plain"}}
