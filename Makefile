@@ -36,7 +36,7 @@ cover: ## says how much of each package the tests reach
 conformance: ## lets the Python client talk to the hub
 	@scripts/conformance
 
-loadtest: build ## loads a hub inside this process with 100 devices (ARGS="--devices 200": other flags)
+loadtest: build ## loads a hub of its own with 100 devices (ARGS="--devices 200": other flags)
 	bin/framehub loadtest --hub embedded --profile mesh --devices 100 --observers 8 --hz 20 --duration 30s $(ARGS)
 
 clean: ## removes what was built and the cache folder inside the project; data/ stays

@@ -21,8 +21,9 @@ const (
 )
 
 type cli struct {
-	Serve   serveCommand   `cmd:"" help:"Run the hub."`
-	Version versionCommand `cmd:"" help:"Print the program's version."`
+	Serve    serveCommand    `cmd:"" help:"Run the hub."`
+	Loadtest loadtestCommand `cmd:"" help:"Load a hub with many devices, check it, and report."`
+	Version  versionCommand  `cmd:"" help:"Print the program's version."`
 
 	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe messages to log: debug, info, warn or error."`
 }

@@ -1,0 +1,79 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// build builds the program: an embedded hub is a second process of it.
+func build(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "framehub")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return program
+}
+
+// execute runs the program and returns what it printed and its exit code.
+func execute(ctx context.Context, t *testing.T, program string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, program, args...)
+	var out, err strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &err
+	if e := cmd.Run(); e != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](e); !ok || !exit.Exited() {
+			t.Fatalf("%v: %v\n%s", args, e, &err)
+		}
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+func TestLoadtest(t *testing.T) {
+	program := build(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	t.Run("an embedded hub, for people", func(t *testing.T) {
+		code, out, stderr := execute(ctx, t, program, "loadtest", "--hub", "embedded", "--devices", "5", "--duration", "1s")
+		if code != 0 || !strings.Contains(out, "5 copies are what SQL has") {
+			t.Errorf("exit code %d:\n%s%s", code, out, stderr)
+		}
+	})
+	t.Run("an embedded hub, for programs", func(t *testing.T) {
+		code, out, stderr := execute(ctx, t, program, "loadtest", "--hub", "embedded", "--devices", "5", "--duration", "1s", "--json")
+		var report struct {
+			Acked     int
+			Converged *bool
+			Hub       *struct{}
+		}
+		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || report.Acked != 100 || report.Converged == nil || report.Hub == nil {
+			t.Errorf("exit code %d, %v:\n%s%s", code, err, out, stderr)
+		}
+	})
+	for name, tc := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no hub":       {[]string{"--url", "ws://127.0.0.1:1/v1/sync"}, 1, "127.0.0.1:1"},
+		"no trace":     {[]string{"--trace", "/nowhere.csv"}, 1, "/nowhere.csv"},
+		"no devices":   {[]string{"--devices", "0"}, 2, "--devices"},
+		"no profile":   {[]string{"--profile", "zones"}, 2, "profile"},
+		"no such flag": {[]string{"--devils", "5"}, 2, "--devils"},
+		"hub":          {[]string{"--hub", "borrowed"}, 2, "embedded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, stderr := execute(ctx, t, program, append([]string{"loadtest"}, tc.args...)...)
+			if code != tc.code || !strings.Contains(stderr, tc.want) || out != "" {
+				t.Errorf("exit code %d, %q on standard output, and\n%s", code, out, stderr)
+			}
+		})
+	}
+}

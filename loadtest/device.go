@@ -1,0 +1,167 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"framehub/session"
+	"framehub/session/wire"
+)
+
+// A device is one session with the hub. Its reading goroutine is run's child.
+type device struct {
+	// Set by dial, never changed after.
+	run      *run
+	name     string
+	client   *session.Client
+	watches  bool          // it subscribes to every table
+	observer *observer     // nil: it counts what comes
+	ready    chan struct{} // closed once its snapshot has come whole
+	over     chan struct{} // closed once it is read no more
+
+	writer  atomic.Pointer[writer] // nil: it only watches
+	leaving atomic.Bool            // its end is no failure
+
+	// The reading goroutine's own.
+	told  uint64 // the newest version that it was told
+	frame uint64 // the version of the last frame
+}
+
+// dial connects a device, which subscribes to every table or to nothing, and
+// begins to read. With an observer it decodes what comes.
+func (r *run) dial(sessions context.Context, name string, watches bool, o *observer) (*device, error) {
+	hello := wire.DeviceHello{SubsSet: !watches, Client: "framehub loadtest"}
+	c, err := session.Dial(sessions, r.opts.URL, session.ClientOptions{Hello: hello})
+	if err != nil {
+		return nil, err
+	}
+	if o != nil {
+		if err := o.begin(&hello, &c.Hello); err != nil {
+			c.Drop()
+			return nil, err
+		}
+	}
+	d := &device{run: r, name: name, client: c, watches: watches, observer: o, ready: make(chan struct{}), over: make(chan struct{})}
+	r.enter(d)
+	r.readers.Go(func() {
+		defer close(d.over)
+		err := d.read(sessions)
+		r.exit(d, err)
+	})
+	return d, nil
+}
+
+// read reads until the session ends.
+func (d *device) read(sessions context.Context) error {
+	var buf []byte
+	if d.observer == nil {
+		buf = make([]byte, 0, 4<<10) // an observer's copy may keep what it is given
+	}
+	for {
+		raw, err := d.client.NextRaw(sessions, buf)
+		if err != nil {
+			return err
+		}
+		if buf != nil {
+			buf = raw.Data
+		}
+		if err := d.take(&raw); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *device) take(raw *session.Raw) error {
+	if d.watches {
+		d.run.watched.Add(int64(len(raw.Data)))
+	}
+	switch raw.Type {
+	case wire.TypeFrame:
+		return d.takeFrame(raw)
+	case wire.TypeSettled:
+		return d.takeSettled(raw.Data, time.Now())
+	case wire.TypeSnapshotEnd:
+		return d.takeSnapshotEnd(raw)
+	case wire.TypeGoodbye:
+		m, err := wire.DecodeGoodbye(raw.Data, wire.Limits{})
+		if err != nil {
+			return err
+		}
+		return &session.ClosedError{Goodbye: m}
+	default:
+		return d.observe(raw)
+	}
+}
+
+// takeFrame looks at the order of versions. Parts of one frame share both of
+// theirs.
+func (d *device) takeFrame(raw *session.Raw) error {
+	if d.watches {
+		d.run.frames.Add(1)
+		d.run.frameBytes.Add(int64(len(raw.Data)))
+	}
+	if raw.Previous > d.told {
+		d.run.gaps.Add(1)
+	}
+	if raw.Version < d.frame {
+		d.run.reordered.Add(1)
+	}
+	if err := d.observe(raw); err != nil {
+		return err
+	}
+	if d.observer != nil {
+		d.run.decodedBytes.Add(int64(len(raw.Data)))
+	}
+	d.frame = raw.Version
+	d.told = max(d.told, raw.Version)
+	return nil
+}
+
+func (d *device) takeSettled(msg []byte, now time.Time) error {
+	m, err := wire.DecodeSettled(msg, wire.Limits{})
+	if err != nil {
+		return err
+	}
+	w := d.writer.Load()
+	if w == nil {
+		return fmt.Errorf("the hub settles transactions of a device that sent none")
+	}
+	return w.settle(&m, now)
+}
+
+func (d *device) takeSnapshotEnd(raw *session.Raw) error {
+	m, err := wire.DecodeSnapshotEnd(raw.Data, wire.Limits{})
+	switch {
+	case err != nil:
+		return err
+	case m.Refused != nil:
+		return fmt.Errorf("the hub refuses the subscription: %w", m.Refused)
+	}
+	if err := d.observe(raw); err != nil {
+		return err
+	}
+	d.told = max(d.told, m.Version)
+	select {
+	case <-d.ready:
+		d.run.resnapshots.Add(1)
+	default:
+		close(d.ready)
+	}
+	return nil
+}
+
+func (d *device) observe(raw *session.Raw) error {
+	if d.observer == nil {
+		return nil
+	}
+	return d.observer.take(raw.Data)
+}
+
+// leave says goodbye and waits until the session is over.
+func (d *device) leave() {
+	d.leaving.Store(true)
+	d.client.Close()
+	<-d.over
+}

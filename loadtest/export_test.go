@@ -1,0 +1,110 @@
+package loadtest
+
+import (
+	"io"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"framehub/session"
+	"framehub/session/wire"
+)
+
+// Planting returns the options with something that is done between the load and
+// the check, to a copy.
+func (o Options) Planting(f func(observers int, view func(i int, f func(*session.Copy)))) Options {
+	o.planted = func(all []*observer) {
+		f(len(all), func(i int, g func(*session.Copy)) { all[i].copy.View(g) })
+	}
+	return o
+}
+
+// A Write is a line of a script.
+type Write struct {
+	At   time.Duration
+	Kind wire.OpKind
+	ID   int64
+	X    float64
+}
+
+// Failures returns why a run is not a good one.
+func (p *Report) Failures() []string { return p.failures }
+
+// Differences returns what the check found.
+func (p *Report) Differences() []Difference { return p.verdict.shown }
+
+// Unsettled returns the number of writes without an outcome.
+func (p *Report) Unsettled() int64 { return p.unsettled }
+
+// TraceWrites returns what each vehicle of a trace writes, one row a write.
+func TraceWrites(trace string, speed float64, length time.Duration) ([][]Write, error) {
+	t, err := parseTrace(strings.NewReader(trace))
+	if err != nil {
+		return nil, err
+	}
+	var all [][]Write
+	for _, s := range t.scripts(speed, length) {
+		all = append(all, writesOf(s))
+	}
+	return all, nil
+}
+
+// MeshWrites returns what each device of a mesh writes, the first row of each write.
+func MeshWrites(o Options) [][]Write {
+	o = o.withDefaults()
+	var all [][]Write
+	for _, s := range meshScripts(&o) {
+		all = append(all, writesOf(s))
+	}
+	return all
+}
+
+func writesOf(s script) (writes []Write) {
+	for i := range s.count() {
+		kind, places := s.write(nil, i)
+		writes = append(writes, Write{s.at(i), kind, places[0].id, places[0].x})
+	}
+	return writes
+}
+
+// Sums are what a run counted.
+type Sums struct {
+	Decoded, DecodedBytes, FrameBytes, Watched int64
+	Watchers                                   int
+	Seconds                                    float64
+}
+
+// SumBytes returns the report of what a run counted.
+func SumBytes(s Sums) *Report {
+	r := newRun(Options{})
+	r.decoded.Store(s.Decoded)
+	r.decodedBytes.Store(s.DecodedBytes)
+	r.frameBytes.Store(s.FrameBytes)
+	r.watched.Store(s.Watched)
+	p := &Report{watchers: s.Watchers, Duration: s.Seconds}
+	p.sumBytes(r)
+	return p
+}
+
+// HubBetween returns what a hub did between two of its answers.
+func HubBetween(before, after io.Reader, delivered int64) (*Hub, error) {
+	var looks [2]look
+	for i, r := range []io.Reader{before, after} {
+		parser := expfmt.NewTextParser(model.UTF8Validation)
+		hub, err := parser.TextToMetricFamilies(r)
+		if err != nil {
+			return nil, err
+		}
+		looks[i].hub = hub
+	}
+	return hubBetween(looks[0], looks[1], delivered), nil
+}
+
+// QuantilesOf returns the quantiles of times.
+func QuantilesOf(times ...time.Duration) *Quantiles {
+	l := newLatency()
+	l.record(times...)
+	return l.quantiles()
+}

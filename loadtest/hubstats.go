@@ -1,0 +1,148 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// A look is what the hub and this process had used at a moment.
+type look struct {
+	cpu time.Duration // of this process
+	hub map[string]*dto.MetricFamily
+}
+
+// look reads the hub's own figures, where there is an address to read them from.
+func (r *run) look(ctx context.Context) look {
+	l := look{cpu: cpu()}
+	if r.opts.AdminURL == "" {
+		return l
+	}
+	hub, err := readMetrics(ctx, strings.TrimSuffix(r.opts.AdminURL, "/")+"/metrics")
+	if err != nil {
+		r.fail("the hub's figures: %v", err)
+		return l
+	}
+	l.hub = hub
+	return l
+}
+
+func readMetrics(ctx context.Context, url string) (map[string]*dto.MetricFamily, error) {
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(resp.Body)
+}
+
+// value returns a counter or a gauge, 0 where the hub has none of that name.
+func (l look) value(name string) float64 {
+	m := l.metric(name)
+	if c := m.GetCounter(); c != nil {
+		return c.GetValue()
+	}
+	return m.GetGauge().GetValue()
+}
+
+func (l look) metric(name string) *dto.Metric {
+	if all := l.hub[name].GetMetric(); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// Hub is what the hub used and how long its frames took, by its own figures.
+type Hub struct {
+	CPUSeconds     float64    `json:"cpu_s"`
+	CPUPerUpdate   float64    `json:"cpu_us_per_update"` // µs per update delivered
+	ResidentBytes  int64      `json:"rss_bytes"`         // at the end
+	Frame          *Quantiles `json:"frame_ms"`          // from the frame's boundary until it was handed to every session
+	durable        *Quantiles // from the frame's boundary until it was durable
+	versions       int64      // committed
+	merges         int64      // into the game database
+	behind, caught int64      // sessions that fell behind, and frames in which they caught up
+}
+
+// hubBetween returns what the hub did between two looks, nil where there were none.
+func hubBetween(before, after look, delivered int64) *Hub {
+	if before.hub == nil || after.hub == nil {
+		return nil
+	}
+	delta := func(name string) float64 { return after.value(name) - before.value(name) }
+	h := &Hub{
+		CPUSeconds:    delta("process_cpu_seconds_total"),
+		ResidentBytes: int64(after.value("process_resident_memory_bytes")),
+		Frame:         bucketQuantiles(before, after, "framehub_frame_seconds"),
+		durable:       bucketQuantiles(before, after, "framehub_frame_durable_seconds"),
+		versions:      int64(delta("framehub_frames_total")),
+		merges:        int64(delta("framehub_merges_total")),
+		behind:        int64(delta("framehub_sessions_behind_total")),
+		caught:        int64(delta("framehub_catch_up_frames_total")),
+	}
+	if delivered > 0 {
+		h.CPUPerUpdate = h.CPUSeconds * 1e6 / float64(delivered)
+	}
+	return h
+}
+
+// A bucket of a histogram: how many values between two looks were at most that.
+type bucket struct {
+	atMost float64 // s
+	count  float64 // of all up to here
+}
+
+// bucketQuantiles estimates quantiles, in ms, of what a histogram of seconds took
+// in between two looks: as Prometheus does, as if values lay evenly in their
+// bucket. The largest is known as its bucket's end alone.
+func bucketQuantiles(before, after look, name string) *Quantiles {
+	was, is := before.metric(name).GetHistogram().GetBucket(), after.metric(name).GetHistogram().GetBucket()
+	buckets := make([]bucket, len(is))
+	for i, b := range is {
+		buckets[i] = bucket{b.GetUpperBound(), float64(b.GetCumulativeCount())}
+		if i < len(was) {
+			buckets[i].count -= float64(was[i].GetCumulativeCount())
+		}
+	}
+	if len(buckets) == 0 || buckets[len(buckets)-1].count == 0 {
+		return nil
+	}
+	at := func(q float64) float64 { return 1000 * quantile(buckets, q) }
+	return &Quantiles{P50: at(0.5), P90: at(0.9), P99: at(0.99), Max: at(1)}
+}
+
+func quantile(buckets []bucket, q float64) float64 {
+	rank := q * buckets[len(buckets)-1].count
+	low, below := 0.0, 0.0
+	for _, b := range buckets {
+		if b.count >= rank && b.count > below {
+			if math.IsInf(b.atMost, 1) {
+				return low
+			}
+			if q == 1 {
+				return b.atMost
+			}
+			return low + (b.atMost-low)*(rank-below)/(b.count-below)
+		}
+		low, below = b.atMost, b.count
+	}
+	return low
+}

@@ -1,0 +1,88 @@
+package loadtest
+
+import (
+	"fmt"
+
+	"framehub/session/wire"
+)
+
+// A layout says where a table has what the load writes: the columns of [written]
+// after the key, each by its number. Its stamp column holds when a write was meant
+// to be sent, in µs since the run began, and so rises with each write of a
+// row; that is how an observer knows how old what it sees is.
+type layout struct {
+	schema  uint64 // the schema's version
+	table   *wire.SchemaTable
+	columns []int // the key, then those of written
+}
+
+// written are the columns that a write names beside the key. A table may do
+// without the last one.
+var written = []struct{ name, kind string }{
+	{"x", "REAL"}, {"y", "REAL"}, {"heading", "REAL"}, {"speed", "REAL"}, {"score", "INTEGER"}, {"zone", "INTEGER"},
+}
+
+const stampColumn = "score"
+
+// newLayout finds the columns in the schema that a session was told.
+func newLayout(s *wire.Schema, name string) (*layout, error) {
+	for i := range s.Tables {
+		t := &s.Tables[i]
+		if t.Name != name {
+			continue
+		}
+		l := &layout{schema: s.Version, table: t}
+		return l, l.findColumns()
+	}
+	return nil, fmt.Errorf("the hub has no table %q: name another with --table, or give the hub the schema of the example city", name)
+}
+
+func (l *layout) findColumns() error {
+	if key := l.table.Columns[0]; l.table.KeyLength != 1 || key.Type != "INTEGER" && key.Type != "ANY" {
+		return fmt.Errorf("the load writes to a table whose key is one INTEGER, that of table %q isn't", l.table.Name)
+	}
+	l.columns = []int{0}
+	for _, want := range written {
+		number := column(l.table, want.name)
+		if number < 0 && want.name == "zone" {
+			continue
+		}
+		if number < 0 || l.table.Columns[number].Type != want.kind && l.table.Columns[number].Type != "ANY" {
+			return fmt.Errorf("the load writes the column %q, of type %s, and table %q has none", want.name, want.kind, l.table.Name)
+		}
+		l.columns = append(l.columns, number)
+	}
+	return nil
+}
+
+// column returns a column's number, -1 where there is none.
+func column(t *wire.SchemaTable, name string) int {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// values returns what a write with that stamp makes of a row's columns.
+func (l *layout) values(dst []wire.Value, p *place, stamp int64) []wire.Value {
+	all := [...]wire.Value{
+		wire.IntegerValue(p.id), wire.RealValue(p.x), wire.RealValue(p.y), wire.RealValue(p.heading), wire.RealValue(p.speed),
+		wire.IntegerValue(stamp), wire.IntegerValue(p.zone()),
+	}
+	return append(dst, all[:len(l.columns)]...)
+}
+
+// op appends a write's one op.
+func (l *layout) op(dst []byte, kind wire.OpKind, places []place, stamp int64) []byte {
+	columns := l.columns
+	if kind == wire.OpDelete {
+		columns = columns[:1]
+	}
+	grid := wire.Grid{Stride: len(l.columns)}
+	for i := range places {
+		grid.Values = l.values(grid.Values, &places[i], stamp)
+	}
+	return wire.AppendOp(dst, kind, wire.AppendBlock(nil, l.table.Number, columns, nil, grid, nil))
+}

@@ -1,0 +1,122 @@
+package loadtest
+
+import (
+	"sync"
+	"time"
+
+	"framehub/session"
+	"framehub/session/wire"
+)
+
+// An observer keeps a copy of everything that a device may see, and finds how
+// old what comes is: from when a write was meant to be sent until its row is in
+// the copy.
+type observer struct {
+	run   *run
+	name  string
+	table string
+
+	mu      sync.Mutex        // held while a message is put in place; guards the following
+	copy    *session.Replica  // fed with mu held
+	changed map[string]uint64 // by table: the version that last changed it
+	seen    map[int64]int64   // by entity: the newest stamp that came in a frame
+	ages    []time.Duration   // of one message
+}
+
+func newObserver(r *run, name string) *observer {
+	o := &observer{run: r, name: name, table: r.opts.Table, changed: map[string]uint64{}, seen: map[int64]int64{}}
+	o.copy = session.NewReplica(session.ReplicaOptions{Strict: true, OnRows: o.onRows})
+	return o
+}
+
+func (o *observer) begin(said *wire.DeviceHello, hello *wire.HubHello) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.copy.Hello(said, hello)
+}
+
+// take puts a message in place. The copy may keep msg.
+func (o *observer) take(msg []byte) error {
+	m, err := session.DecodeMessage(msg, wire.DefaultMessageLimit)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.copy.Take(m)
+}
+
+// onRows is called with mu held, by take.
+func (o *observer) onRows(rows session.Rows) {
+	o.changed[rows.Table.Name] = max(o.changed[rows.Table.Name], rows.Version)
+	if rows.Snapshot {
+		return
+	}
+	o.run.decoded.Add(int64(len(rows.Changed) + len(rows.Removed)))
+	stamp := rows.Table.Column(stampColumn)
+	if rows.Table.Name != o.table || stamp < 0 {
+		return
+	}
+	now := time.Since(o.run.base)
+	o.ages = o.ages[:0]
+	for _, row := range rows.Changed {
+		o.see(row.Values[0].Int64(), row.Values[stamp], now)
+	}
+	o.run.ages.record(o.ages...)
+}
+
+// see takes note of a row's stamp. Each write of a row has a newer one, so the
+// same again was delivered twice, and an older one in the wrong order.
+func (o *observer) see(id int64, stamp wire.Value, now time.Duration) {
+	age := now - time.Duration(stamp.Int64())*time.Microsecond
+	if stamp.Kind() != wire.Integer || age < 0 {
+		return // somebody else's
+	}
+	last, again := o.seen[id]
+	switch {
+	case again && stamp.Int64() == last:
+		o.run.duplicated.Add(1)
+		return
+	case again && stamp.Int64() < last:
+		o.run.reordered.Add(1)
+		return
+	}
+	o.seen[id] = stamp.Int64()
+	o.ages = append(o.ages, age)
+}
+
+// complete returns the version to which the copy has every table.
+func (o *observer) complete() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.completeTo()
+}
+
+// completeTo is complete with mu held.
+func (o *observer) completeTo() (version uint64) {
+	o.copy.View(func(c *session.Copy) {
+		for i, s := range c.Subs() {
+			if i == 0 || s.Since < version {
+				version = s.Since
+			}
+		}
+	})
+	return version
+}
+
+// at calls f with the copy as it was at a version, and says whether it could: the
+// copy must be complete to it, and have changed no more since.
+func (o *observer) at(version uint64, f func(*session.Copy)) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.completeTo() < version {
+		return false
+	}
+	for _, changed := range o.changed {
+		if changed > version {
+			return false
+		}
+	}
+	o.copy.View(f)
+	return true
+}

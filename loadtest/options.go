@@ -1,0 +1,96 @@
+package loadtest
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Profile is who sees what.
+type Profile string
+
+// The profiles.
+const (
+	// Mesh is everyone sees everyone: each device writes and subscribes to all
+	// tables; the first few are the observers, the others count what comes.
+	Mesh Profile = "mesh"
+
+	// Writers is devices that write and subscribe to nothing, with observers beside
+	// them. A trace is always played this way.
+	Writers Profile = "writers"
+)
+
+// Options say what load to make. The zero value of each field means its default.
+type Options struct {
+	URL      string // of the hub, as ws://HOST/v1/sync; required
+	DB       string // the hub's database, to compare the copies with; "": there is none to compare with
+	AdminURL string // of the hub's operators' listener, for its own figures; "": they are left out
+
+	Table     string        // that the devices write; default "entity"
+	Profile   Profile       // default [Mesh]
+	Devices   int           // that write; default 100
+	Observers int           // that decode what comes and keep a copy; default 8
+	Entities  int           // rows that each device writes in one transaction; default 1
+	Hz        float64       // transactions a second and device; default 20
+	Duration  time.Duration // default 30 s, or the whole trace
+
+	Trace string  // a file of movements, CSV, also gzipped: then its vehicles are the devices
+	Speed float64 // how many times as fast as it was recorded the trace is played; default 1
+
+	Progress io.Writer // shows how far the run is; nil: nobody looks
+	Terminal bool      // Progress is a terminal
+
+	// Patience is how long the run waits for what must come by itself: for a
+	// snapshot, for writes that are late, for acknowledgements, for the database and
+	// the copies to be at one version. Default 10 s.
+	Patience time.Duration
+
+	planted func(observers []*observer) // by tests: called before the check
+}
+
+func (o Options) withDefaults() Options {
+	set(&o.Table, "entity")
+	set(&o.Profile, Mesh)
+	set(&o.Devices, 100)
+	set(&o.Observers, 8)
+	set(&o.Entities, 1)
+	set(&o.Hz, 20)
+	set(&o.Speed, 1)
+	set(&o.Patience, 10*time.Second)
+	if o.Trace != "" {
+		o.Profile = Writers
+	} else {
+		set(&o.Duration, 30*time.Second)
+	}
+	if o.Profile == Mesh {
+		o.Observers = min(o.Observers, o.Devices)
+	}
+	return o
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Check returns what is wrong with the options.
+func (o Options) Check() error {
+	o = o.withDefaults()
+	const most = 1000 // a second, and times as fast: stamps are whole microseconds
+	switch {
+	case o.Profile != Mesh && o.Profile != Writers:
+		return fmt.Errorf("there is no profile %q: mesh and writers", o.Profile)
+	case o.Devices < 1 || o.Observers < 1 || o.Entities < 1:
+		return fmt.Errorf("devices, observers and entities must be 1 at least, they are %d, %d and %d", o.Devices, o.Observers, o.Entities)
+	case !(o.Hz > 0 && o.Hz <= most):
+		return fmt.Errorf("%v transactions a second: it must be above 0 and at most %d", o.Hz, most)
+	case !(o.Speed > 0 && o.Speed <= most):
+		return fmt.Errorf("a speed of %v: it must be above 0 and at most %d", o.Speed, most)
+	case o.Duration < 0:
+		return fmt.Errorf("a duration of %v: it must be above 0", o.Duration)
+	default:
+		return nil
+	}
+}

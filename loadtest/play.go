@@ -1,0 +1,177 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"framehub/session/wire"
+)
+
+// lead is how long before its first write a device connects, so that the write
+// goes out at its time. Those whose first write comes sooner after the start of
+// the load connect before it.
+const lead = time.Second
+
+// A cast is who takes part in a run.
+type cast struct {
+	epoch     []byte // the hub's history
+	schema    *wire.Schema
+	layout    *layout
+	actors    []*actor
+	observers []*observer
+	watchers  int // who subscribe, observers included
+}
+
+// An actor plays a script.
+type actor struct {
+	script script
+	device *device // nil before it has connected
+	writer *writer // nil before it has connected
+}
+
+// connect connects everyone who is there from the start, and waits until those
+// who watch have their snapshots.
+func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, error) {
+	c := &cast{}
+	for _, s := range scripts {
+		c.actors = append(c.actors, &actor{script: s})
+	}
+	for i := range r.opts.Observers {
+		c.observers = append(c.observers, newObserver(r, fmt.Sprintf("observer %d", i+1)))
+	}
+	const together = 16
+	var group errgroup.Group
+	group.SetLimit(together)
+	var first *device
+	var once sync.Once
+	begin := func(name string, watches bool, o *observer, a *actor) {
+		group.Go(func() error {
+			if load.Err() != nil {
+				return load.Err()
+			}
+			d, err := r.dial(sessions, name, watches, o)
+			if err == nil {
+				once.Do(func() { first = d })
+				err = d.snapshot(load, r.opts.Patience)
+			}
+			if err != nil {
+				r.stop(err) // nobody else need try
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if a != nil {
+				a.device = d
+			}
+			return nil
+		})
+	}
+	r.invite(c, begin)
+	err := group.Wait()
+	if err == nil {
+		c.epoch, c.schema = first.client.Hello.Epoch, first.client.Hello.Schema
+		c.layout, err = newLayout(c.schema, r.opts.Table)
+	}
+	return c, err
+}
+
+// invite calls begin for everyone who is there from the start.
+func (r *run) invite(c *cast, begin func(name string, watches bool, o *observer, a *actor)) {
+	if r.opts.Profile == Mesh {
+		c.watchers = len(c.actors)
+		for i, a := range c.actors {
+			var o *observer
+			if i < len(c.observers) {
+				o = c.observers[i]
+			}
+			begin(a.script.name(), true, o, a)
+		}
+		return
+	}
+	c.watchers = len(c.observers)
+	for _, o := range c.observers {
+		begin(o.name, true, o, nil)
+	}
+	for _, a := range c.actors {
+		if a.script.at(0) < lead {
+			begin(a.script.name(), false, nil, a)
+		}
+	}
+}
+
+// snapshot waits until the device has what it subscribes to.
+func (d *device) snapshot(load context.Context, patience time.Duration) error {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-d.ready:
+		return nil
+	case <-d.over:
+		return errors.New("the session ended before its snapshot had come")
+	case <-late.C:
+		return errors.New("the snapshot does not come")
+	case <-load.Done():
+		return load.Err()
+	}
+}
+
+var errFellBehind = errors.New("the run fell too far behind")
+
+// play plays every script and waits until everything is acknowledged. It returns
+// how long that took.
+func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
+	r.start = time.Since(r.base).Truncate(time.Microsecond)
+	var last time.Duration
+	for _, a := range c.actors {
+		last = max(last, a.script.at(a.script.count()-1))
+	}
+	behind := time.AfterFunc(last+r.opts.Patience, func() { r.stop(errFellBehind) })
+	defer behind.Stop()
+	watching := r.watch(last)
+	var acting sync.WaitGroup
+	for _, a := range c.actors {
+		acting.Go(func() { r.act(load, sessions, c.layout, a) })
+	}
+	acting.Wait()
+	late := time.NewTimer(r.opts.Patience)
+	defer late.Stop()
+	for _, a := range c.actors {
+		if a.writer != nil && !a.writer.settled(a.device.over, late.C) {
+			late.Reset(0) // for the others
+		}
+	}
+	watching()
+	return time.Since(r.base) - r.start
+}
+
+// act plays one script. A device that is gone for good leaves.
+func (r *run) act(load, sessions context.Context, l *layout, a *actor) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	if !sleepUntil(load, timer, r.base.Add(r.start+a.script.at(0)-lead)) {
+		return
+	}
+	if a.device == nil {
+		d, err := r.dial(sessions, a.script.name(), false, nil)
+		if err != nil {
+			r.fail("%s: %v", a.script.name(), err)
+			return
+		}
+		a.device = d
+	}
+	a.writer = newWriter(r, a.script, l, &a.device.client.Hello)
+	a.device.writer.Store(a.writer)
+	if err := a.writer.write(load, sessions, timer, a.device.client); err != nil {
+		a.device.client.Drop() // so that its reader ends, and tells why
+		return
+	}
+	if t, ok := a.script.(*traceScript); ok && t.gone > 0 && load.Err() == nil {
+		timer.Reset(r.opts.Patience)
+		if a.writer.settled(a.device.over, timer.C) {
+			a.device.leave()
+		}
+	}
+}

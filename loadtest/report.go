@@ -1,0 +1,138 @@
+package loadtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"framehub/session/wire"
+)
+
+// A Report is what came of a run. Its JSON is for programs, its Text for people.
+type Report struct {
+	Devices    int     `json:"devices"`    // that wrote
+	Duration   float64 `json:"duration_s"` // from the start of the load until everything was acknowledged
+	Sent       int64   `json:"sent"`       // transactions
+	Acked      int64   `json:"acked"`      // of them, committed
+	Refused    int64   `json:"refused"`
+	Lost       int64   `json:"lost"`       // rows that are not as their last acknowledged write made them
+	Duplicated int64   `json:"duplicated"` // updates that an observer got twice, transactions settled twice
+	Reordered  int64   `json:"reordered"`  // what came after something newer: updates, versions, outcomes
+	Converged  *bool   `json:"converged"`  // every copy is what SQL has; nil: there was no database to compare with
+
+	Ack *Quantiles `json:"ack_ms"` // from when a write was meant to be sent until it was acknowledged
+	Age *Quantiles `json:"age_ms"` // from there until an observer had it in its copy
+
+	Delivered      int64   `json:"delivered_updates"` // rows in frames, to all who watch
+	BytesPerUpdate float64 `json:"bytes_per_update"`  // of frames
+	BytesPerDevice float64 `json:"bytes_per_device_s"`
+
+	Generator Generator  `json:"generator"`
+	Hub       *Hub       `json:"hub"` // nil: it was not asked
+	Gates     []struct{} `json:"gates"`
+	OK        bool       `json:"ok"`
+
+	// For people only.
+	opts        Options
+	failures    []string
+	interrupted bool
+	verdict     *verdict
+	late        *Quantiles // after their intended time, writes were sent
+	most        int        // devices and observers connected at one time
+	watchers    int        // who subscribed
+	planned     int64      // transactions
+	held        int64      // transactions that waited for the hub to take more
+	unsettled   int64      // transactions without an outcome
+	gaps        int64
+	resnapshots int64
+	dropped     int
+	refusals    map[wire.Code]int64
+	refusedAs   string
+}
+
+// Generator is how the load test itself fared.
+type Generator struct {
+	CPUSeconds float64 `json:"cpu_s"`
+	LateP99    float64 `json:"late_ms_p99"` // how late writes were sent, whoever's fault it was
+	Limited    bool    `json:"limited"`     // it could not keep to the times by itself: the figures are of the load test, not of the hub
+
+	own *Quantiles // how late writes were sent that did not wait for the hub
+}
+
+// limitedFrom is how late, at the 99th percentile, the load test may be by itself
+// before its times are no more to be believed: a third of a frame at 60 Hz.
+const limitedFrom = 5 // ms
+
+// report sums a run up.
+func (r *run) report(c *cast, elapsed time.Duration, before, after look, v *verdict) *Report {
+	p := &Report{
+		Devices: len(c.actors), Duration: elapsed.Seconds(),
+		Sent: r.sent.Load(), Acked: r.acked.Load(), Refused: r.refused.Load(),
+		Lost: v.lost, Duplicated: r.duplicated.Load(), Reordered: r.reordered.Load(), Converged: v.converged,
+		Ack: r.acks.quantiles(), Age: r.ages.quantiles(),
+		Generator: Generator{CPUSeconds: (after.cpu - before.cpu).Seconds(), own: r.own.quantiles()},
+		Gates:     []struct{}{},
+
+		opts: r.opts, verdict: v, late: r.late.quantiles(), watchers: c.watchers,
+		held: r.held.Load(), gaps: r.gaps.Load(), resnapshots: r.resnapshots.Load(),
+	}
+	for _, a := range c.actors {
+		p.planned += int64(a.script.count())
+	}
+	p.unsettled = p.Sent - p.Acked - p.Refused
+	p.sumBytes(r)
+	if p.late != nil {
+		p.Generator.LateP99 = p.late.P99
+		p.Generator.Limited = p.Generator.own.P99 > limitedFrom
+	}
+	p.Hub = hubBetween(before, after, p.Delivered)
+	r.blame(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.failures, p.most, p.dropped, p.refusals, p.refusedAs = r.failures, r.most, r.dropped, r.refusals, r.refusedAs
+	if r.unspoken > 0 {
+		p.failures = append(p.failures, fmt.Sprintf("%d more failures", r.unspoken))
+	}
+	p.OK = len(p.failures) == 0
+	return p
+}
+
+// sumBytes works out what was delivered. Observers count updates as they decode
+// them; who shares their frames without decoding gets as many for as many bytes.
+func (p *Report) sumBytes(r *run) {
+	if r.decodedBytes.Load() > 0 {
+		p.Delivered = int64(float64(r.decoded.Load()) * float64(r.frameBytes.Load()) / float64(r.decodedBytes.Load()))
+	}
+	if p.Delivered > 0 {
+		p.BytesPerUpdate = float64(r.frameBytes.Load()) / float64(p.Delivered)
+	}
+	if p.watchers > 0 && p.Duration > 0 {
+		p.BytesPerDevice = float64(r.watched.Load()) / float64(p.watchers) / p.Duration
+	}
+}
+
+// blame says what else makes a run a failure.
+func (r *run) blame(p *Report) {
+	if p.Acked == 0 {
+		r.fail("nothing was acknowledged")
+	}
+	if p.unsettled > 0 {
+		r.fail("%d writes were not acknowledged within %v", p.unsettled, r.opts.Patience)
+	}
+	r.mu.Lock()
+	cause := r.cause
+	r.mu.Unlock()
+	if p.planned > p.Sent && cause != nil {
+		r.fail("%d of %d writes were not sent: %v", p.planned-p.Sent, p.planned, cause)
+	}
+	if p.Lost > 0 {
+		r.fail("%d rows are not as their last acknowledged write made them", p.Lost)
+	}
+	if p.Duplicated > 0 || p.Reordered > 0 || p.gaps > 0 {
+		r.fail("%d came twice, %d out of order, %d versions were left out", p.Duplicated, p.Reordered, p.gaps)
+	}
+}
+
+// JSON writes the report as one object.
+func (p *Report) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(p) }

@@ -1,0 +1,102 @@
+package loadtest_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"framehub/loadtest"
+)
+
+func TestQuantiles(t *testing.T) {
+	var times []time.Duration
+	for i := range 1000 {
+		times = append(times, time.Duration(i+1)*time.Millisecond)
+	}
+	q := loadtest.QuantilesOf(times...)
+	for name, tc := range map[string]struct{ got, want float64 }{
+		"p50": {q.P50, 500}, "p90": {q.P90, 900}, "p99": {q.P99, 990}, "max": {q.Max, 1000},
+	} {
+		if math.Abs(tc.got-tc.want) > tc.want/1000 { // three digits
+			t.Errorf("%s is %v, want %v", name, tc.got, tc.want)
+		}
+	}
+	if q := loadtest.QuantilesOf(); q != nil {
+		t.Errorf("of nothing: %+v", q)
+	}
+	if q := loadtest.QuantilesOf(-time.Second, 24*time.Hour); math.Abs(q.Max-600_000) > 600 {
+		t.Errorf("what is out of range counts as the most: %+v", q)
+	}
+}
+
+func TestSumBytes(t *testing.T) {
+	// Two observers among ten who watch, each of whom got 500 bytes in frames: 40
+	// updates decoded of 1,000 bytes, so 200 of 5,000.
+	r := loadtest.SumBytes(loadtest.Sums{Decoded: 40, DecodedBytes: 1000, FrameBytes: 5000, Watched: 6000, Watchers: 10, Seconds: 3})
+	if r.Delivered != 200 || r.BytesPerUpdate != 25 || r.BytesPerDevice != 200 {
+		t.Errorf("%d updates, %v bytes an update, %v bytes a second and device", r.Delivered, r.BytesPerUpdate, r.BytesPerDevice)
+	}
+	if r := loadtest.SumBytes(loadtest.Sums{}); r.Delivered != 0 || r.BytesPerUpdate != 0 || r.BytesPerDevice != 0 {
+		t.Errorf("of nothing: %+v", r)
+	}
+}
+
+const before = `# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total 10.5
+# TYPE framehub_frame_seconds histogram
+framehub_frame_seconds_bucket{le="0.001"} 100
+framehub_frame_seconds_bucket{le="0.01"} 100
+framehub_frame_seconds_bucket{le="0.1"} 100
+framehub_frame_seconds_bucket{le="+Inf"} 100
+framehub_frame_seconds_sum 0.05
+framehub_frame_seconds_count 100
+`
+
+const after = `# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total 12.5
+# TYPE process_resident_memory_bytes gauge
+process_resident_memory_bytes 5e+06
+# TYPE framehub_frame_seconds histogram
+framehub_frame_seconds_bucket{le="0.001"} 160
+framehub_frame_seconds_bucket{le="0.01"} 200
+framehub_frame_seconds_bucket{le="0.1"} 200
+framehub_frame_seconds_bucket{le="+Inf"} 200
+framehub_frame_seconds_sum 0.2
+framehub_frame_seconds_count 200
+`
+
+func TestHubBetween(t *testing.T) {
+	h, err := loadtest.HubBetween(strings.NewReader(before), strings.NewReader(after), 4_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.CPUSeconds != 2 || h.CPUPerUpdate != 0.5 || h.ResidentBytes != 5_000_000 {
+		t.Errorf("%+v", h)
+	}
+	// Of 100 frames 60 took up to 1 ms, 40 up to 10 ms.
+	for name, tc := range map[string]struct{ got, want float64 }{
+		"p50": {h.Frame.P50, 1 * 50. / 60}, "p90": {h.Frame.P90, 1 + 9*30./40}, "p99": {h.Frame.P99, 1 + 9*39./40}, "max": {h.Frame.Max, 10},
+	} {
+		if math.Abs(tc.got-tc.want) > 1e-9 {
+			t.Errorf("%s is %v, want %v", name, tc.got, tc.want)
+		}
+	}
+}
+
+func TestCheckOptions(t *testing.T) {
+	for name, o := range map[string]loadtest.Options{
+		"a profile that is not known": {Profile: "zones"},
+		"fewer than no devices":       {Devices: -1},
+		"too many a second":           {Hz: 1e6},
+		"a speed that is no number":   {Speed: math.NaN()},
+		"a duration below 0":          {Duration: -1},
+	} {
+		if o.Check() == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	if err := (loadtest.Options{}).Check(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+}

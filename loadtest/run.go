@@ -1,0 +1,173 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"framehub/session/wire"
+)
+
+// A run is one load test under way.
+type run struct {
+	opts  Options
+	base  time.Time     // all times count from it
+	start time.Duration // when the load began, in whole µs; set before the writers begin
+
+	cancel context.CancelFunc // ends the load
+
+	late, own, acks, ages *latency // after the intended time: sent, sent but for waiting for the hub, acknowledged, seen
+
+	sent, acked, refused, held               atomic.Int64 // transactions; held: had to wait for the hub to take more
+	duplicated, reordered, gaps, resnapshots atomic.Int64
+	frames, frameBytes, watched              atomic.Int64 // to those who watch: frames, their bytes, all bytes
+	decoded, decodedBytes                    atomic.Int64 // rows and bytes of the frames that observers decoded
+
+	readers sync.WaitGroup
+
+	mu        sync.Mutex           // guards the following
+	devices   map[*device]struct{} // that are connected
+	most      int                  // of them, at one time
+	dropped   int                  // that lost their session
+	cause     error                // why the load ended before its time
+	failures  []string
+	unspoken  int // failures beyond those
+	refusals  map[wire.Code]int64
+	refusedAs string // the first refusal, in words
+}
+
+func newRun(o Options) *run {
+	return &run{
+		opts: o, base: time.Now(), late: newLatency(), own: newLatency(), acks: newLatency(), ages: newLatency(),
+		devices: map[*device]struct{}{}, refusals: map[wire.Code]int64{},
+	}
+}
+
+// fail notes that something went wrong: the run can't be a good one any more.
+func (r *run) fail(format string, args ...any) {
+	const most = 10
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.failures) >= most {
+		r.unspoken++
+		return
+	}
+	r.failures = append(r.failures, fmt.Sprintf(format, args...))
+}
+
+func (r *run) refusal(who string, m *wire.Rejected) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refusals[m.Code]++
+	if r.refusedAs == "" {
+		r.refusedAs = fmt.Sprintf("%s, transaction %d: %s", who, m.Seq, m.Refusal.Error())
+	}
+}
+
+func (r *run) enter(d *device) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.devices[d] = struct{}{}
+	r.most = max(r.most, len(r.devices))
+}
+
+// exit is called when a session is over. When the last one has gone by itself,
+// there is nothing left to load.
+func (r *run) exit(d *device, err error) {
+	r.mu.Lock()
+	delete(r.devices, d)
+	left := len(r.devices)
+	lost := !d.leaving.Load()
+	if lost {
+		r.dropped++
+	}
+	r.mu.Unlock()
+	if !lost {
+		return
+	}
+	r.fail("%s lost its session: %v", d.name, err)
+	d.client.Drop()
+	if left == 0 {
+		r.stop(errHubGone)
+	}
+}
+
+// stop ends the load before its time.
+func (r *run) stop(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cause == nil {
+		r.cause = cause
+	}
+	r.cancel()
+}
+
+var errHubGone = errors.New("no session is left: the hub has gone")
+
+// Run makes a load and returns what came of it. The error is for a run that could
+// not begin; whatever goes wrong later is in the report. When ctx ends, the
+// writers stop, and the report is of what there was.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	r := newRun(o.withDefaults())
+	scripts, err := r.scripts()
+	if err != nil {
+		return nil, err
+	}
+	// Sessions outlive the load: what is under way is still to be acknowledged.
+	sessions, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer r.readers.Wait()
+	defer end()
+	defer r.leave()
+	load, stop := context.WithCancel(ctx)
+	defer stop()
+	r.cancel = stop
+	c, err := r.connect(load, sessions, scripts)
+	if err != nil {
+		return nil, err
+	}
+	before := r.look(sessions)
+	elapsed := r.play(load, sessions, c)
+	after := r.look(sessions)
+	if r.opts.planted != nil {
+		r.opts.planted(c.observers)
+	}
+	report := r.report(c, elapsed, before, after, r.judge(sessions, c))
+	report.interrupted = ctx.Err() != nil
+	return report, nil
+}
+
+func (r *run) scripts() ([]script, error) {
+	if r.opts.Trace == "" {
+		return meshScripts(&r.opts), nil
+	}
+	t, err := readTrace(r.opts.Trace)
+	if err != nil {
+		return nil, err
+	}
+	return t.scripts(r.opts.Speed, r.opts.Duration), nil
+}
+
+// leave says goodbye for every session that is left.
+func (r *run) leave() {
+	const together = 64
+	var group errgroup.Group
+	group.SetLimit(together)
+	r.mu.Lock()
+	var left []*device
+	for d := range r.devices {
+		left = append(left, d)
+	}
+	r.mu.Unlock()
+	for _, d := range left {
+		group.Go(func() error { d.leave(); return nil })
+	}
+	_ = group.Wait() // nobody fails
+}

@@ -1,0 +1,165 @@
+package loadtest
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Text writes the report for a person.
+func (p *Report) Text(w io.Writer) error {
+	t := &text{}
+	t.title(p.title())
+	t.line("devices", "%s", p.devices())
+	t.line("writes", "%s sent, %s acknowledged, %s refused, %s without an outcome",
+		count(p.Sent), count(p.Acked), count(p.Refused), count(p.unsettled))
+	for _, code := range slices.Sorted(maps.Keys(p.refusals)) {
+		t.line("", "refused as %s: %s", code, count(p.refusals[code]))
+	}
+	if p.refusedAs != "" {
+		t.line("", "the first: %s", p.refusedAs)
+	}
+	t.line("delivered", "%s updates to %d who watch: %.1f bytes an update, %s a second and device",
+		count(p.Delivered), p.watchers, p.BytesPerUpdate, size(p.BytesPerDevice))
+	t.heads()
+	t.quantiles("acknowledged", p.Ack)
+	t.quantiles("seen by an observer", p.Age)
+	t.quantiles("sent", p.late)
+	t.line("generator", "%s", p.generator())
+	p.hubText(t)
+	t.line("order", "%d left out, %d twice, %d out of order; %d snapshots after the first",
+		p.gaps, p.Duplicated, p.Reordered, p.resnapshots)
+	t.line("check", "%s", p.check())
+	for _, d := range p.verdict.shown {
+		t.line("", "%s", d)
+	}
+	p.outcome(t)
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+func (p *Report) title() string {
+	o := &p.opts
+	what := fmt.Sprintf("%s, %d devices × %d rows × %v Hz", o.Profile, p.Devices, o.Entities, o.Hz)
+	if o.Trace != "" {
+		what = fmt.Sprintf("%s at %v × its speed", filepath.Base(o.Trace), o.Speed)
+	}
+	return fmt.Sprintf("%s, %.1f s, %s", what, p.Duration, o.URL)
+}
+
+func (p *Report) devices() string {
+	s := fmt.Sprintf("%d write, %d of those who watch decode what comes; at most %d connected", p.Devices, p.opts.Observers, p.most)
+	if p.dropped > 0 {
+		s += fmt.Sprintf("; %d lost their session", p.dropped)
+	}
+	return s
+}
+
+func (p *Report) generator() string {
+	s := fmt.Sprintf("%.1f s of processor time", p.Generator.CPUSeconds)
+	if own := p.Generator.own; own != nil {
+		s += fmt.Sprintf("; late by itself: p99 %.2f ms", own.P99)
+	}
+	if p.held > 0 {
+		s += fmt.Sprintf("; %s writes waited for the hub to take more", count(p.held))
+	}
+	if p.Generator.Limited {
+		s += fmt.Sprintf("\nTHE LOAD TEST WAS THE LIMIT (from %d ms): these are not the hub's figures; load less, or from another machine", limitedFrom)
+	}
+	return s
+}
+
+func (p *Report) hubText(t *text) {
+	h := p.Hub
+	if h == nil {
+		t.line("hub", "not asked for its figures (--admin-url)")
+		return
+	}
+	t.line("hub", "%.1f s of processor time, %.2f µs an update delivered; %s resident", h.CPUSeconds, h.CPUPerUpdate, size(float64(h.ResidentBytes)))
+	t.line("", "%s versions, %s merges; sessions fell behind %s times and caught up in %s frames",
+		count(h.versions), count(h.merges), count(h.behind), count(h.caught))
+	t.quantiles("hub: frame durable", h.durable)
+	t.quantiles("hub: frame told", h.Frame)
+}
+
+func (p *Report) check() string {
+	v := p.verdict
+	switch {
+	case p.Converged == nil:
+		return fmt.Sprintf("COPIES NOT COMPARED with SQL: no --db; against what was acknowledged, %d rows are lost", v.lost)
+	case v.tables == 0:
+		return "nothing could be compared"
+	case *p.Converged:
+		return fmt.Sprintf("%d copies are what SQL has at version %d: %s rows in %d tables; against what was acknowledged, %d rows are lost",
+			p.opts.Observers, v.version, count(int64(v.rows)), v.tables, v.lost)
+	default:
+		return fmt.Sprintf("%d DIFFERENCES between %d copies and SQL at version %d; against what was acknowledged, %d rows are lost",
+			v.different, p.opts.Observers, v.version, v.lost)
+	}
+}
+
+func (p *Report) outcome(t *text) {
+	if p.interrupted {
+		t.line("", "interrupted: %s of %s writes were sent", count(p.Sent), count(p.planned))
+	}
+	for _, f := range p.failures {
+		t.line("FAILED", "%s", f)
+	}
+	if p.OK {
+		t.line("ok", "")
+	}
+}
+
+// A text is lines of a label and what it is about.
+type text struct{ strings.Builder }
+
+const labelWidth = 22
+
+func (t *text) print(format string, args ...any) { _, _ = fmt.Fprintf(t, format, args...) }
+
+func (t *text) title(s string) { t.print("%s\n\n", s) }
+
+func (t *text) line(label, format string, args ...any) {
+	for i, line := range strings.Split(fmt.Sprintf(format, args...), "\n") {
+		if i > 0 {
+			label = ""
+		}
+		t.WriteString(strings.TrimRight(fmt.Sprintf("%-*s %s", labelWidth, label, line), " ") + "\n")
+	}
+}
+
+func (t *text) heads() {
+	t.print("\n%-*s %10s %10s %10s %10s\n", labelWidth, "ms after it was due", "p50", "p90", "p99", "most")
+}
+
+func (t *text) quantiles(label string, q *Quantiles) {
+	if q == nil {
+		t.line(label, "no figures")
+		return
+	}
+	t.print("%-*s %10.2f %10.2f %10.2f %10.2f\n", labelWidth, label, q.P50, q.P90, q.P99, q.Max)
+}
+
+// count writes a number with its thousands apart.
+func count(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// size writes bytes in the unit that fits.
+func size(bytes float64) string {
+	const kilo = 1024
+	for _, unit := range []string{"B", "KiB", "MiB"} {
+		if bytes < kilo {
+			return fmt.Sprintf("%.1f %s", bytes, unit)
+		}
+		bytes /= kilo
+	}
+	return fmt.Sprintf("%.1f GiB", bytes)
+}
