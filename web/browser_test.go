@@ -165,7 +165,7 @@ func (t *tab) until(what, expression string, within time.Duration) time.Duration
 	return time.Duration(took * float64(time.Millisecond))
 }
 
-// emulate sets how a visitor likes pages: colours light or dark.
+// colours sets how a visitor likes pages: light or dark.
 func (t *tab) colours(scheme string) {
 	t.tb.Helper()
 	t.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// open opens the demo, and waits until its visitor has a dot.
+// demo opens the demo, and waits until its visitor has a dot.
 func (w *world) demo(b *browser, name string) *tab {
 	w.tb.Helper()
 	t := b.open(name, "http://"+w.Device+"/", 1280, 800)
@@ -73,7 +73,7 @@ func all(t *testing.T, db *sql.DB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var lines []string
 	for rows.Next() {
 		var id, zone, score int64
@@ -147,11 +147,13 @@ func TestDemo(t *testing.T) {
 	two.sees(id, 500, 900, patience)
 	moves(two)
 
-	eval[chromedp.Void](one, "framehub.city.wanderers.resting.clear()") // they stand still
+	eval[chromedp.Void](one, "framehub.city.wanderers.step = () => {}") // they stand still
 	agree(t, db, one, two)
 	one.until("all that it wrote has settled", "framehub.hub.unsettled === 0", patience)
-	if n := eval[float64](one, "framehub.city.latency"); n <= 0 || n > 1000 {
-		t.Errorf("from writing to seeing it take %v ms", n)
+	n := eval[float64](one, "framehub.city.latency")
+	t.Logf("from writing to seeing it take %.1f ms, the median of the last 50", n)
+	if n <= 0 || n > 1000 {
+		t.Error("that can't be")
 	}
 
 	one.do(chromedp.Click(chromedp.CSS("#remove")))

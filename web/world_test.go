@@ -135,7 +135,7 @@ func (w *world) get(addr, path string, set ...func(*http.Request)) answer {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return answer{code: resp.StatusCode, header: resp.Header} // there is no end to read up to
 	}

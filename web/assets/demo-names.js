@@ -45,9 +45,15 @@ export function remember(storage, visitor) {
   return visitor;
 }
 
-/** The hue of an owner's dots, in degrees. @param {string} name */
-export function hueOf(name) {
+/** Hues that are told apart. */
+const HUES = [12, 38, 90, 150, 178, 200, 232, 268, 300, 336];
+
+/** The colour of an owner's dots. @param {string} name @param {boolean} dark on a dark ground */
+export function colourOf(name, dark) {
   let hash = 2166136261; // FNV-1a
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 16777619);
-  return (hash >>> 0) % 360;
+  hash >>>= 0;
+  const strong = Math.floor(hash / HUES.length) % 2 === 0;
+  const [saturation, lightness] = dark ? (strong ? [80, 64] : [60, 78]) : strong ? [70, 42] : [75, 58];
+  return `hsl(${HUES[hash % HUES.length]} ${saturation}% ${lightness}%)`;
 }

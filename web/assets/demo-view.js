@@ -1,7 +1,7 @@
 // The city on a canvas. Metres to the east and north become pixels to the right and up.
 
 import { SIZE } from "./demo-city.js";
-import { hueOf } from "./demo-names.js";
+import { colourOf } from "./demo-names.js";
 
 /** @typedef {import("./demo-city.js").City} City */
 
@@ -103,12 +103,14 @@ export class View {
 
   paintBuildings() {
     const { ctx } = this;
-    const side = Math.max(5, 16 * this.scale);
-    ctx.globalAlpha = this.dark.matches ? 0.3 : 0.22;
+    const side = 36 * this.scale;
+    ctx.globalAlpha = this.dark.matches ? 0.35 : 0.3;
     for (const b of this.city.hub.table("building")?.rows.values() ?? []) {
       const [left, top] = this.toCanvas(b.x, b.y);
       ctx.fillStyle = b.colour;
-      ctx.fillRect(left - side / 2, top - side / 2, side, side);
+      ctx.beginPath();
+      ctx.roundRect(left - side / 2, top - side / 2, side, side, side / 8);
+      ctx.fill();
     }
     ctx.globalAlpha = 1;
   }
@@ -122,33 +124,30 @@ export class View {
     const own = id === this.city.me.id;
     const radius = (own ? 8 : 6) + (this.city.dragged === id ? 2 : 0);
     ctx.fillStyle = this.colour(/** @type {string | null} */ (row.owner));
-    if (p.speed > 0.5) this.paintNose(x, y, radius, p.heading);
-    ctx.beginPath();
-    ctx.arc(x, y, radius, 0, 2 * Math.PI);
-    ctx.fill();
-    ctx.lineWidth = own ? 2.5 : 1.5;
+    this.trace(x, y, radius, p);
+    ctx.lineWidth = 3;
+    ctx.lineJoin = "round";
     ctx.strokeStyle = this.colours.ground;
     ctx.stroke();
+    ctx.fill();
     if (own) this.ring(x, y, radius + 1.5, 1.5, ctx.fillStyle);
     if (id === this.marked && this.canvas.matches(":focus-visible"))
       this.ring(x, y, radius + 6, 2, this.colours.accent);
   }
 
   /**
-   * A dot that moves points to where it goes.
-   * @param {number} x @param {number} y @param {number} radius @param {number} heading
+   * Traces a dot; one that moves has a tip where it goes.
+   * @param {number} x @param {number} y @param {number} radius @param {import("./demo-city.js").Pose} p
    */
-  paintNose(x, y, radius, heading) {
+  trace(x, y, radius, p) {
     const { ctx } = this;
-    ctx.save();
-    ctx.translate(x, y);
-    ctx.rotate((heading * Math.PI) / 180);
     ctx.beginPath();
-    ctx.moveTo(0, -radius - 5);
-    ctx.lineTo(radius * 0.75, -radius * 0.55);
-    ctx.lineTo(-radius * 0.75, -radius * 0.55);
-    ctx.fill();
-    ctx.restore();
+    if (!(p.speed > 0.5)) return ctx.arc(x, y, radius, 0, 2 * Math.PI);
+    const north = ((p.heading - 90) * Math.PI) / 180; // angles of a canvas begin in the east
+    const shoulder = 0.75;
+    ctx.arc(x, y, radius, north + shoulder, north - shoulder + 2 * Math.PI);
+    ctx.lineTo(x + Math.cos(north) * (radius + 5), y + Math.sin(north) * (radius + 5));
+    ctx.closePath();
   }
 
   /** @param {number} x @param {number} y @param {number} radius @param {number} width @param {any} colour */
@@ -193,7 +192,6 @@ export class View {
 
   /** @param {string | null} owner */
   colour(owner) {
-    if (owner === null) return this.colours.soft;
-    return this.dark.matches ? `hsl(${hueOf(owner)} 75% 66%)` : `hsl(${hueOf(owner)} 68% 44%)`;
+    return owner === null ? this.colours.soft : colourOf(owner, this.dark.matches);
   }
 }

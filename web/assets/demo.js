@@ -61,10 +61,9 @@ hub.on("error", (e) => showMessage(e.message));
 
 let greeted = false; // this visitor has its dot, or does not want it
 hub.on("frame", () => {
-  showButtons();
   if (greeted) return;
   greeted = true;
-  if (!fits()) showMessage("This hub has no example city: start it with “make run”.");
+  if (!fits()) showMessage("This hub has no example city: start it with “make run”.", Infinity);
   else if (me.placed && !city.at(me.id)) place();
 });
 
@@ -92,7 +91,7 @@ function showState(state) {
     count();
     countdown = setInterval(count, 500);
   }
-  if (state.name === "live") hideMessage();
+  view.canvas.toggleAttribute("data-stale", state.name !== "live" && city.rows.size > 0);
   showButtons();
   wake();
 }
@@ -122,6 +121,7 @@ function show(id, text) {
 const milliseconds = (ms) => (ms === null ? "–" : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`);
 
 function showFigures() {
+  showButtons();
   show("version", hub.version.toLocaleString("en"));
   show("rows", city.rows.size.toLocaleString("en"));
   show("trip", milliseconds(hub.roundTrip));
@@ -139,12 +139,12 @@ function showButtons() {
 /** @type {any} */
 let hiding;
 
-/** @param {string} text */
-function showMessage(text) {
+/** @param {string} text @param {number} [ms] how long it stays */
+function showMessage(text, ms = 12_000) {
   clearTimeout(hiding);
   el("message").textContent = text;
   el("message").hidden = false;
-  hiding = setTimeout(hideMessage, 12_000);
+  if (ms < Infinity) hiding = setTimeout(hideMessage, ms);
 }
 
 function hideMessage() {
