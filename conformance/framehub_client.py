@@ -723,6 +723,8 @@ class Op:
 def op(kind: int, table: str, rows: Iterable[dict[str, Any]]) -> Op:
     rows = list(rows)
     columns = tuple(rows[0])
+    if any(row.keys() != rows[0].keys() for row in rows):
+        raise ValueError("the rows of one op name the same columns: give the others an op of their own")
     return Op(kind, table, columns, [tuple(row[column] for column in columns) for row in rows])
 
 
@@ -808,6 +810,8 @@ class Device:
 
     async def connect(self) -> Hello:
         """Says hello, and goes on where the last connection ended."""
+        if self._tasks:
+            await self.cut()  # whatever is left of the last connection
         self.ended, self.hello = None, None
         self._parts: list[Frame] = []  # of a frame that is not whole yet
         self._staged: dict[int, list[Block]] = {}  # snapshots that are not whole yet, by id

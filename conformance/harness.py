@@ -24,7 +24,7 @@ from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WebSocketFrame
 from websockets.uri import parse_uri
 
-from framehub_client import SUBPROTOCOL, UNDEFINED, Device, Ended, Goodbye, Rows, Sub, Table, decode_message, delete, insert
+from framehub_client import SUBPROTOCOL, UNDEFINED, Device, Ended, Goodbye, Rows, Sub, Table, decode_message, delete, insert, put
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
@@ -135,10 +135,19 @@ class Hub:
         if self.witness.ended is not None:
             assert self.restarts > 0, f"the hub ended the session of somebody who did nothing: {self.witness.ended}"
             await self.reconnect(self.witness)
-        newcomer = await self.device()
+        newcomer = await self.device(connect=False)
+        await newcomer.connect()
+        await self.nudge(newcomer)
         for device in (self.witness, newcomer):
             await self.same_as_database(device)
         await asyncio.to_thread(self.check_file)
+
+    async def nudge(self, device: Device) -> None:
+        """Changes something that everybody sees. Without it an empty frame would tell the version, a second later."""
+        if "setting" in (table.name for table in device.copy.schema.tables):
+            await device.write(put("setting", {"key": "checked", "value": os.urandom(8)}))
+        else:
+            await device.write(put("named", {"name": "checked", "n": int.from_bytes(os.urandom(7), "big")}))
 
     async def same_as_database(self, device: Observer) -> None:
         """Compares a copy, at the version that the database's tables are merged to, with what SQL reads there."""
@@ -459,31 +468,24 @@ class Raw:
             pass
         return message
 
-    async def goodbye(self, closes: bool = False) -> Goodbye:
-        """What the hub says in band before it closes. Its close frame must say the same code.
-
-        With `closes` this side closes first, as the protocol wants it; then the close frame is not the hub's own.
-        """
+    async def goodbye(self) -> Goodbye:
+        """What the hub says in band before it closes; then this side closes, as the protocol wants it."""
         goodbye = decode_message(cbor2.dumps(await self.until(12)))
-        if closes:
-            self.send_frame(Opcode.CLOSE, Close(1000, "").serialize())
-            await self.ended()
-            return goodbye
-        closed = await self.closed()
-        assert closed.code == goodbye.code, f"{goodbye}, but the close frame says {closed}"
+        self.send_frame(Opcode.CLOSE, Close(1000, "").serialize())
+        await self.ended()
         return goodbye
 
     async def ended(self) -> None:
         """Waits until the hub has ended the connection, whatever it says until then."""
+        await self.rest()
+
+    async def rest(self) -> list[WebSocketFrame]:
+        """All that comes until the hub ends the connection, pings and pongs left out."""
+        frames = []
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
-                await self.frame()
-
-    async def closed(self) -> Close:
-        """The close frame, whatever comes before it."""
-        while (frame := await self.frame()).opcode is not Opcode.CLOSE:
-            pass
-        return Close.parse(frame.data)
+                frames.append(await self.frame())
+        return [frame for frame in frames if frame.opcode not in (Opcode.PING, Opcode.PONG)]
 
 
 # --------------------------------------------------------------------------------------------------------------------

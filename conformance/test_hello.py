@@ -3,8 +3,10 @@
 import asyncio
 import uuid
 
+import cbor2
 import pytest
 from websockets.exceptions import InvalidHandshake
+from websockets.frames import Close, Opcode
 
 from framehub_client import Refused, Sub, put
 from harness import Hub
@@ -78,6 +80,25 @@ async def test_unknown_subprotocol_is_refused(hub: Hub):
     except InvalidHandshake:
         return
     assert (await raw.goodbye()).code == 4000
+
+
+@pytest.mark.parametrize(
+    ("hello", "message"),
+    [(None, [5, 1]), (None, [0, {"role": "wizard"}]), ({"subs": []}, [99]), ({"subs": []}, [0, {}]), ({"subs": []}, [12, 1000, "bye"])],
+    ids=["no hello", "refused hello", "unknown type", "second hello", "the device's own goodbye"],
+)
+async def test_close_frame_has_the_goodbyes_code(hub: Hub, hello: dict | None, message: list):
+    """To a device that does not close itself within the second that it is given. To a goodbye it needs no answer."""
+    raw = await hub.raw(hello=hello)
+    raw.send(message)
+    frames = await raw.rest()
+    assert frames and frames[-1].opcode is Opcode.CLOSE, "the connection ends without a close frame"
+    goodbyes = [goodbye for frame in frames[:-1] if (goodbye := cbor2.loads(frame.data))[0] == 12]
+    code = Close.parse(frames[-1].data).code
+    if message[0] == 12:
+        assert code in (1000, 1001, 1005)
+    else:
+        assert [goodbye[1] for goodbye in goodbyes] == [code]
 
 
 async def test_no_hello_within_5_seconds(hub: Hub):

@@ -198,6 +198,6 @@ async def test_wrong_message_of_a_device_is_refused(hub: Hub, vector: dict):
     of_hello = vector["name"].startswith("hello")
     raw = await hub.raw(hello=None if of_hello else {"subs": [], "zstd": True})
     raw.send_bytes(bytes.fromhex(vector["hex"]))
-    goodbye = await raw.goodbye(closes=True)
+    goodbye = await raw.goodbye()
     assert goodbye.code == vector["code"]
     assert len(goodbye.words) > 10
