@@ -2,10 +2,12 @@ package session
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,108 +18,106 @@ const (
 	// system; what is longer is read past it.
 	readBuffer = 1 << 10
 
-	// flushAt bounds what is held back to go out in one call.
-	flushAt = 256 << 10
+	// controlBuffer holds a whole control frame (RFC 6455, 5.5: 125 bytes behind a
+	// head of two), so that the library writes each in one call.
+	controlBuffer = 128
 
-	// writeTimeout is how long a peer may take nothing at all.
+	// writeTimeout is how long a peer may take nothing at all. Whether it took
+	// something is seen every writeSlice.
 	writeTimeout = 15 * time.Second
+	writeSlice   = 5 * time.Second
+
+	// tlsPiece is what a TLS connection is given at a time: after a deadline it
+	// can't go on, so that whether the peer takes anything shows between pieces.
+	tlsPiece = 16 << 10
 )
 
-// A link is the network connection under a WebSocket. net/http gives a hijacked
-// connection a write buffer of 4 KiB, so that a frame beyond it costs two calls
-// to the system and idle ones hold memory; a link holds what is written between
-// hold and release in a buffer that is borrowed for just that time, and writes
-// it in one call.
+// A link is the network connection under a WebSocket. The write loop writes
+// messages to it, as whole WebSocket frames; the library writes close frames. It
+// has no write buffer, which would be memory for every idle session.
 type link struct {
 	net.Conn
-	early []byte // read by net/http before it gave the connection away
+	tls   bool
+	slice time.Duration // of writeTimeout, or all of it for TLS
+	early []byte        // read by net/http before it gave the connection away
 
-	mu       sync.Mutex // control frames are written beside messages
-	held     *[]byte    // nil: nothing is held back
+	heard atomic.Int64 // when something was last read, ns since 1970
+
+	writing sync.Mutex // held while something is written
+
+	mu       sync.Mutex // guards the following; never held while the peer is waited for
 	deadline time.Time  // of writes, as last set
-
-	hurried atomic.Bool // the deadline stays as hurry set it
+	hurried  bool       // it stays as hurry set it
 }
 
-var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
-
-// hold keeps what is written from now on.
-func (l *link) hold() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.held == nil {
-		l.held = heldBuffers.Get().(*[]byte)
-	}
-}
-
-// release writes what was held, and whatever comes after at once.
-func (l *link) release() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.held == nil {
-		return nil
-	}
-	err := l.flush()
-	if cap(*l.held) <= flushAt {
-		heldBuffers.Put(l.held)
-	}
-	l.held = nil
-	return err
-}
-
-// flush writes the held bytes. mu is held.
-func (l *link) flush() error {
-	b := *l.held
-	if len(b) == 0 {
-		return nil
-	}
-	*l.held = b[:0]
-	return l.write(b)
-}
-
-// Write implements net.Conn.
+// Write implements net.Conn. What one call is given is not broken up by others.
 func (l *link) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.held == nil {
-		return len(p), l.write(p)
-	}
-	*l.held = append(*l.held, p...)
-	if len(*l.held) >= flushAt {
-		return len(p), l.flush()
-	}
-	return len(p), nil
-}
-
-func (l *link) write(p []byte) error {
-	// Setting a deadline costs as much as building a frame, so it is moved on
-	// only when a good part of it is used up.
-	now := time.Now()
-	if l.deadline.Sub(now) < writeTimeout/2 && !l.hurried.Load() {
-		l.deadline = now.Add(writeTimeout)
-		if err := l.SetWriteDeadline(l.deadline); err != nil {
-			return err
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	all, taken := len(p), time.Now() // when the peer last took something
+	err := l.move(taken, l.slice/2)
+	for err == nil {
+		piece := p
+		if l.tls && len(p) > tlsPiece {
+			piece = p[:tlsPiece]
+		}
+		var n int
+		if n, err = l.Conn.Write(piece); err == nil && n == len(p) {
+			return all, nil
+		}
+		p = p[n:]
+		if n > 0 {
+			taken = time.Now()
+		}
+		if err == nil || l.patient(err, taken) {
+			err = l.move(time.Now(), l.slice)
 		}
 	}
-	_, err := l.Conn.Write(p)
-	return err
+	return all - len(p), err
 }
 
-// hurry gives the peer d to take what is being and will be written. A write that
-// waits for the peer holds mu, so this must do without it.
+// move sets the deadline of writes anew if less than least is left of it: to set
+// it costs as much as to build a frame.
+func (l *link) move(now time.Time, least time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hurried || l.deadline.Sub(now) >= least {
+		return nil
+	}
+	l.deadline = now.Add(l.slice)
+	return l.SetWriteDeadline(l.deadline)
+}
+
+// patient says whether the peer has more time after an error, since it has taken
+// something not long ago.
+func (l *link) patient(err error, taken time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Is(err, os.ErrDeadlineExceeded) && !l.hurried && !l.tls && time.Since(taken) < writeTimeout
+}
+
+// hurry gives the peer d to take what is being and will be written.
 func (l *link) hurry(d time.Duration) {
-	l.hurried.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hurried = true
 	_ = l.SetWriteDeadline(time.Now().Add(d))
 }
 
 // Read implements net.Conn.
-func (l *link) Read(p []byte) (int, error) {
+func (l *link) Read(p []byte) (n int, err error) {
 	if len(l.early) > 0 {
-		n := copy(p, l.early)
-		l.early = l.early[n:]
-		return n, nil
+		n = copy(p, l.early)
+		if l.early = l.early[n:]; len(l.early) == 0 {
+			l.early = nil
+		}
+	} else {
+		n, err = l.Conn.Read(p)
 	}
-	return l.Conn.Read(p)
+	if n > 0 {
+		l.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
 }
 
 // A hijacker hands a link to the WebSocket library in place of net/http's
@@ -143,7 +143,10 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := rw.Writer.Flush(); err != nil { // the answer to the upgrade
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	h.link = &link{Conn: conn, early: early}
-	const least = 16 // what bufio makes of any smaller size
-	return h.link, bufio.NewReadWriter(bufio.NewReaderSize(h.link, readBuffer), bufio.NewWriterSize(h.link, least)), nil
+	h.link = &link{Conn: conn, early: early, slice: writeSlice}
+	if _, h.link.tls = conn.(*tls.Conn); h.link.tls {
+		h.link.slice = writeTimeout
+	}
+	h.link.heard.Store(time.Now().UnixNano())
+	return h.link, bufio.NewReadWriter(bufio.NewReaderSize(h.link, readBuffer), bufio.NewWriterSize(h.link, controlBuffer)), nil
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -11,14 +12,21 @@ import (
 	"framehub/session/wire"
 )
 
+// reader waits for the next message. Its context never ends: then the library
+// would close the connection, and the goodbye could not be said. Deadlines end it.
+//
+//nolint:contextcheck,nolintlint // as above; contextcheck obeys, and nolintlint does not see it
+func (s *Session) reader() (websocket.MessageType, io.Reader, error) {
+	return s.ws.Reader(context.Background())
+}
+
 // read reads one message. The bytes are the caller's.
 func (s *Session) read() ([]byte, error) {
-	// Not the session's context: when one ends during a read, the library
-	// closes the connection, and the goodbye could not be said.
-	kind, r, err := s.ws.Reader(context.Background())
+	kind, r, err := s.reader()
 	if err != nil {
 		return nil, err
 	}
+	s.rest = r
 	if kind != websocket.MessageBinary {
 		return nil, protocolErrorf("messages are binary, this one was text")
 	}
@@ -26,11 +34,31 @@ func (s *Session) read() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.heard.Store(time.Now().UnixNano())
+	s.rest = nil
 	s.stats.MessagesIn.Add(1)
 	s.stats.BytesIn.Add(uint64(len(msg)))
 	return msg, nil
 }
+
+// drain reads on, whatever it is, until the peer closes or its time is over: what
+// is left unread when a connection is closed takes the goodbye away from the peer.
+func (s *Session) drain() {
+	s.drainSoon()
+	for {
+		if s.rest != nil {
+			if _, err := io.Copy(io.Discard, s.rest); err != nil {
+				return
+			}
+		}
+		var err error
+		if _, s.rest, err = s.reader(); err != nil {
+			return
+		}
+	}
+}
+
+// drainSoon lets the read loop go on for a farewell at most.
+func (s *Session) drainSoon() { _ = s.link.SetReadDeadline(time.Now().Add(farewell)) }
 
 // readLoop reads and hands on until the connection or the session ends.
 func (s *Session) readLoop(h Handler) error {
@@ -40,7 +68,8 @@ func (s *Session) readLoop(h Handler) error {
 			return err
 		}
 		if s.bye.Load() != nil {
-			continue // it has been told to go; only its close matters
+			s.drain() // it has been told to go; only its close matters
+			return nil
 		}
 		if err := s.dispatch(h, msg); err != nil {
 			return err
@@ -91,7 +120,7 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 		}
 		return s.answer(m.Append(nil))
 	default:
-		return &wire.Error{Code: wire.CloseProtocol, Reason: fmt.Sprintf("a device does not send messages of type %d here", kind)}
+		return protocolErrorf("a device does not send messages of type %d here", kind)
 	}
 }
 
@@ -112,9 +141,9 @@ func (s *Session) write(h Handler, msg []byte, size int) error {
 func (s *Session) answer(msg []byte) error {
 	for {
 		s.mu.Lock()
-		full := len(s.control) >= maxControl
+		full := len(s.answers) >= maxAnswers
 		if !full {
-			s.control = append(s.control, msg)
+			s.answers = append(s.answers, msg)
 		}
 		s.mu.Unlock()
 		s.Wake()

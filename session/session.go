@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
@@ -20,7 +21,7 @@ import (
 const (
 	helloTimeout = 5 * time.Second
 	farewell     = time.Second // how long a peer may take to close after a goodbye
-	maxControl   = 64          // answers of the read loop on their way; at that many it waits
+	maxAnswers   = 64          // answers of the read loop on their way; at that many it waits
 	maxReason    = 123         // bytes of a close frame's reason (RFC 6455, 5.5)
 )
 
@@ -30,10 +31,10 @@ type Options struct {
 	Origins []string // host patterns of browsers' pages that may connect, beside the hub's own
 }
 
-// A Handler is what a session does its work for. Take and the methods after it
+// A Handler is what a session does its work for. Write and the methods after it
 // are called by the read loop, one at a time; Next by the write loop. None may
-// wait for the peer; a [wire.Error] that one returns ends the session with its
-// code.
+// wait for the peer, nor for Next to be called; a [wire.Error] that one returns
+// ends the session with its code.
 type Handler interface {
 	// Write takes a transaction; refused is the reason why it can't be done
 	// however it reads, or nil. size is the message's length.
@@ -60,19 +61,22 @@ type Session struct {
 	link   *link
 	limits wire.Limits
 
-	wake  chan struct{} // has one place
-	done  chan struct{} // closed when the read loop has ended
-	mute  chan struct{} // closed when the write loop has ended
+	wake chan struct{} // has one place
+	mute chan struct{} // closed when the write loop has ended
+	room chan struct{} // has one place; the write loop says that answers has room
+
 	bye   atomic.Pointer[wire.Goodbye]
-	pings sync.WaitGroup
+	over  atomic.Bool // the read loop has ended
+	stats Stats
 
-	heard   atomic.Int64 // when the peer was last heard, ns since 1970
-	pinging atomic.Bool
-	stats   Stats
+	rest io.Reader // the read loop's: a message that it has not read to its end
 
-	mu      sync.Mutex
-	control [][]byte      // guarded by mu
-	room    chan struct{} // has one place; the write loop says that control has room
+	failed error // the write loop's, and anybody's after mute: what ended it
+
+	mu      sync.Mutex // guards the following
+	answers [][]byte   // of the read loop
+	pong    []byte     // a frame that answers the last ping, or empty
+	ping    bool       // one is to be sent
 }
 
 // Stats count a session's traffic.
@@ -81,23 +85,22 @@ type Stats struct {
 	BytesIn, BytesOut       atomic.Uint64
 }
 
-// Accept upgrades a request to a session. What it refuses it has answered.
+// Accept upgrades a request to a session. What it refuses it has answered. The
+// HTTP handler may return and the session be Run in a goroutine of its own, which
+// spares the 11 KiB that net/http keeps for a handler.
 func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Session, error) {
 	s := &Session{
 		ID: uuid.New(), Since: time.Now(), Remote: r.RemoteAddr, limits: o.Limits,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), mute: make(chan struct{}), room: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), mute: make(chan struct{}), room: make(chan struct{}, 1),
 	}
 	if s.limits.Message == 0 {
 		s.limits.Message = wire.DefaultMessageLimit
 	}
 	h := &hijacker{ResponseWriter: w}
-	heard := func() { s.heard.Store(time.Now().UnixNano()) }
-	heard()
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:   []string{wire.Subprotocol},
 		OriginPatterns: o.Origins,
-		OnPingReceived: func(context.Context, []byte) bool { heard(); return true },
-		OnPongReceived: func(context.Context, []byte) { heard() },
+		OnPingReceived: s.pinged,
 	})
 	if err != nil {
 		return nil, err
@@ -107,18 +110,30 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Session, error)
 	return s, nil
 }
 
+// pinged leaves the pong to the write loop: the library would write it from the
+// read loop, and end the connection when that took five seconds. Only the last
+// ping needs an answer (RFC 6455, 5.5.3).
+func (s *Session) pinged(_ context.Context, payload []byte) (answer bool) {
+	s.mu.Lock()
+	s.pong = appendFrame(s.pong[:0], finalPong, payload)
+	s.mu.Unlock()
+	s.Wake()
+	return false
+}
+
 // Stats returns the counters.
 func (s *Session) Stats() *Stats { return &s.stats }
 
-// Silent returns how long the peer has not been heard.
+// Silent returns how long the peer has not been heard, not even with a part of a
+// message.
 func (s *Session) Silent(now time.Time) time.Duration {
-	return now.Sub(time.Unix(0, s.heard.Load()))
+	return now.Sub(time.Unix(0, s.link.heard.Load()))
 }
 
 // Hello reads the peer's first message. It is called once, before Run.
 func (s *Session) Hello() (wire.DeviceHello, error) {
 	if s.ws.Subprotocol() != wire.Subprotocol {
-		return wire.DeviceHello{}, &wire.Error{Code: wire.CloseProtocol, Reason: "the client must ask for the WebSocket subprotocol " + wire.Subprotocol}
+		return wire.DeviceHello{}, protocolErrorf("the client must ask for the WebSocket subprotocol %s", wire.Subprotocol)
 	}
 	if err := s.link.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return wire.DeviceHello{}, err
@@ -127,7 +142,7 @@ func (s *Session) Hello() (wire.DeviceHello, error) {
 	if err != nil {
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() {
-			err = &wire.Error{Code: wire.CloseProtocol, Reason: fmt.Sprintf("no hello within %v", helloTimeout)}
+			err = protocolErrorf("no hello within %v", helloTimeout)
 		}
 		return wire.DeviceHello{}, err
 	}
@@ -138,14 +153,14 @@ func (s *Session) Hello() (wire.DeviceHello, error) {
 	case err != nil:
 		return wire.DeviceHello{}, err
 	case kind != wire.TypeHello:
-		return wire.DeviceHello{}, &wire.Error{Code: wire.CloseProtocol, Reason: "the first message must be a hello"}
+		return wire.DeviceHello{}, protocolErrorf("the first message must be a hello")
 	}
 	return wire.DecodeDeviceHello(msg, s.limits)
 }
 
 // Run is the session's life after the hello. It returns when the connection is
-// closed and both loops have ended; the error is what ended it, nil for the
-// peer's own close.
+// closed and both loops have ended. The error is what ended it: a [wire.Error]
+// for a goodbye of ours, nil for the peer's own close.
 func (s *Session) Run(h Handler) error {
 	var writer sync.WaitGroup
 	writer.Go(func() { s.writeLoop(h) })
@@ -155,21 +170,36 @@ func (s *Session) Run(h Handler) error {
 		s.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
 		s.drain()
 	}
-	close(s.done)
+	if s.bye.Load() == nil {
+		s.Drop() // wakes the write loop: what it still has would reach nobody
+	}
+	s.over.Store(true)
+	s.Wake()
 	writer.Wait()
 	s.close()
-	s.pings.Wait()
-	if errors.Is(err, io.EOF) || websocket.CloseStatus(err) != -1 {
+	return s.reason(err)
+}
+
+// reason returns what ended the session, going by what ended the read loop.
+func (s *Session) reason(err error) error {
+	switch g := s.bye.Load(); {
+	case g != nil:
+		return &wire.Error{Code: g.Code, Reason: g.Text}
+	case s.failed != nil && errors.Is(err, net.ErrClosed):
+		return fmt.Errorf("write: %w", s.failed)
+	case errors.Is(err, io.EOF), websocket.CloseStatus(err) != -1:
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // Refuse ends a session that has not been Run, with a goodbye.
 func (s *Session) Refuse(e *wire.Error) {
 	s.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
-	s.sayGoodbye(nil)
-	s.drain()
+	if s.sayGoodbye(nil) == nil {
+		s.drain()
+	}
 	s.close()
 }
 
@@ -193,42 +223,28 @@ func (s *Session) End(g wire.Goodbye) {
 // Drop ends the session at once, without a word: its peer is not there.
 func (s *Session) Drop() { _ = s.link.Close() }
 
-// Ping asks the peer for a sign of life, unless it has just been asked. It waits
-// for nothing.
+// Ping asks the peer for a sign of life, which shows in Silent. It waits for
+// nothing.
 func (s *Session) Ping() {
-	if !s.pinging.CompareAndSwap(false, true) {
-		return
-	}
-	s.pings.Go(func() {
-		defer s.pinging.Store(false)
-		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-		defer cancel()
-		_ = s.ws.Ping(ctx) // whether the peer is there shows in Silent
-	})
+	s.mu.Lock()
+	s.ping = true
+	s.mu.Unlock()
+	s.Wake()
 }
 
 // close closes the connection, with the goodbye's code if the peer has not closed.
 func (s *Session) close() {
 	if g := s.bye.Load(); g != nil {
 		_ = s.link.SetDeadline(time.Now().Add(farewell / 10))
-		text := g.Text
-		if len(text) > maxReason {
-			text = text[:maxReason]
-		}
-		_ = s.ws.Close(websocket.StatusCode(g.Code), text)
+		_ = s.ws.Close(websocket.StatusCode(g.Code), cut(g.Text, maxReason))
 	}
 	_ = s.ws.CloseNow()
 }
 
-// drainSoon lets the read loop go on for a farewell at most.
-func (s *Session) drainSoon() { _ = s.link.SetReadDeadline(time.Now().Add(farewell)) }
-
-// drain reads on until the peer closes, or its time is over.
-func (s *Session) drain() {
-	s.drainSoon()
-	for {
-		if _, err := s.read(); err != nil {
-			return
-		}
+// cut returns as much of a text as fits n bytes and is still UTF-8.
+func cut(text string, n int) string {
+	for n < len(text) && n > 0 && !utf8.RuneStart(text[n]) {
+		n--
 	}
+	return text[:min(n, len(text))]
 }
