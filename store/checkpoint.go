@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"sort"
 	"sync/atomic"
 	"time"
 
@@ -139,11 +140,18 @@ func (s *Store) restartWAL(c *sqlite.Conn, path string, w *walFile) {
 	}
 }
 
+// elapsed says whether the time since then has passed; a clock that was set back
+// must not make anything wait until it is there again.
+func elapsed(then, now time.Time, d time.Duration) bool {
+	since := now.Sub(then)
+	return since >= d || since < 0
+}
+
 // floor returns the version below which the log's entries may go: they are
 // durably merged, and old or too many.
 func (s *Store) floor(now time.Time) uint64 {
 	// Looking at sizes and ages in each frame would cost more than the frame.
-	if now.Sub(s.floorLooked) < time.Second {
+	if !elapsed(s.floorLooked, now, time.Second) {
 		return s.floorNow
 	}
 	s.floorLooked = now
@@ -156,8 +164,12 @@ func (s *Store) floor(now time.Time) uint64 {
 	last := min(safe, s.log.first+ahead)
 	if size, err := s.log.size(); err == nil && size > s.opts.LogSize {
 		s.floorNow = last
-	} else if t, err := s.log.timeOf(last); err == nil && now.Sub(t) > s.opts.LogAge {
-		s.floorNow = last
+		return last
 	}
+	young := sort.Search(int(last-s.log.first), func(i int) bool {
+		t, err := s.log.timeOf(s.log.first + uint64(i))
+		return err != nil || now.Sub(t) <= s.opts.LogAge
+	})
+	s.floorNow = max(s.floorNow, s.log.first+uint64(young))
 	return s.floorNow
 }

@@ -16,10 +16,11 @@ import (
 // many of its last numbers its refusals are remembered.
 const Unsettled = 64
 
-const (
-	maxDevicesKept = 1 << 16     // in memory, of those the database has too
-	flushEvery     = time.Second // how long what is settled stays in the log alone
-)
+// flushEvery is how long what is settled stays in the log alone.
+const flushEvery = time.Second
+
+// maxDevicesKept is how many devices are in memory, of those the database has too.
+var maxDevicesKept = 1 << 16 // changed by tests alone
 
 // A DeviceState is what is known of a device's transactions.
 type DeviceState struct {
@@ -105,10 +106,10 @@ type flush struct {
 
 // flush writes what has changed into the game database's open transaction, if
 // the last time is long enough ago; nil: it was not due.
-func (ds *devices) flush(c *sqlite.Conn, version uint64, now time.Time) (*flush, error) {
+func (ds *devices) flush(sql *fixedStatements, version uint64, now time.Time) (*flush, error) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if now.Sub(ds.lastTime) < flushEvery {
+	if !elapsed(ds.lastTime, now, flushEvery) {
 		return nil, nil
 	}
 	ds.lastTime = now
@@ -119,14 +120,13 @@ func (ds *devices) flush(c *sqlite.Conn, version uint64, now time.Time) (*flush,
 		if err != nil {
 			return nil, err
 		}
-		if err := c.Exec(`INSERT INTO _framehub_device VALUES (?, ?, ?, ?)
-			ON CONFLICT(id) DO UPDATE SET settled = excluded.settled, refused = excluded.refused, seen = excluded.seen`,
-			id[:], int64(d.settled), refused, d.seen.UnixMicro()); err != nil {
+		if err := sql.device.RunWith(wire.BlobValue(id[:]), wire.IntegerValue(int64(d.settled)), wire.BlobValue(refused),
+			wire.IntegerValue(d.seen.UnixMicro())); err != nil {
 			return nil, fmt.Errorf("write down what devices have settled: %w", err)
 		}
 		flushed.ids = append(flushed.ids, id)
 	}
-	return flushed, c.Exec(`INSERT INTO _framehub_meta VALUES ('devices', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, int64(version))
+	return flushed, sql.devices.RunWith(wire.IntegerValue(int64(version)))
 }
 
 // flushNow makes the next flush due.
@@ -211,48 +211,45 @@ func restoreDevice(settled int64, refused []byte, seen int64) (*device, error) {
 // Device returns what is known of a device; ok is false for one that has never
 // settled anything, or was forgotten.
 func (s *Store) Device(id Device) (state DeviceState, ok bool, err error) {
-	d, err := s.lookUp(id)
-	if d == nil || err != nil {
-		return DeviceState{}, false, err
-	}
-	s.devices.mu.Lock()
-	defer s.devices.mu.Unlock()
-	return d.state(), true, nil
-}
-
-func (s *Store) lookUp(id Device) (*device, error) {
 	ds := &s.devices
 	for {
-		ds.mu.Lock()
-		d, evictions := ds.known[id], ds.evictions
-		ds.mu.Unlock()
-		if d != nil {
-			return d, nil
+		state, ok, evictions := ds.state(id)
+		if ok {
+			return state, true, nil
 		}
-		err := s.look(func(c *sqlite.Conn) (err error) { d, err = readDevice(c, id); return err })
-		if err != nil {
-			return nil, err
+		var d *device
+		if err := s.look(func(c *sqlite.Conn) (err error) { d, err = readDevice(c, id); return err }); err != nil {
+			return DeviceState{}, false, err
 		}
-		if now, ok := ds.keep(id, d, evictions); ok {
-			return now, nil
+		if state, ok := ds.keep(id, d, evictions); ok || d == nil {
+			return state, ok, nil
 		}
 	}
 }
 
-// keep takes up a device as it was read from the database, unless memory knows
-// better, or may have known better in between: then it is not ok.
-func (ds *devices) keep(id Device, d *device, evictions uint64) (_ *device, ok bool) {
+// state returns what memory has of a device, and how many others it has dropped.
+func (ds *devices) state(id Device) (state DeviceState, ok bool, evictions uint64) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	switch now := ds.known[id]; {
-	case now != nil:
-		return now, true
-	case ds.evictions != evictions:
-		return nil, false
-	case d != nil:
+	if d := ds.known[id]; d != nil {
+		return d.state(), true, ds.evictions
+	}
+	return DeviceState{}, false, ds.evictions
+}
+
+// keep takes up a device as it was read from the database, nil where it is not
+// there, unless memory knows better by now, or may have known better in between:
+// a device that was read is then to be read again.
+func (ds *devices) keep(id Device, d *device, evictions uint64) (state DeviceState, ok bool) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if ds.known[id] == nil && d != nil && ds.evictions == evictions {
 		ds.known[id] = d
 	}
-	return d, true
+	if d = ds.known[id]; d == nil {
+		return DeviceState{}, false
+	}
+	return d.state(), true
 }
 
 func readDevice(c *sqlite.Conn, id Device) (d *device, err error) {

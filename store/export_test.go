@@ -45,3 +45,20 @@ func KeepRows(n int) (restore func()) {
 	maxRowsKept = n
 	return func() { maxRowsKept = was }
 }
+
+// LogSizeNow returns the bytes that the log takes.
+func LogSizeNow(s *Store) (int64, error) { return s.log.size() }
+
+// KeepDevices lets memory keep so many devices, until restore.
+func KeepDevices(n int) (restore func()) {
+	was := maxDevicesKept
+	maxDevicesKept = n
+	return func() { maxDevicesKept = was }
+}
+
+// DevicesKept returns how many devices are in memory.
+func DevicesKept(s *Store) int {
+	s.devices.mu.Lock()
+	defer s.devices.mu.Unlock()
+	return len(s.devices.known)
+}

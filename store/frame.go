@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"framehub/session/wire"
@@ -237,7 +238,7 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	if len(e.Writers) == 0 && len(refused) == 0 {
 		return nil, nil
 	}
-	e.Version, e.Time, e.Refused = s.version.Load()+1, now.UTC().Truncate(time.Microsecond), refused
+	e.Version, e.Time, e.Refused = s.version.Load()+1, now.UTC().Truncate(time.Microsecond), slices.Clone(refused)
 	b, err := s.complete(e)
 	if err != nil {
 		s.broken = true

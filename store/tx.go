@@ -22,7 +22,7 @@ type openTx struct {
 // fixedStatements are those of every frame.
 type fixedStatements struct {
 	begin, commit, savepoint, rollbackTo, release *sqlite.Stmt
-	merged, cookie, foreign                       *sqlite.Stmt
+	merged, cookie, foreign, device, devices      *sqlite.Stmt
 	sequences                                     *sqlite.Stmt // nil: no table is AUTOINCREMENT
 }
 
@@ -37,6 +37,9 @@ func (s *Store) prepareFixed() error {
 		{&s.sql.rollbackTo, `ROLLBACK TO t`},
 		{&s.sql.release, `RELEASE t`},
 		{&s.sql.merged, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'merged'`},
+		{&s.sql.device, `INSERT INTO _framehub_device VALUES (?1, ?2, ?3, ?4)
+			ON CONFLICT(id) DO UPDATE SET settled = excluded.settled, refused = excluded.refused, seen = excluded.seen`},
+		{&s.sql.devices, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'devices'`},
 		{&s.sql.cookie, `PRAGMA schema_version`},
 		{&s.sql.foreign, `PRAGMA data_version`},
 	} {
@@ -96,7 +99,7 @@ func (s *Store) commitTx(now time.Time) error {
 	rows := s.open.rows + s.rows.unwritten()
 	err := s.flush()
 	if err == nil && (version != s.merged.Load() || s.devices.pending()) {
-		if flushed, err = s.devices.flush(s.w, version, now); err == nil {
+		if flushed, err = s.devices.flush(&s.sql, version, now); err == nil {
 			err = s.sql.merged.RunWith(wire.IntegerValue(int64(version)))
 		}
 	}
@@ -135,7 +138,7 @@ func (s *Store) Merge(now time.Time, idle bool) (left bool, err error) {
 }
 
 func (s *Store) mergeNow(now time.Time) bool {
-	return s.cost.estimate(s.open.rows+s.rows.unwritten()) <= s.opts.MergeBudget || now.Sub(s.open.since) >= s.opts.MergeEvery
+	return s.cost.estimate(s.open.rows+s.rows.unwritten()) <= s.opts.MergeBudget || elapsed(s.open.since, now, s.opts.MergeEvery)
 }
 
 // mergeCost learns what a merge costs by the row.
