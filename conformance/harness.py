@@ -499,7 +499,7 @@ class Cable:
         self.hub = hub
         self.budget: Callable[[], float] = lambda: math.inf  # bytes in both directions that a new connection lasts
         self.cuts = 0
-        self._writers: list[asyncio.StreamWriter] = []
+        self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task] = set()
 
     async def __aenter__(self) -> Cable:
@@ -522,26 +522,30 @@ class Cable:
             near_writer.transport.abort()
             return
         left = [self.budget()]
-        self._writers += [near_writer, far_writer]
+        both = (near_writer, far_writer)
+        self._writers.update(both)
         for reader, writer in ((near, far_writer), (far, near_writer)):
-            task = asyncio.create_task(self._carry(reader, writer, left))
+            task = asyncio.create_task(self._carry(reader, writer, left, both))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[float]) -> None:
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[float], both: tuple) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(4096):
-                writer.write(data[: min(len(data), int(min(left[0], 1e9)))])
+                writer.write(data[: int(min(left[0], len(data)))])
                 left[0] -= len(data)
                 if left[0] <= 0:
+                    self.cuts += 1
                     await asyncio.sleep(0)  # lets what was written go
-                    return self.cut()
+                    break
                 await writer.drain()
-        self.cut()
+        self._abort(both)
 
     def cut(self) -> None:
-        """Ends both halves, as when the network is gone."""
-        self.cuts += bool(self._writers)
-        for writer in self._writers:
+        """Ends every connection, as when the network is gone."""
+        self._abort(tuple(self._writers))
+
+    def _abort(self, writers: tuple) -> None:
+        for writer in writers:
             writer.transport.abort()
-        self._writers.clear()
+            self._writers.discard(writer)
