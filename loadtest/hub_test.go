@@ -135,6 +135,7 @@ type cable struct {
 	mu    sync.Mutex // guards the following
 	conns []net.Conn
 	held  bool // nothing passes from the hub to the devices
+	deaf  bool // nor to the hub
 	moved *sync.Cond
 }
 
@@ -160,11 +161,12 @@ func lay(tb testing.TB, url string) *cable {
 				_ = near.Close()
 				continue
 			}
+			_ = near.(*net.TCPConn).SetReadBuffer(64 << 10) // so that what is not passed on is soon not taken
 			c.mu.Lock()
 			c.conns = append(c.conns, near, far)
 			c.mu.Unlock()
-			passing.Go(func() { pass(far, near, func() {}) })
-			passing.Go(func() { pass(near, far, c.wait) })
+			passing.Go(func() { pass(far, near, func() { c.wait(&c.deaf) }) })
+			passing.Go(func() { pass(near, far, func() { c.wait(&c.held) }) })
 		}
 	})
 	tb.Cleanup(func() {
@@ -187,19 +189,19 @@ func pass(to io.WriteCloser, from io.Reader, before func()) {
 	}
 }
 
-func (c *cable) wait() {
+func (c *cable) wait(while *bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.held {
+	for *while {
 		c.moved.Wait()
 	}
 }
 
-// hold lets nothing through from the hub.
-func (c *cable) hold() {
+// hold lets nothing through from the hub, and with deaf nothing to it.
+func (c *cable) hold(deaf bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held = true
+	c.held, c.deaf = true, deaf
 }
 
 // cut ends every connection at once.
@@ -209,7 +211,7 @@ func (c *cable) cut() {
 	for _, conn := range c.conns {
 		_ = conn.Close()
 	}
-	c.conns, c.held = nil, false
+	c.conns, c.held, c.deaf = nil, false, false
 	c.moved.Broadcast()
 }
 

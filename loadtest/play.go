@@ -130,12 +130,17 @@ func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
 	}
 	behind := time.AfterFunc(last+r.opts.Patience, func() { r.stop(errFellBehind) })
 	defer behind.Stop()
+	// A write that the hub does not take is let go so long after the end.
+	stuck := time.AfterFunc(last+2*r.opts.Patience, r.drop)
+	defer stuck.Stop()
+	defer context.AfterFunc(load, func() { stuck.Reset(r.opts.Patience) })()
 	watching := r.watch(last)
 	var acting sync.WaitGroup
 	for _, a := range c.actors {
 		acting.Go(func() { r.act(load, sessions, c.layout, a) })
 	}
 	acting.Wait()
+	stuck.Stop()
 	late := time.NewTimer(r.opts.Patience)
 	defer late.Stop()
 	for _, a := range c.actors {

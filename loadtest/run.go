@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,9 +124,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	// Sessions outlive the load: what is under way is still to be acknowledged.
-	sessions, end := context.WithCancel(context.WithoutCancel(ctx))
+	sessions := context.WithoutCancel(ctx)
 	defer r.readers.Wait()
-	defer end()
 	defer r.leave()
 	load, stop := context.WithCancel(ctx)
 	defer stop()
@@ -160,14 +161,23 @@ func (r *run) leave() {
 	const together = 64
 	var group errgroup.Group
 	group.SetLimit(together)
-	r.mu.Lock()
-	var left []*device
-	for d := range r.devices {
-		left = append(left, d)
-	}
-	r.mu.Unlock()
-	for _, d := range left {
+	for _, d := range r.left() {
 		group.Go(func() error { d.leave(); return nil })
 	}
 	_ = group.Wait() // nobody fails
+}
+
+// drop ends every session that is left, so that nobody waits for the hub any more.
+func (r *run) drop() {
+	r.fail("the hub takes nothing any more: its sessions are given up")
+	for _, d := range r.left() {
+		d.client.Drop()
+	}
+}
+
+// left returns the devices that are connected.
+func (r *run) left() []*device {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.devices))
 }

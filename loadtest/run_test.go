@@ -216,17 +216,29 @@ func TestHubDies(t *testing.T) {
 	}
 }
 
-// A hub that says nothing any more does not make the run wait for ever.
+// A hub that says nothing any more, or takes nothing, does not make the run wait
+// for ever.
 func TestHubFallsSilent(t *testing.T) {
-	h := startHub(t, schema)
-	c := lay(t, h.url)
-	o := h.options()
-	o.URL, o.Hz, o.Patience = c.url, 100, time.Second
-	time.AfterFunc(300*time.Millisecond, c.hold)
-	r := h.run(o)
-	c.cut()
-	if r.OK || r.Acked == 0 || r.Unsettled() == 0 || !mentions(r, "were not acknowledged") {
-		t.Errorf("the report says\n%s", text(t, r))
+	for name, tc := range map[string]struct {
+		deaf bool
+		load loadtest.Options
+		want string
+	}{
+		"says nothing":  {false, loadtest.Options{Devices: 4, Hz: 100, Duration: time.Second}, "were not acknowledged"},
+		"takes nothing": {true, loadtest.Options{Devices: 1, Entities: 4000, Duration: 3 * time.Second}, "takes nothing any more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := startHub(t, schema)
+			c := lay(t, h.url)
+			o := tc.load
+			o.URL, o.DB, o.Patience = c.url, h.db, 500*time.Millisecond
+			time.AfterFunc(500*time.Millisecond, func() { c.hold(tc.deaf) })
+			r := h.run(o)
+			c.cut()
+			if r.OK || r.Acked == 0 || r.Unsettled() == 0 || !mentions(r, tc.want) {
+				t.Errorf("the report says\n%s", text(t, r))
+			}
+		})
 	}
 }
 
