@@ -22,6 +22,7 @@ type Entry struct {
 	byTable   map[int]*Change
 	sequences []wire.Value // sqlite_sequence after, (name, seq) a row; nil: as it was
 	odd       bool         // being made: some values are none of the protocol's
+	hints     map[int]int  // being made: rows that each table had in the last entry
 }
 
 // A Writer is a transaction that was accepted, in the order of arrival.
@@ -48,9 +49,10 @@ type Change struct {
 	Also   map[int32][]int32
 
 	indexed sync.Once
-	index   map[rowKey]int32 // made when it is first asked for
-	mem     []*memRow        // of a plain table, until the frame is committed: whose rows these are
-	have    []int            // read from the log: the places that the images have values for; -1: a column that is gone
+	index   keyMap[int32] // made when it is first asked for
+	mem     []*memRow     // of a plain table, until the frame is committed: whose rows these are
+	hint    int           // how many rows there may be
+	have    []int         // read from the log: the places that the images have values for; -1: a column that is gone
 }
 
 // A Row is one row's change, relative to what was there before the frame.
@@ -85,7 +87,7 @@ func (e *Entry) change(t *Table) *Change {
 	if c := e.byTable[t.ID]; c != nil {
 		return c
 	}
-	c := &Change{Table: t, Images: wire.Grid{Stride: len(t.Columns)}}
+	c := &Change{Table: t, Images: wire.Grid{Stride: len(t.Columns)}, hint: e.hints[t.ID]}
 	if e.byTable == nil {
 		e.byTable = map[int]*Change{}
 	}
@@ -97,16 +99,16 @@ func (e *Entry) change(t *Table) *Change {
 // find returns the row with that key, or nil.
 func (c *Change) find(k rowKey) (int32, *Row) {
 	c.indexed.Do(c.makeIndex)
-	if i, ok := c.index[k]; ok {
+	if i, ok := c.index.get(k); ok {
 		return i, &c.Rows[i]
 	}
 	return -1, nil
 }
 
 func (c *Change) makeIndex() {
-	c.index = make(map[rowKey]int32, len(c.Rows))
+	c.index = newKeyMap[int32](c.Table, max(len(c.Rows), c.hint))
 	for i := range c.Rows {
-		c.index[c.Table.key(c.Images.Row(i))] = int32(i)
+		c.index.set(c.Table.key(c.Images.Row(i)), int32(i))
 	}
 }
 
@@ -121,9 +123,10 @@ func (c *Change) fold(ch *sqlite.Change, by int32) {
 	i, row := c.find(k)
 	if row == nil {
 		i = int32(len(c.Rows))
+		c.reserve()
 		c.Rows = append(c.Rows, Row{Before: ch.Kind != sqlite.Inserted, After: ch.Kind != sqlite.Inserted, Scope: ch.Scope, By: by})
 		c.Images.Values = append(c.Images.Values, make([]wire.Value, c.Images.Stride)...)
-		c.index[k] = i
+		c.index.set(k, i)
 		row = &c.Rows[i]
 	} else if row.By != by {
 		c.also(i, by)
@@ -142,6 +145,14 @@ func (c *Change) fold(ch *sqlite.Change, by int32) {
 		return
 	}
 	c.store(image, ch)
+}
+
+// reserve makes room at the first row for as many as there may be.
+func (c *Change) reserve() {
+	if c.Rows == nil && c.hint > 0 {
+		c.Rows = make([]Row, 0, c.hint)
+		c.Images.Values = make([]wire.Value, 0, c.hint*c.Images.Stride)
+	}
 }
 
 func (c *Change) store(image []wire.Value, ch *sqlite.Change) {

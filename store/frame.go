@@ -63,7 +63,7 @@ func (s *Store) Begin() (*Frame, error) {
 		return nil, explain(s.opts.Path, err)
 	}
 	s.begun++
-	s.frame = &Frame{s: s, seq: s.begun, entry: &Entry{Schema: s.Schema()}}
+	s.frame = &Frame{s: s, seq: s.begun, entry: &Entry{Schema: s.Schema(), hints: s.hints}}
 	return s.frame, nil
 }
 
@@ -213,7 +213,7 @@ func (f *Frame) rerun() error {
 		return err
 	}
 	again := f.accepted
-	f.accepted, f.entry, f.size = nil, &Entry{Schema: f.entry.Schema}, 0
+	f.accepted, f.entry, f.size = nil, &Entry{Schema: f.entry.Schema, hints: s.hints}, 0
 	for _, a := range again {
 		refusal, err := f.apply(a.device, a.write)
 		if err != nil {
@@ -280,6 +280,12 @@ func (s *Store) committed(e *Entry) {
 	if e.sequences != nil {
 		s.sequences = e.sequences
 	}
+	s.cost.frame(e.Time)
+	s.hints = map[int]int{}
+	for _, c := range e.Tables {
+		s.hints[c.Table.ID] = len(c.Rows)
+	}
+	e.hints = nil
 	s.open.frames++
 	if s.open.since.IsZero() {
 		s.open.since = e.Time

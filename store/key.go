@@ -18,6 +18,37 @@ type rowKey struct {
 	str string
 }
 
+// A keyMap is a map by rowKey; one of numbers alone is twice as fast.
+type keyMap[V any] struct {
+	nums map[int64]V
+	strs map[string]V
+}
+
+func newKeyMap[V any](t *Table, size int) keyMap[V] {
+	if t.intKey {
+		return keyMap[V]{nums: make(map[int64]V, size)}
+	}
+	return keyMap[V]{strs: make(map[string]V, size)}
+}
+
+// get returns a key's value, or the zero value.
+func (m *keyMap[V]) get(k rowKey) (V, bool) {
+	if k.str == "" {
+		v, ok := m.nums[k.num]
+		return v, ok
+	}
+	v, ok := m.strs[k.str]
+	return v, ok
+}
+
+func (m *keyMap[V]) set(k rowKey, v V) {
+	if k.str == "" {
+		m.nums[k.num] = v
+		return
+	}
+	m.strs[k.str] = v
+}
+
 // key returns the key of a row whose first values are the key as stored.
 func (t *Table) key(values []wire.Value) rowKey {
 	if t.intKey && values[0].Kind() == wire.Integer {

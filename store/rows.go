@@ -32,7 +32,7 @@ type memRow struct {
 type memTable struct {
 	table      *Table
 	all        []int // every place
-	young, old map[rowKey]*memRow
+	young, old keyMap[*memRow]
 	dirty      []*memRow
 }
 
@@ -49,7 +49,7 @@ type rows struct {
 func (r *rows) table(t *Table) *memTable {
 	m := r.tables[t.ID]
 	if m == nil {
-		m = &memTable{table: t, all: wirePlaces(len(t.Columns)), young: map[rowKey]*memRow{}}
+		m = &memTable{table: t, all: wirePlaces(len(t.Columns)), young: newKeyMap[*memRow](t, 0)}
 		if r.tables == nil {
 			r.tables = map[int]*memTable{}
 		}
@@ -87,18 +87,18 @@ func (s *Store) distrust() error {
 
 // find returns the row with that key if it is in memory.
 func (m *memTable) find(r *rows, k rowKey) *memRow {
-	if row := m.young[k]; row != nil {
+	if row, ok := m.young.get(k); ok {
 		return row
 	}
-	row := m.old[k]
-	if row != nil {
+	row, ok := m.old.get(k)
+	if ok {
 		m.keep(r, k, row)
 	}
 	return row
 }
 
 func (m *memTable) keep(r *rows, k rowKey, row *memRow) {
-	m.young[k] = row
+	m.young.set(k, row)
 	r.young++
 }
 
@@ -113,7 +113,7 @@ func (s *Store) age() error {
 		return err
 	}
 	for _, m := range s.rows.tables {
-		m.old, m.young = m.young, map[rowKey]*memRow{}
+		m.old, m.young = m.young, newKeyMap[*memRow](m.table, 0)
 	}
 	s.rows.young = 0
 	return nil
@@ -148,7 +148,8 @@ func (s *Store) load(t *Table, b *wire.Block) (odd bool, err error) {
 			copy(row.image[t.Key:], rest)
 			row.odd = slices.ContainsFunc(row.image, isOdd)
 			odd = odd || row.odd
-			if k := t.key(row.image); m.young[k] == nil {
+			k := t.key(row.image)
+			if _, twice := m.young.get(k); !twice {
 				m.keep(&s.rows, k, row)
 			}
 		})

@@ -70,12 +70,13 @@ type Store struct {
 	virtual     map[int]*sqlite.Stmt // by table, reads its virtual columns
 	sequences   []wire.Value         // sqlite_sequence as the log has it; nil: not known
 	sql         fixedStatements
-	frame       *Frame // the one under way
-	begun       uint64 // frames so far
-	rows        rows   // of plain tables
-	open        openTx // the game database's transaction
-	limbo       *Entry // an entry whose append has an unknown outcome
-	broken      bool   // something failed: Recover must put it right first
+	frame       *Frame      // the one under way
+	begun       uint64      // frames so far
+	hints       map[int]int // rows of each table in the last entry
+	rows        rows        // of plain tables
+	open        openTx      // the game database's transaction
+	limbo       *Entry      // an entry whose append has an unknown outcome
+	broken      bool        // something failed: Recover must put it right first
 	cost        mergeCost
 	floorNow    uint64
 	floorLooked time.Time

@@ -137,12 +137,38 @@ func (s *Store) Merge(now time.Time, idle bool) (left bool, err error) {
 	return false, s.commitTx(now)
 }
 
+// mergeNow says whether to merge after this frame: it is due, or cheap, by the
+// budget and beside the time from one frame to the next. A hub that runs frame
+// after frame gets more done when several are merged at once.
 func (s *Store) mergeNow(now time.Time) bool {
-	return s.cost.estimate(s.open.rows+s.rows.unwritten()) <= s.opts.MergeBudget || elapsed(s.open.since, now, s.opts.MergeEvery)
+	const share = 8 // of a frame's time
+	cheap := s.opts.MergeBudget
+	if s.cost.interval > 0 {
+		cheap = min(cheap, s.cost.interval/share)
+	}
+	return s.cost.estimate(s.open.rows+s.rows.unwritten()) <= cheap || elapsed(s.open.since, now, s.opts.MergeEvery)
 }
 
-// mergeCost learns what a merge costs by the row.
-type mergeCost struct{ perRow float64 } // ns
+// mergeCost learns what a merge costs by the row, and how frames follow each other.
+type mergeCost struct {
+	perRow   float64       // ns, a moving average
+	interval time.Duration // between frames, the same
+	last     time.Time     // of a frame
+}
+
+// frame takes note of a frame's time.
+func (m *mergeCost) frame(now time.Time) {
+	since := now.Sub(m.last)
+	first := m.last.IsZero()
+	m.last = now
+	switch {
+	case first || since < 0: // nothing to learn from a clock that was set
+	case m.interval == 0:
+		m.interval = since
+	default:
+		m.interval += (min(since, time.Second) - m.interval) / 8
+	}
+}
 
 func (m *mergeCost) learn(rows int, took time.Duration) {
 	if rows == 0 {

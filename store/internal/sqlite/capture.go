@@ -160,8 +160,8 @@ func (p *Capture) Each(m Mark, f func(*Change)) error {
 		text = textOf(&p.c.text, base)
 	}
 	buf := unsafe.Slice((*byte)(p.c.changes.data), int(p.c.changes.len))
+	var ch Change
 	for at := int(m.changes); at < len(buf); {
-		var ch Change
 		at = p.decode(buf, at, text, base, &ch)
 		f(&ch)
 	}
