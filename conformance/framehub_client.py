@@ -799,6 +799,8 @@ class Device:
         self.ended: Exception | None = None
         self.on_message: Callable[[Any, int], None] = lambda message, size: None  # sees all, before it is applied
         self.on_frame: Callable[[int], None] = lambda version: None  # called when a frame or a snapshot is in place
+        self.reading = asyncio.Event()  # cleared by somebody who wants no messages for a while
+        self.reading.set()
         self._socket: Any = None
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._tasks: list[asyncio.Task] = []  # one that reads, one that writes
@@ -818,22 +820,27 @@ class Device:
         self._changes: dict[int, tuple[list[Sub], list[Sub]]] = {}  # what [10] asked for, by id
         self._pending: list[Sub] = []  # subs whose snapshot has not come yet
         self._last_id = 0
-        self._socket = await connect(
+        self._socket = await self.open_socket()
+        self._outgoing = asyncio.Queue()
+        self._send([0, self._hello()])
+        self._tasks = [asyncio.create_task(run(self._socket)) for run in (self._read, self._write)]
+        await self.wait(lambda: self.hello is not None)
+        return self.hello
+
+    async def open_socket(self, **options: Any) -> Any:
+        """A WebSocket to the hub: its one subprotocol, and never permessage-deflate."""
+        return await connect(
             self.url,
             subprotocols=[SUBPROTOCOL],
-            compression=None,  # never permessage-deflate
+            compression=None,
             max_size=None,
             max_queue=4,
             ping_interval=15,
             close_timeout=2,
             proxy=None,
             additional_headers=self.options.get("headers"),
+            **options,
         )
-        self._outgoing = asyncio.Queue()
-        self._send([0, self._hello()])
-        self._tasks = [asyncio.create_task(run(self._socket)) for run in (self._read, self._write)]
-        await self.wait(lambda: self.hello is not None)
-        return self.hello
 
     def _hello(self) -> dict[str, Any]:
         said = {name: option for name, option in self.options.items() if name != "headers"}
@@ -868,6 +875,7 @@ class Device:
         goodbye = None
         try:
             async for data in socket:
+                await self.reading.wait()
                 check(isinstance(data, bytes), "the hub sent a text message")
                 largest = self.options.get("max_message", DEFAULT_MAX_MESSAGE)
                 check(len(data) <= largest, f"a message of {len(data)} bytes, where {largest} is the most")

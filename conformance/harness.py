@@ -244,6 +244,7 @@ class Observer(Device):
     REMEMBERED = 500  # versions
 
     def __init__(self, url: str, subs: list[Sub] | None = None, name: str = "device", **options: Any):
+        self.receive_buffer: int | None = options.pop("receive_buffer", None)
         super().__init__(url, subs, client=f"conformance {name}", **options)
         self.history: dict[int, dict[str, Rows]] = {}
         self.messages: list[Any] = []
@@ -278,6 +279,12 @@ class Observer(Device):
     async def wait_for_message(self) -> None:
         seen = len(self.messages)
         await self.wait(lambda: len(self.messages) > seen)
+
+    async def open_socket(self, **options: Any) -> Any:
+        """With a buffer that is small enough to be full soon, where a test wants that."""
+        if self.receive_buffer is None:
+            return await super().open_socket(**options)
+        return await super().open_socket(sock=await plain_socket(self.url, self.receive_buffer), **options)
 
     def is_open(self) -> bool:
         return self._socket is not None and self.ended is None
@@ -376,6 +383,17 @@ def exact(value: Any) -> Any:
 # A connection without manners
 
 
+async def plain_socket(url: str, receive_buffer: int | None = None) -> socket.socket:
+    """A TCP connection to a hub."""
+    where = urllib.parse.urlsplit(url)
+    plain = socket.socket()
+    plain.setblocking(False)
+    if receive_buffer is not None:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await asyncio.get_running_loop().sock_connect(plain, (where.hostname, where.port))
+    return plain
+
+
 class Raw:
     """A WebSocket that sends what it is told, answers pings or not, and shows every frame that comes."""
 
@@ -388,14 +406,7 @@ class Raw:
     @classmethod
     async def open(cls, url: str, subprotocols: list[str] | None = None, receive_buffer: int | None = None) -> Raw:
         """Does the WebSocket's handshake. A refused one raises what the library makes of it."""
-        where = urllib.parse.urlsplit(url)
-        plain = socket.socket()
-        plain.setblocking(False)
-        if receive_buffer:
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        await asyncio.get_running_loop().sock_connect(plain, (where.hostname, where.port))
-        limit = receive_buffer or 2**20
-        reader, writer = await asyncio.open_connection(sock=plain, limit=limit)
+        reader, writer = await asyncio.open_connection(sock=await plain_socket(url, receive_buffer), limit=receive_buffer or 2**20)
         offered = [SUBPROTOCOL] if subprotocols is None else subprotocols
         protocol = ClientProtocol(parse_uri(url), subprotocols=offered or None, max_size=None)
         raw = cls(reader, writer, protocol)

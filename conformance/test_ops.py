@@ -279,7 +279,11 @@ async def test_expect_sees_what_the_transaction_did_before(hub: Hub):
 # --- whole or not at all
 
 
-@pytest.mark.parametrize("last", [insert("entity", {"id": 1}), update("entity", {"id": 99, "x": 1.0}), put("zone", {"id": 1, "size": -1.0})])
+@pytest.mark.parametrize(
+    "last",
+    [insert("entity", {"id": 1}), update("entity", {"id": 99, "x": 1.0}), put("zone", {"id": 1, "size": -1.0})],
+    ids=["exists", "missing", "constraint"],
+)
 async def test_refused_transaction_leaves_nothing(hub: Hub, last: Op):
     device = await hub.device()
     before = await device.write(put("entity", {"id": 1, "x": 1.0}))
