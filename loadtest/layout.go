@@ -74,15 +74,24 @@ func (l *layout) values(dst []wire.Value, p *place, stamp int64) []wire.Value {
 	return append(dst, all[:len(l.columns)]...)
 }
 
-// op appends a write's one op.
-func (l *layout) op(dst []byte, kind wire.OpKind, places []place, stamp int64) []byte {
+// A scratch is what is used again for each write that is encoded.
+type scratch struct {
+	values    []wire.Value
+	block, op []byte
+}
+
+// op returns a write's one op, valid until the next one.
+func (l *layout) op(s *scratch, kind wire.OpKind, places []place, stamp int64) []byte {
 	columns := l.columns
 	if kind == wire.OpDelete {
 		columns = columns[:1]
 	}
-	grid := wire.Grid{Stride: len(l.columns)}
+	s.values = s.values[:0]
 	for i := range places {
-		grid.Values = l.values(grid.Values, &places[i], stamp)
+		s.values = l.values(s.values, &places[i], stamp)
 	}
-	return wire.AppendOp(dst, kind, wire.AppendBlock(nil, l.table.Number, columns, nil, grid, nil))
+	grid := wire.Grid{Stride: len(l.columns), Values: s.values}
+	s.block = wire.AppendBlock(s.block[:0], l.table.Number, columns, nil, grid, nil)
+	s.op = wire.AppendOp(s.op[:0], kind, s.block)
+	return s.op
 }

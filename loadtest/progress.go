@@ -2,11 +2,15 @@ package loadtest
 
 import (
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+)
+
+const (
+	printEvery = 5 * time.Second
+	paintEvery = 200 * time.Millisecond // a bar on a terminal
 )
 
 // watch shows how far the run is, of a load that takes so long, until the
@@ -15,9 +19,9 @@ func (r *run) watch(length time.Duration) (stop func()) {
 	if r.opts.Progress == nil {
 		return func() {}
 	}
-	every, show := 5*time.Second, r.printLine
+	every, show := printEvery, r.printLine
 	if r.opts.Terminal {
-		every, show = 200*time.Millisecond, r.bar(length)
+		every, show = paintEvery, r.bar(length)
 	}
 	done := make(chan struct{})
 	var showing sync.WaitGroup
@@ -51,14 +55,15 @@ func (r *run) bar(length time.Duration) func(at time.Duration, last bool) {
 	bar := progressbar.NewOptions64(max(1, length.Milliseconds()),
 		progressbar.OptionSetWriter(r.opts.Progress), progressbar.OptionSetWidth(20),
 		progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish())
+		progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true),
+		progressbar.OptionThrottle(paintEvery/2)) // one painting a tick, not one for each call
 	return func(at time.Duration, last bool) {
-		bar.Describe(r.figures())
-		_ = bar.Set64(min(at.Milliseconds(), bar.GetMax64()-1))
 		if last {
 			_ = bar.Finish()
-			_, _ = io.WriteString(r.opts.Progress, "\r")
+			return
 		}
+		bar.Describe(r.figures())
+		_ = bar.Set64(min(at.Milliseconds(), bar.GetMax64()-1))
 	}
 }
 

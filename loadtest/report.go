@@ -46,7 +46,7 @@ type Report struct {
 	unsettled   int64      // transactions without an outcome
 	gaps        int64
 	resnapshots int64
-	dropped     int
+	dropped     int // who lost their session
 	refusals    map[wire.Code]int64
 	refusedAs   string
 }
@@ -90,7 +90,7 @@ func (r *run) report(c *cast, elapsed time.Duration, before, after look, v *verd
 	r.blame(p)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.failures, p.most, p.dropped, p.refusals, p.refusedAs = r.failures, r.most, r.dropped, r.refusals, r.refusedAs
+	p.failures, p.most, p.refusals, p.refusedAs = r.failures, r.most, r.refusals, r.refusedAs
 	if r.unspoken > 0 {
 		p.failures = append(p.failures, fmt.Sprintf("%d more failures", r.unspoken))
 	}
@@ -112,19 +112,23 @@ func (p *Report) sumBytes(r *run) {
 	}
 }
 
-// blame says what else makes a run a failure.
+// blame says what else makes a run a failure, causes first.
 func (r *run) blame(p *Report) {
-	if p.Acked == 0 {
-		r.fail("nothing was acknowledged")
-	}
-	if p.unsettled > 0 {
-		r.fail("%d writes were not acknowledged within %v", p.unsettled, r.opts.Patience)
-	}
 	r.mu.Lock()
-	cause := r.cause
+	cause, first := r.cause, r.lostAs
+	p.dropped = r.lost
 	r.mu.Unlock()
+	if p.dropped > 0 {
+		r.fail("%d sessions were lost, the first of %s", p.dropped, first)
+	}
 	if p.planned > p.Sent && cause != nil {
 		r.fail("%d of %d writes were not sent: %v", p.planned-p.Sent, p.planned, cause)
+	}
+	if p.unsettled > 0 {
+		r.fail("%d writes have no outcome: neither acknowledged nor refused", p.unsettled)
+	}
+	if p.Acked == 0 {
+		r.fail("nothing was acknowledged")
 	}
 	if p.Lost > 0 {
 		r.fail("%d rows are not as their last acknowledged write made them", p.Lost)

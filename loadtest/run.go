@@ -35,7 +35,8 @@ type run struct {
 	mu        sync.Mutex           // guards the following
 	devices   map[*device]struct{} // that are connected
 	most      int                  // of them, at one time
-	dropped   int                  // that lost their session
+	lost      int                  // that lost their session
+	lostAs    string               // the first of them, in words
 	cause     error                // why the load ended before its time
 	failures  []string
 	unspoken  int // failures beyond those
@@ -86,13 +87,15 @@ func (r *run) exit(d *device, err error) {
 	left := len(r.devices)
 	lost := !d.leaving.Load()
 	if lost {
-		r.dropped++
+		r.lost++
+	}
+	if lost && r.lostAs == "" {
+		r.lostAs = fmt.Sprintf("%s: %v", d.name, err)
 	}
 	r.mu.Unlock()
 	if !lost {
 		return
 	}
-	r.fail("%s lost its session: %v", d.name, err)
 	d.client.Drop()
 	if left == 0 {
 		r.stop(errHubGone)

@@ -43,9 +43,9 @@ func (p *Report) Text(w io.Writer) error {
 
 func (p *Report) title() string {
 	o := &p.opts
-	what := fmt.Sprintf("%s, %d devices × %d rows × %v Hz", o.Profile, p.Devices, o.Entities, o.Hz)
+	what := fmt.Sprintf("%s: devices %d, rows of each %d, %v Hz", o.Profile, p.Devices, o.Entities, o.Hz)
 	if o.Trace != "" {
-		what = fmt.Sprintf("%s at %v × its speed", filepath.Base(o.Trace), o.Speed)
+		what = fmt.Sprintf("%s: at %v × its speed", filepath.Base(o.Trace), o.Speed)
 	}
 	return fmt.Sprintf("%s, %.1f s, %s", what, p.Duration, o.URL)
 }
@@ -74,8 +74,12 @@ func (p *Report) generator() string {
 
 func (p *Report) hubText(t *text) {
 	h := p.Hub
-	if h == nil {
+	switch {
+	case h == nil && p.opts.AdminURL == "":
 		t.line("hub", "not asked for its figures (--admin-url)")
+		return
+	case h == nil:
+		t.line("hub", "no figures")
 		return
 	}
 	t.line("hub", "%.1f s of processor time, %.2f µs an update delivered; %s resident", h.CPUSeconds, h.CPUPerUpdate, size(float64(h.ResidentBytes)))

@@ -22,8 +22,8 @@ type writer struct {
 	idle   chan struct{} // gets one when none is left under way
 
 	// The writing goroutine's own.
-	places []place
-	block  []byte
+	places  []place
+	scratch scratch
 
 	mu        sync.Mutex // guards the following
 	sent      int        // writes
@@ -106,13 +106,13 @@ func (w *writer) takeSlot(load context.Context) (free time.Time, ok bool) {
 func (w *writer) send(sessions context.Context, c *session.Client, i int) error {
 	kind, places := w.script.write(w.places[:0], i)
 	w.places = places
-	w.block = w.layout.op(w.block[:0], kind, places, w.stamp(i))
+	op := w.layout.op(&w.scratch, kind, places, w.stamp(i))
 	w.mu.Lock()
 	w.sent++
 	w.open = append(w.open, i)
 	w.mu.Unlock()
 	w.run.sent.Add(1)
-	return c.Write(sessions, wire.WriteHeader{Seq: w.seq + uint64(i), SchemaVersion: w.layout.schema}, [][]byte{w.block})
+	return c.Write(sessions, wire.WriteHeader{Seq: w.seq + uint64(i), SchemaVersion: w.layout.schema}, [][]byte{op})
 }
 
 // at returns when a write is meant to be sent.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,12 @@ func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, h.Stop()) }()
+		defer func() {
+			if e := h.Stop(); e != nil {
+				a.log.Error("the embedded hub failed", "err", e)
+				err = cmp.Or(err, error(exitCode(exitFailed)))
+			}
+		}()
 		o.URL, o.AdminURL, o.DB = h.URL, h.AdminURL, h.DB
 	}
 	report, err := loadtest.Run(ctx, o)
