@@ -44,3 +44,31 @@ func TestAdminPage(t *testing.T) {
 	w.Start()
 	page.until("it is ready again", `document.getElementById("state").textContent === "Ready" && document.getElementById("trouble").hidden`, patience)
 }
+
+// TestAdminPageInTrouble gives the page answers that a hub seldom has.
+func TestAdminPageInTrouble(t *testing.T) {
+	w := newWorld(t)
+	page := newBrowser(t).open("operator", "http://"+w.Admin+"/", 1280, 800)
+	page.until("it is ready", `document.getElementById("state").textContent === "Ready"`, patience)
+	eval[any](page, `(globalThis.really = fetch, globalThis.fetch = async (...asked) => {
+		const status = await (await really(...asked)).json();
+		const session = (i) => ({
+			id: "s" + i, device: "01a204d7-d5ed-7c24-87d2-" + String(i).padStart(12, "0"), role: i % 3 ? "device" : "server",
+			remote: "[2001:db8::1f:" + i + "]:" + (40000 + i), since: new Date(Date.now() - 1e7 * i).toISOString(), silent_ms: 100 * i,
+			in_step: i % 4 !== 1, messages_in: 1e6 * i, messages_out: 3e6 * i, bytes_in: 5e8 * i, bytes_out: 2e9 * i,
+		});
+		const sessions = Array.from({ length: 800 }, (_, i) => session(i));
+		const trouble = "commit frame 4711: the disk has been full for 12 s: <b>writes are refused</b>";
+		return new Response(JSON.stringify({ ...status, ready: false, trouble, sessions, version: 123456789 }));
+	}, 1)`)
+	page.until("the trouble is told in words, as text", `document.getElementById("trouble").textContent.includes("disk has been full") &&
+		!document.getElementById("trouble").hidden && !document.querySelector("#trouble b")`, patience)
+	page.until("it says how many it does not show", `document.getElementById("count").textContent === "500 of 800, the oldest"`, patience)
+	page.until("those behind are marked", `document.querySelectorAll("#sessions [data-behind]").length === 125`, patience)
+	page.shot("admin-trouble")
+	page.fits()
+	page.size(360, 800)
+	page.fits()
+	eval[any](page, `(scrollTo(0, 500), 1)`)
+	page.shot("admin-trouble-360")
+}

@@ -52,6 +52,13 @@ export function span(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+/** A point in time as one says it today, or on a later day. @param {Date} at @param {number} now ms since 1970 */
+export function moment(at, now) {
+  if (new Date(now).toDateString() === at.toDateString()) return at.toLocaleTimeString("en-GB");
+  const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return `${day} ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+}
+
 /** @param {number | null} seconds */
 export const milliseconds = (seconds) =>
   seconds === null ? "–" : `${(1000 * seconds).toFixed(seconds < 0.01 ? 2 : 1)} ms`;

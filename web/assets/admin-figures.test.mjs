@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { bytes, milliseconds, perSecond, quantile, rate, since, span } from "./admin-figures.js";
+import { bytes, milliseconds, moment, perSecond, quantile, rate, since, span } from "./admin-figures.js";
 
 const table = (f, cases) => cases.forEach(([given, want]) => assert.equal(f(given), want, `${given}`));
 
@@ -33,6 +33,12 @@ test("spans of time", () => {
     [86_399, "23 h 59 min"],
     [90_000, "1 d 1 h"],
   ]);
+});
+
+test("points in time", () => {
+  const now = new Date(2026, 10, 22, 12, 0, 0).getTime();
+  assert.equal(moment(new Date(2026, 10, 22, 9, 8, 7), now), "09:08:07");
+  assert.equal(moment(new Date(2026, 10, 21, 23, 59, 0), now), "21 Nov 23:59");
 });
 
 test("rates", () => {

@@ -1,6 +1,6 @@
 // The table of sessions. Rows are kept from second to second, so that what is selected stays selected.
 
-import { bytes, perSecond, rate, span, whole } from "./admin-figures.js";
+import { bytes, moment, perSecond, rate, span, whole } from "./admin-figures.js";
 
 const MOST = 500; // rows: more, nobody reads, and the page would be slow
 
@@ -76,10 +76,11 @@ export class Table {
   fill(row, s, before, now, seconds) {
     const since = new Date(s.since);
     put(row.cells[0], s.device.slice(-12), s.role);
-    put(row.cells[1], s.remote, "");
+    const port = s.remote.lastIndexOf(":");
+    put(row.cells[1], s.remote.slice(0, port).replace(/^\[|\]$/g, ""), `port ${s.remote.slice(port + 1)}`);
     put(row.cells[2], s.in_step ? "In step" : "Catching up", "");
     row.cells[2].toggleAttribute("data-behind", !s.in_step);
-    put(row.cells[3], span((now - since.getTime()) / 1000), since.toLocaleTimeString("en-GB"));
+    put(row.cells[3], span((now - since.getTime()) / 1000), moment(since, now));
     put(row.cells[4], `${(s.silent_ms / 1000).toFixed(1)} s`, "");
     const moved = (key, as) => `${as(rate(s[key], before[key], seconds))}/s`;
     put(row.cells[5], moved("messages_in", perSecond), whole(s.messages_in));
