@@ -44,9 +44,8 @@ type Client struct {
 	Hello wire.HubHello // the hub's answer; set by Dial, never changed after
 
 	ws    *websocket.Conn
-	conn  io.Closer // the connection under ws
+	conn  *ear // the connection under ws
 	limit int
-	heard atomic.Int64 // when the hub was last heard, ns since 1970
 }
 
 // A ClosedError is how a hub ended a connection: by its goodbye, or by the close
@@ -98,11 +97,8 @@ func (c *Client) dial(ctx context.Context, url string, o *ClientOptions) error {
 		keep.next = http.DefaultTransport
 	}
 	hc.Transport = keep
-	heard := func() { c.heard.Store(time.Now().UnixNano()) }
 	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{ //nolint:bodyclose // closed by Dial
 		HTTPClient: &hc, HTTPHeader: o.Header, Subprotocols: []string{wire.Subprotocol},
-		OnPingReceived: func(context.Context, []byte) bool { heard(); return true },
-		OnPongReceived: func(context.Context, []byte) { heard() },
 	})
 	if err != nil {
 		return dialError(resp, err)
@@ -127,19 +123,38 @@ func dialError(resp *http.Response, err error) error {
 }
 
 // A keeper keeps the connection that a WebSocket is made on, since the library
-// can't cut short a closing handshake.
+// can't cut short a closing handshake, nor say when something was heard.
 type keeper struct {
 	next http.RoundTripper
-	conn io.Closer
+	conn *ear
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (k *keeper) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := k.next.RoundTrip(r)
-	if err == nil {
-		k.conn = resp.Body
+	if err != nil {
+		return resp, err
+	}
+	if conn, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
+		k.conn = &ear{ReadWriteCloser: conn}
+		resp.Body = k.conn
 	}
 	return resp, err
+}
+
+// An ear is a connection that knows when something was last heard on it.
+type ear struct {
+	io.ReadWriteCloser
+	heard atomic.Int64 // ns since 1970
+}
+
+// Read implements [io.Reader].
+func (e *ear) Read(p []byte) (int, error) {
+	n, err := e.ReadWriteCloser.Read(p)
+	if n > 0 {
+		e.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
 }
 
 func (c *Client) sayHello(ctx context.Context, hello *wire.DeviceHello) error {
@@ -210,7 +225,6 @@ func (c *Client) read(ctx context.Context, buf []byte) ([]byte, error) {
 	if err != nil {
 		return nil, closedError(err)
 	}
-	c.heard.Store(time.Now().UnixNano())
 	return buf, nil
 }
 
@@ -261,8 +275,10 @@ func (c *Client) Clock(ctx context.Context, echo int64) error {
 // goroutine must be reading.
 func (c *Client) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
 
-// Silent returns how long the hub has not been heard.
-func (c *Client) Silent(now time.Time) time.Duration { return now.Sub(time.Unix(0, c.heard.Load())) }
+// Silent returns how long nothing was heard of the hub, as far as the client was read.
+func (c *Client) Silent(now time.Time) time.Duration {
+	return now.Sub(time.Unix(0, c.conn.heard.Load()))
+}
 
 // Close leaves: it says so to the hub and gives it a second to agree. What
 // comes meanwhile and is not read is lost.

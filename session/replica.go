@@ -41,15 +41,15 @@ type Replica struct {
 	opts     ReplicaOptions
 	breaches atomic.Uint64
 
-	mu   sync.RWMutex // the feeder writes the following with it, others read
-	copy Copy
+	mu    sync.RWMutex // the feeder writes the following with it, others read
+	copy  Copy
+	asked map[uint64]*wire.Subscribe // guarded by mu: changes of subscriptions that were sent
 
 	// The feeder's own.
 	told      uint64 // the newest version of a frame or a snapshot in this session, or resumed at
 	frame     uint64 // the version of the last frame in this session
 	parts     []*wire.Frame
 	snapshots map[uint64]*setAside // by id: under way
-	asked     map[uint64]*wire.Subscribe
 	stamp     uint32
 	err       error // since it came, nothing is taken
 }
@@ -170,8 +170,12 @@ func (r *Replica) bindTables() {
 }
 
 // Subscribing notes a change of subscriptions before it is sent; it is in force
-// from the [wire.SnapshotEnd] with its id.
-func (r *Replica) Subscribing(s *wire.Subscribe) { r.asked[s.ID] = s }
+// from the [wire.SnapshotEnd] with its id. It may be called beside the feeder.
+func (r *Replica) Subscribing(s *wire.Subscribe) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked[s.ID] = s
+}
 
 // Take takes any message; those that are not about the copy change nothing.
 func (r *Replica) Take(m Message) error {
