@@ -23,21 +23,30 @@ const (
 // Capabilities lists the optional parts of the protocol that this hub does.
 var capabilities = []string{"zstd"}
 
-// Serve is a device's session, from its hello to its end.
+// Serve takes over a session: it reads the hello, and then lets the session run in
+// a goroutine of its own, whose small stack is all that an idle one keeps. It
+// returns after the hello, with the reason when that was refused. [Hub.Run] waits
+// for the session to end.
 func (h *Hub) Serve(sess *session.Session) error {
 	if !h.enter(sess) {
 		sess.Refuse(&wire.Error{Code: wire.CloseStopping, Reason: "the hub is stopping"})
 		return nil
 	}
-	defer h.sessions.Done()
 	c, err := h.greet(sess)
 	if err != nil {
 		h.exit(sess)
 		sess.Refuse(wire.AsError(err))
+		h.sessions.Done()
 		return err
 	}
-	defer h.dismiss(c)
-	return sess.Run(c)
+	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "role", c.role)
+	go func() {
+		defer h.sessions.Done()
+		defer h.dismiss(c)
+		err := sess.Run(c)
+		h.opts.Log.Debug("session ended", "session", sess.ID, "remote", sess.Remote, "err", err)
+	}()
+	return nil
 }
 
 // enter counts the session in, unless the hub is stopping.

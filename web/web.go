@@ -43,9 +43,9 @@ func Device(h *hub.Hub, o Options) http.Handler {
 			o.Log.Info("upgrade refused", "remote", r.RemoteAddr, "origin", r.Header.Get("Origin"), "err", err)
 			return
 		}
-		o.Log.Debug("session begins", "session", s.ID, "remote", s.Remote)
-		err = h.Serve(s)
-		o.Log.Debug("session ended", "session", s.ID, "remote", s.Remote, "err", err)
+		if err := h.Serve(s); err != nil {
+			o.Log.Info("session refused", "session", s.ID, "remote", s.Remote, "err", err)
+		}
 	})
 	health(mux, h)
 	if o.Demo {
