@@ -72,6 +72,8 @@ export class Framehub {
     this.lastID = 0;
     /** @type {SubChange[]} */
     this.changes = [];
+    /** The subscriptions before changes were merged into them. @type {Sub[]} */
+    this.before = [];
     /** @type {Map<EventName, Set<(what: any) => void>>} */
     this.listeners = new Map();
     const WebSocket = options.WebSocket ?? globalThis.WebSocket;
@@ -156,7 +158,8 @@ export class Framehub {
    * @returns {Promise<{seq: number, version: number}>}
    */
   write(ops, { base = null } = {}) {
-    const settled = this.outbox.add(ops, base);
+    const over = this.state.name === "ended";
+    const settled = over ? Promise.reject(new Refused("unavailable", this.state.text)) : this.outbox.add(ops, base);
     settled.catch((e) => this.emit("refused", e));
     return settled;
   }
@@ -184,6 +187,7 @@ export class Framehub {
   subscribe(add, remove = []) {
     const subs = (list) => list.map((s) => new Sub(s.table, s.scopes));
     return new Promise((resolve, reject) => {
+      if (this.state.name === "ended") throw new Refused("unavailable", this.state.text);
       const change = { id: 0, merged: false, add: subs(add), remove: subs(remove), resolve, reject };
       this.changes.push(change);
       if (this.state.name === "live") this.sendChange(change);
@@ -200,6 +204,7 @@ export class Framehub {
 
   sayHello() {
     // What has waited for a connection goes with the hello, and what was lost with the last one.
+    if (!this.changes.some((c) => c.merged)) this.before = this.copy.subs;
     for (const c of this.changes) {
       if (!c.merged) this.copy.subs = after(this.copy.subs, c);
       c.id = 0;
@@ -225,7 +230,7 @@ export class Framehub {
     if (this.state.name !== "live" && m.type !== Type.GOODBYE) return this.greet(m);
     switch (m.type) {
       case Type.SCHEMA:
-        return this.link.lose("the database's schema has changed", 0, 0); // begins anew: the hub knows what can be kept
+        return this.link.lose("the database's schema has changed"); // begins anew: the hub knows what can be kept
       case Type.SNAPSHOT:
         return this.copyDoes(() => this.copy.setAside(m.id, m.blocks));
       case Type.SNAPSHOT_END:
@@ -295,10 +300,11 @@ export class Framehub {
     this.changes = this.changes.filter((c) => !done.includes(c));
     for (const c of done) c.reject(why);
     if (id > 0) return;
-    this.copy.subs = [];
-    // Of all tables one may have gone meanwhile: the hub knows which there are.
-    if (this.all) this.link.lose(why.message);
-    else if (done.length === 0) this.emit("error", why);
+    // The hub refuses them all or none: it is asked again without the changes, which may be what it refuses. Of all
+    // tables one may have gone meanwhile, and the hub knows which there are.
+    this.copy.subs = done.length > 0 ? this.before : [];
+    if (done.length > 0 || this.all) this.link.lose(why.message);
+    else this.emit("error", why);
   }
 
   /** @param {any} m */

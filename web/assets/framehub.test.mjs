@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { WHOLE, client, EPOCH, DEVICE, hello, live, points, reconnect } from "./fake.mjs";
+import { DEVICE, EPOCH, WHOLE, cbor, client, hello, live, points, reconnect } from "./fake.mjs";
 
 const x = (c, id) => c.hub.table("point").get(id)?.x;
 const settled = async (promise) =>
@@ -345,6 +345,18 @@ test("it comes back after the goodbye's time, and not before", () => {
   assert.equal(c.sockets.made.length, 2);
 });
 
+test("a goodbye's time is taken within reason", () => {
+  for (const [retry, waits] of [
+    [0, 100],
+    [2 ** 50, 3_600_000],
+  ]) {
+    const c = live();
+    c.machine.chance = 0;
+    c.socket.say(12, 4011, "the hub is stopping", retry);
+    assert.equal(c.hub.state.retryAt - c.machine.time, waits);
+  }
+});
+
 test("each try waits longer, up to a limit, and a good session starts over", () => {
   const c = client();
   c.hub.start();
@@ -395,6 +407,18 @@ test("close says so and is the end", () => {
   assert.ok(c.socket.closed);
 });
 
+test("when it is over, what is asked for is refused at once", async () => {
+  const c = live();
+  c.hub.close();
+  for (const asked of [
+    c.hub.write([["put", "point", { id: 1 }]]),
+    c.hub.subscribe([{ table: "pair" }]),
+    c.hub.read("point", 1, "name"),
+  ]) {
+    assert.equal((await settled(asked))[0], "unavailable");
+  }
+});
+
 test("what breaks the protocol is told and ends the session, not the client", () => {
   for (const bytes of [[0xff], [0x80], [0x82, 0x10, 0x01], [0x84, 0x04, 0x0b, 0x0a]]) {
     const c = live();
@@ -406,6 +430,31 @@ test("what breaks the protocol is told and ends the session, not the client", ()
   const c = live();
   c.socket.onmessage({ data: "text" });
   assert.equal(c.hub.state.name, "waiting");
+});
+
+test("a message with any bit changed is taken or ends the session, nothing else", () => {
+  const messages = [
+    [4, 11, 10, 99, [points([0, 2], [1, 5])], [points([0], [2])], false, [0, 1]],
+    [2, 0, 20, points(WHOLE, [7, 1, 4, "z"])],
+    [3, 0, 20],
+    [6, 11, [1], [[2, "exists", "there is one", 0, 0]]],
+    [8, 1000, 99, 10],
+    [12, 4011, "stopping", 1000],
+    [13, 1, 10, 3, new Uint8Array([1, 2, 3])],
+  ];
+  for (const m of messages) {
+    const whole = cbor(m);
+    for (let bit = 0; bit < 8 * whole.length; bit++) {
+      const broken = whole.slice();
+      broken[bit >> 3] ^= 1 << (bit & 7);
+      const c = live();
+      c.hub.write([["put", "point", { id: 1 }]]);
+      c.hub.read("point", 1, "name").catch(() => {});
+      c.socket.sayBytes(broken);
+      c.socket.say(4, 12, 10, 99, []);
+      assert.ok(["live", "waiting", "ended"].includes(c.hub.state.name));
+    }
+  }
 });
 
 test("blocks that do not fit the schema end the session", () => {

@@ -30,6 +30,8 @@ import { writeGoodbye } from "./requests.js";
 const PROTOCOL = "framehub.v1.cbor";
 const FIRST_WAIT = 250; // ms, doubled with each try
 const LONGEST_WAIT = 10_000;
+const LEAST_RETRY = 100; // whatever a goodbye asks for
+const MOST_RETRY = 3_600_000;
 const HELLO_WITHIN = 10_000;
 const SILENT_AFTER = 10_000; // the hub says something every second
 const STABLE_AFTER = 5_000; // a session that lasted so long was a good one
@@ -151,7 +153,7 @@ export class Link {
    */
   pause(retry) {
     const chance = this.env.random();
-    if (retry !== null) return retry * (1 + chance / 4);
+    if (retry !== null) return Math.min(MOST_RETRY, Math.max(LEAST_RETRY, retry)) * (1 + chance / 4);
     return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(this.tries, 16)) * (0.5 + chance / 2);
   }
 

@@ -98,6 +98,21 @@ test("a change that was lost with the connection goes with the next hello, once"
   assert.deepEqual(ids(c), [1]);
 });
 
+test("a change that a hello is refused for leaves what was there", async () => {
+  const c = zoneOne();
+  c.socket.end();
+  const done = outcome(c.hub.subscribe([{ table: "nowhere" }]));
+  c.machine.pass(1000);
+  c.sockets.last().open();
+  c.sockets.last().say(...hello({ resumed: true }));
+  c.sockets.last().say(3, 0, null, "unknown_table", "there is no table nowhere");
+  assert.equal(await done, "unknown_table");
+  c.machine.pass(1000);
+  c.sockets.last().open();
+  assert.deepEqual(c.sockets.last().sent[0][1].subs, [["point", [1], null, 10]]);
+  assert.deepEqual(ids(c), [1]);
+});
+
 test("what is asked for between the hello and its answer is asked for after it", () => {
   const c = client({ subs: [] });
   c.hub.start();
@@ -141,7 +156,7 @@ test("subscriptions of a hello that are refused are an error, and leave nothing"
 test("a schema that changes begins the session anew, with what it has", () => {
   const c = live();
   c.socket.say(1, SCHEMA);
-  c.machine.pass(1);
+  c.machine.pass(1000);
   c.sockets.last().open();
   assert.deepEqual(c.sockets.last().sent[0][1].subs[0], ["point", null, null, 10]);
 });
