@@ -1,6 +1,11 @@
 package store
 
-import "time"
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+	"time"
+)
 
 // RecentEntries is how many entries are kept in memory.
 const RecentEntries = recentEntries
@@ -61,4 +66,31 @@ func DevicesKept(s *Store) int {
 	s.devices.mu.Lock()
 	defer s.devices.mu.Unlock()
 	return len(s.devices.known)
+}
+
+// LoggedEntry reads an entry from the log, whatever memory has.
+func LoggedEntry(s *Store, version uint64) (*Entry, error) {
+	b, _, err := s.log.read(version)
+	if err != nil {
+		return nil, err
+	}
+	return decodeEntry(version, []byte(b), s.Schema())
+}
+
+// LoggedBytes returns an entry's bytes, without the checksum.
+func LoggedBytes(s *Store, version uint64) ([]byte, error) {
+	b, _, err := s.log.read(version)
+	return []byte(b[:len(b)-crc32.Size]), err
+}
+
+// DecodeEntry decodes an entry's bytes, which need no checksum.
+func DecodeEntry(b []byte, now *Schema) (*Entry, error) {
+	return decodeEntry(1, binary.LittleEndian.AppendUint32(slices.Clip(b), crc32.Checksum(b, castagnoli)), now)
+}
+
+// EncodeEntry encodes an entry, without the checksum.
+func EncodeEntry(e *Entry) ([]byte, error) {
+	e.odd = true
+	b, err := e.encode()
+	return b[:max(0, len(b)-crc32.Size)], err
 }

@@ -112,6 +112,11 @@ func (p *propertyRun) frame() {
 	if e == nil {
 		p.Fatal("a frame of transactions has no entry")
 	}
+	read, err := store.LoggedEntry(p.Store, e.Version)
+	if err != nil {
+		p.Fatal(err)
+	}
+	sameEntry(p, e, read)
 	for i, tx := range txs {
 		p.compare(e.Version, tx, ops[i], refusals[i])
 	}
