@@ -20,7 +20,12 @@ import (
 	"framehub/session/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childArgs) != "" {
+		os.Exit(main.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const schema = `CREATE TABLE thing(id INTEGER PRIMARY KEY, zone INTEGER, a INTEGER) STRICT;`
 
