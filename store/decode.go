@@ -153,6 +153,11 @@ func (c *Change) decode(doc *changeDoc, writers int) (err error) {
 	if err := c.decodeOdd(doc.Odd); err != nil {
 		return err
 	}
+	for i := range c.Rows {
+		if c.Table.intKey && c.Images.Row(i)[0].Kind() != wire.Integer {
+			return errShape
+		}
+	}
 	for _, a := range doc.Also {
 		for _, w := range a.Writers {
 			if a.Row < 0 || int(a.Row) >= len(c.Rows) || w < 0 || int(w) >= writers {
