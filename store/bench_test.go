@@ -43,6 +43,7 @@ type benchRow struct {
 }
 
 func benchFrames(b *testing.B, schema string, table, frame int) {
+	b.Helper()
 	r := rand.New(rand.NewPCG(1, 1))
 	hub, bare := newBenchHub(b, schema, table), newBenchBare(b, schema, table)
 	rows := make([]benchRow, frame)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ type Writer struct {
 }
 
 // An Outcome is a transaction that was refused.
-type Outcome struct {
+type Outcome struct { //nolint:errname // it is what became of a transaction, and no error
 	Device Device
 	wire.Rejected
 }
@@ -165,10 +166,8 @@ func (c *Change) store(image []wire.Value, ch *sqlite.Change) {
 }
 
 func (c *Change) also(row, by int32) {
-	for _, w := range c.Also[row] {
-		if w == by {
-			return
-		}
+	if slices.Contains(c.Also[row], by) {
+		return
 	}
 	if c.Also == nil {
 		c.Also = map[int32][]int32{}

@@ -64,12 +64,11 @@ func TestDefaults(t *testing.T) {
 	if c := tab.Columns[1]; !c.Default || !c.NotNull || tab.Columns[5].Default {
 		t.Errorf("%+v", tab.Columns)
 	}
-	m := newModel(d)
 	// A column that rows lack in their records: what was there before is its default.
 	d.close()
 	sqlite3(t, d.opts.Path, `ALTER TABLE a ADD COLUMN late TEXT DEFAULT 'late'`, `ALTER TABLE a ADD COLUMN never INTEGER`)
 	d.open()
-	m = newModel(d)
+	m := newModel(d)
 	e := d.do(put("a", "id n", row(1, 7)))
 	if r := e.Tables[0].Rows[0]; r.Mask != store.MaskBit(1) {
 		t.Errorf("%+v", r)
@@ -88,6 +87,7 @@ func TestManyColumns(t *testing.T) {
 }
 
 func testManyColumns(t *testing.T, n int, key string) {
+	t.Helper()
 	columns := make([]string, n)
 	for i := range columns {
 		columns[i] = fmt.Sprintf("c%d INTEGER", i)

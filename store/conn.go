@@ -15,6 +15,10 @@ import (
 // for the moment of a recovery.
 const readBusy = 5 * time.Second
 
+// writeBusy is how long an append to the frame log waits for a lock. The log is
+// the hub's own; whoever holds one there stops the frames.
+const writeBusy = 100 * time.Millisecond
+
 // openConn opens a database in WAL mode with checkpoints left to the
 // checkpointer: SQLite's automatic one would fsync inside a frame. It waits up
 // to busy for a lock that another connection holds.

@@ -48,7 +48,7 @@ type device struct {
 	seen    time.Time
 }
 
-type refusedAt struct {
+type refusedAt struct { //nolint:errname // a refusal to tell, and no error of ours
 	count uint64
 	wire.Rejected
 }

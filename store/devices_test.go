@@ -60,8 +60,9 @@ func TestRejected(t *testing.T) {
 		}
 	}
 	d.do(put("a", "id n", row(0, 0)))
-	d.try(insert("a", "id", row(0))) // 2
-	d.try(insert("a", "id", row(0))) // 3
+	for range 2 { // 2 and 3
+		wantRefusal(t, d.try(insert("a", "id", row(0))), wire.CodeExists)
+	}
 	want("at once", 2, 3)
 	for i := range store.Unsettled - 2 {
 		d.do(put("a", "id n", row(1, i)))
@@ -76,7 +77,7 @@ func TestRejected(t *testing.T) {
 	d.do(put("a", "id n", row(1, -2)))
 	want("65 later")
 	for range 70 { // only refusals
-		d.try(insert("a", "id", row(0)))
+		wantRefusal(t, d.try(insert("a", "id", row(0))), wire.CodeExists)
 	}
 	state, _, err := d.Device(alice)
 	if err != nil || len(state.Rejected) != store.Unsettled || state.Rejected[0].Seq != state.Settled-store.Unsettled+1 {

@@ -123,6 +123,7 @@ func (t *Table) storedKey(b *wire.Block, row int, dst []wire.Value) ([]wire.Valu
 			ok = v.Kind() == wire.Real
 		case affinityText:
 			ok = v.Kind() == wire.Text
+		case affinityBlob: // keeps what it is given
 		case affinityNumeric:
 			ok = ok && !(v.Kind() == wire.Text && looksNumeric(v.Bytes()))
 		}

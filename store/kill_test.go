@@ -22,6 +22,7 @@ func TestKill(t *testing.T) { testKill(t, 10, 0) }
 func TestSoakKill(t *testing.T) { testKill(t, 200, soakTime(t)) }
 
 func testKill(t *testing.T, rounds int, lasting time.Duration) {
+	t.Helper()
 	d := openDB(t, propertySchema, func(o *store.Options) { *o = killOptions(o.Path) })
 	k := &killRun{newModel(d), d.Version(), random{rand.New(rand.NewPCG(seedOf(rand.Uint64()), 4))}, 0}
 	until := time.Now().Add(lasting)

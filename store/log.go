@@ -50,7 +50,7 @@ func openLog(path string) (*frameLog, error) {
 
 func (l *frameLog) open() error {
 	var err error
-	if l.w, err = openConn(l.path, "FULL", readBusy); err != nil {
+	if l.w, err = openConn(l.path, "FULL", writeBusy); err != nil {
 		return err
 	}
 	if err := l.w.Exec(logTables); err != nil {

@@ -74,7 +74,7 @@ func TestOpenRefuses(t *testing.T) {
 			sqlite3(t, logOf(path), `UPDATE frame SET entry = x'0102' WHERE version = 4`)
 		}, []string{"entry 4", "checksum"}},
 		{"schema flipped", func(t *testing.T, path string) { sqlite3(t, logOf(path), `UPDATE schema SET doc = x'a0ff'`) }, []string{"schema", "frame log"}},
-		{"scope gone", func(t *testing.T, path string) {}, []string{`"a"`, `"zone"`, "no such column"}},
+		{"scope gone", func(*testing.T, string) {}, []string{`"a"`, `"zone"`, "no such column"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := closedDB(t, 5)
@@ -164,7 +164,7 @@ func TestReadOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := closedDB(t, 2)
-			dir, err := os.MkdirTemp("", "framehub-readonly") // one that others may enter
+			dir, err := os.MkdirTemp("", "framehub-readonly") //nolint:usetesting // one that others may enter
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,17 +188,16 @@ func TestReadOnly(t *testing.T) {
 // openAsNobody opens a store in a process of another user.
 func openAsNobody(t *testing.T, path string) error {
 	t.Helper()
-	program := filepath.Join(filepath.Dir(path), "program")
 	b, err := os.ReadFile(os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "framehub-program")
+	dir, err := os.MkdirTemp("", "framehub-program") //nolint:usetesting // one that others may enter
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "program")
+	program := filepath.Join(dir, "program")
 	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, b, 0o755)); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ func TestSoakFaults(t *testing.T) {
 }
 
 func testFaults(t *testing.T, next func(skip int) int) {
+	t.Helper()
 	f := openFaults(t)
 	for _, file := range []string{"world.frames.db-wal", "world.frames.db", "world.db-wal", "world.db"} {
 		for _, c := range []struct {

@@ -13,6 +13,7 @@ import (
 	driver "github.com/mattn/go-sqlite3"
 
 	"framehub/session/wire"
+	"framehub/store"
 )
 
 // A reference is what the protocol says in the plainest way there is: a database
@@ -319,29 +320,34 @@ func (r *reference) contents() map[string]rows {
 		for i, c := range t.Columns {
 			names[i] = c.Name
 		}
-		found, err := r.conn.QueryContext(context.Background(), "SELECT "+strings.Join(names, ", ")+" FROM "+t.Name)
-		if err != nil {
-			r.Fatal(err)
-		}
-		all := rows{}
-		for found.Next() {
-			got, into := make([]wire.Value, len(names)), make([]any, len(names))
-			raw := make([]any, len(names))
-			for i := range raw {
-				into[i] = &raw[i]
-			}
-			if err := found.Scan(into...); err != nil {
-				r.Fatal(err)
-			}
-			for i, v := range raw {
-				got[i] = value(v)
-			}
-			all[literals(got[:t.Key])] = literals(got)
-		}
-		if err := errors.Join(found.Err(), found.Close()); err != nil {
-			r.Fatal(err)
-		}
-		out[t.Name] = all
+		out[t.Name] = r.rows(t, "SELECT "+strings.Join(names, ", ")+" FROM "+t.Name)
 	}
 	return out
+}
+
+func (r *reference) rows(t *store.Table, query string) rows {
+	r.Helper()
+	found, err := r.conn.QueryContext(context.Background(), query)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer func() { _ = found.Close() }()
+	all := rows{}
+	for found.Next() {
+		raw, into, got := make([]any, len(t.Columns)), make([]any, len(t.Columns)), make([]wire.Value, len(t.Columns))
+		for i := range raw {
+			into[i] = &raw[i]
+		}
+		if err := found.Scan(into...); err != nil {
+			r.Fatal(err)
+		}
+		for i, v := range raw {
+			got[i] = value(v)
+		}
+		all[literals(got[:t.Key])] = literals(got)
+	}
+	if err := found.Err(); err != nil {
+		r.Fatal(err)
+	}
+	return all
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"strings"
 
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
@@ -80,12 +81,9 @@ func (op *resolvedOp) keyText(row int) string {
 	if op.table.Key == 1 {
 		return op.block.Value(0, row).String()
 	}
-	text := "("
-	for i := range op.table.Key {
-		if i > 0 {
-			text += ", "
-		}
-		text += op.block.Value(i, row).String()
+	values := make([]string, op.table.Key)
+	for i := range values {
+		values[i] = op.block.Value(i, row).String()
 	}
-	return text + ")"
+	return "(" + strings.Join(values, ", ") + ")"
 }

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strings"
+
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
 )
@@ -125,12 +127,9 @@ func (op *resolvedOp) checkColumn(i int, col *Column) *wire.Refusal {
 }
 
 func (t *Table) keyNames() string {
-	names := ""
-	for i := range t.Key {
-		if i > 0 {
-			names += ", "
-		}
-		names += t.Columns[i].Name
+	names := make([]string, t.Key)
+	for i := range names {
+		names[i] = t.Columns[i].Name
 	}
-	return names
+	return strings.Join(names, ", ")
 }

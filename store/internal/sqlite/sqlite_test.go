@@ -78,7 +78,8 @@ func TestValues(t *testing.T) {
 	for _, way := range []string{"Write", "RunWith", "RunWithBlob"} {
 		var want []wire.Value
 		for i, v := range odds {
-			id, err := integer(int64(i)), error(nil)
+			id := integer(int64(i))
+			var err error
 			switch way {
 			case "Write":
 				_, _, err = c.Write(wire.OpPut, stmts, block(t, 2, id, v), 1)
