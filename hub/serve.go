@@ -140,7 +140,7 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	}
 	answer := h.answer(c, id, state, known)
 	refused := h.subscribeFirst(c, hello, &answer)
-	msg := answer.Append(nil)
+	msg := fitRejected(&answer, c.form.max)
 	if len(msg) > c.form.max {
 		return &wire.Error{Code: wire.CloseTooLarge, Reason: fmt.Sprintf("the hello takes %d bytes, the device takes %d: raise max_message", len(msg), c.form.max)}
 	}
@@ -149,6 +149,22 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 		c.out = append(c.out, (&wire.SnapshotEnd{Refused: refused}).Append(nil))
 	}
 	return nil
+}
+
+// fitRejected encodes a hello. A device that has been refused a lot and takes
+// little is told without words, and at last only of the latest.
+func fitRejected(answer *wire.HubHello, most int) []byte {
+	msg := answer.Append(nil)
+	if len(msg) <= most {
+		return msg
+	}
+	for i := range answer.Rejected {
+		answer.Rejected[i].Text = ""
+	}
+	for msg = answer.Append(nil); len(msg) > most && len(answer.Rejected) > 0; msg = answer.Append(nil) {
+		answer.Rejected = answer.Rejected[(len(answer.Rejected)+1)/2:]
+	}
+	return msg
 }
 
 // deviceID returns the id that a device keeps, or gives out a new one.

@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Session session.Options
 	Demo    bool         // the device listener's / is a page that is a device
+	Remote  bool         // devices may come under any name; false: under a name of this machine's own only
 	Version string       // of the program, for the admin page
 	Log     *slog.Logger // default: slog.Default()
 }
@@ -34,6 +35,8 @@ func (o Options) withDefaults() Options {
 
 // Device returns the handler of the device listener: /v1/sync, /healthz,
 // /readyz, and with Demo the demo page.
+// Without Remote it answers under a name of this machine's own only, so that no
+// page elsewhere whose name has been made to lead here is a device.
 func Device(h *hub.Hub, o Options) http.Handler {
 	o = o.withDefaults()
 	mux := http.NewServeMux()
@@ -50,6 +53,9 @@ func Device(h *hub.Hub, o Options) http.Handler {
 	health(mux, h)
 	if o.Demo {
 		pages(mux, "demo")
+	}
+	if !o.Remote {
+		return secure(thisMachine(mux))
 	}
 	return secure(mux)
 }
@@ -88,7 +94,7 @@ func thisMachine(next http.Handler) http.Handler {
 		}
 		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		if host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			http.Error(w, "the operators' page is for this machine only: use its address 127.0.0.1", http.StatusMisdirectedRequest)
+			http.Error(w, "this address is for this machine only: use 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)

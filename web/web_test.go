@@ -75,7 +75,7 @@ func TestPaths(t *testing.T) {
 // TestWithoutDemo has no page on the device listener.
 func TestWithoutDemo(t *testing.T) {
 	w := newWorld(t)
-	h := web.Device(w.hub, web.Options{})
+	h := web.Device(w.hub, web.Options{Remote: true})
 	for _, path := range []string{"/", "/assets/framehub.js", "/assets/demo.js"} {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
@@ -98,7 +98,7 @@ func TestNoInlineScripts(t *testing.T) {
 	}
 }
 
-func TestAdminAnswersUnderItsOwnNameOnly(t *testing.T) {
+func TestAnswersUnderOwnNamesOnly(t *testing.T) {
 	w := newWorld(t)
 	_, port, _ := strings.Cut(w.Admin, ":")
 	for host, code := range map[string]int{
@@ -106,7 +106,10 @@ func TestAdminAnswersUnderItsOwnNameOnly(t *testing.T) {
 		"evil.example": 421, "evil.example:" + port: 421, "127.0.0.1.evil.example": 421, "192.0.2.1:" + port: 421,
 	} {
 		if a := w.get(w.Admin, "/api/status", func(r *http.Request) { r.Host = host }); a.code != code {
-			t.Errorf("%s: the code is %d, not %d", host, a.code, code)
+			t.Errorf("admin, %s: the code is %d, not %d", host, a.code, code)
+		}
+		if a := w.get(w.Device, "/", func(r *http.Request) { r.Host = host }); a.code != code {
+			t.Errorf("device, %s: the code is %d, not %d", host, a.code, code)
 		}
 	}
 }

@@ -125,7 +125,7 @@ func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, 
 }
 
 func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub) error {
-	o := web.Options{Demo: s.Demo, Version: versionText(), Log: a.log}
+	o := web.Options{Demo: s.Demo, Remote: s.Insecure, Version: versionText(), Log: a.log}
 	admin, err := web.Admin(h, o)
 	if err != nil {
 		return err
