@@ -48,6 +48,9 @@ func (r *run) dial(sessions context.Context, name string, watches bool, o *obser
 	r.readers.Go(func() {
 		defer close(d.over)
 		err := d.read(sessions)
+		if o != nil {
+			o.over.Store(true)
+		}
 		r.exit(d, err)
 	})
 	return d, nil

@@ -128,47 +128,29 @@ func good(tb testing.TB, r *loadtest.Report) {
 	}
 }
 
-// A cable is between a load and a hub, and can be cut.
+// A cable is between a load and a hub.
 type cable struct {
 	url string
 
 	mu    sync.Mutex // guards the following
 	conns []net.Conn
-	held  bool // nothing passes from the hub to the devices
-	deaf  bool // nor to the hub
-	moved *sync.Cond
+	told  int // bytes from the hub
+	from  int // bytes from the hub, then:
+	then  func(*cable)
 }
 
-// lay lays a cable to an address.
-func lay(tb testing.TB, url string) *cable {
+// lay lays a cable to an address. Once so many bytes have come from the hub, well
+// after its hellos, it calls then.
+func lay(tb testing.TB, url string, from int, then func(*cable)) *cable {
 	tb.Helper()
 	address, path, _ := strings.Cut(strings.TrimPrefix(url, "ws://"), "/")
 	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := &cable{url: "ws://" + l.Addr().String() + "/" + path}
-	c.moved = sync.NewCond(&c.mu)
+	c := &cable{url: "ws://" + l.Addr().String() + "/" + path, from: from, then: then}
 	var passing sync.WaitGroup
-	passing.Go(func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", address)
-			if err != nil {
-				_ = near.Close()
-				continue
-			}
-			_ = near.(*net.TCPConn).SetReadBuffer(64 << 10) // so that what is not passed on is soon not taken
-			c.mu.Lock()
-			c.conns = append(c.conns, near, far)
-			c.mu.Unlock()
-			passing.Go(func() { pass(far, near, func() { c.wait(&c.deaf) }) })
-			passing.Go(func() { pass(near, far, func() { c.wait(&c.held) }) })
-		}
-	})
+	passing.Go(func() { c.accept(l, address, &passing) })
 	tb.Cleanup(func() {
 		_ = l.Close()
 		c.cut()
@@ -177,31 +159,45 @@ func lay(tb testing.TB, url string) *cable {
 	return c
 }
 
-func pass(to io.WriteCloser, from io.Reader, before func()) {
+func (c *cable) accept(l net.Listener, address string, passing *sync.WaitGroup) {
+	for {
+		near, err := l.Accept()
+		if err != nil {
+			return
+		}
+		far, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", address)
+		if err != nil {
+			_ = near.Close()
+			continue
+		}
+		c.mu.Lock()
+		c.conns = append(c.conns, near, far)
+		c.mu.Unlock()
+		passing.Go(func() { pass(far, near, func(int) {}) })
+		passing.Go(func() { pass(near, far, c.count) })
+	}
+}
+
+func pass(to io.WriteCloser, from io.Reader, count func(bytes int)) {
 	defer func() { _ = to.Close() }()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		before()
+		count(n)
 		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
 			return
 		}
 	}
 }
 
-func (c *cable) wait(while *bool) {
+func (c *cable) count(bytes int) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for *while {
-		c.moved.Wait()
+	reached := c.told < c.from && c.told+bytes >= c.from
+	c.told += bytes
+	c.mu.Unlock()
+	if reached {
+		c.then(c)
 	}
-}
-
-// hold lets nothing through from the hub, and with deaf nothing to it.
-func (c *cable) hold(deaf bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held, c.deaf = true, deaf
 }
 
 // cut ends every connection at once.
@@ -211,8 +207,7 @@ func (c *cable) cut() {
 	for _, conn := range c.conns {
 		_ = conn.Close()
 	}
-	c.conns, c.held, c.deaf = nil, false, false
-	c.moved.Broadcast()
+	c.conns = nil
 }
 
 // schema is a table that the load can write.

@@ -69,8 +69,8 @@ func (r *run) judge(ctx context.Context, c *cast) *verdict {
 }
 
 func (r *run) compare(ctx context.Context, c *cast, v *verdict) error {
-	if err := until(ctx, func() bool { return c.complete(v.version) }); err != nil {
-		return fmt.Errorf("not every observer has come to version %d, which was acknowledged", v.version)
+	if err := c.await(ctx, v.version); err != nil {
+		return err
 	}
 	if r.opts.DB == "" {
 		for _, o := range c.observers {
@@ -112,8 +112,8 @@ func (r *run) picture(ctx context.Context, db *database, c *cast, v *verdict) (*
 		v.version, v.different, v.shown = p.version, 0, nil
 		compared := false
 		if p.version >= acknowledged {
-			if err := until(ctx, func() bool { return c.complete(p.version) }); err != nil {
-				return nil, fmt.Errorf("not every observer has come to version %d, which the database has", p.version)
+			if err := c.await(ctx, p.version); err != nil {
+				return nil, err
 			}
 			compared = c.compare(p, v)
 		}
@@ -126,16 +126,6 @@ func (r *run) picture(ctx context.Context, db *database, c *cast, v *verdict) (*
 	}
 }
 
-// until waits for something to be so.
-func until(ctx context.Context, so func() bool) error {
-	for !so() {
-		if err := pause(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func pause(ctx context.Context) error {
 	const often = 10 * time.Millisecond
 	select {
@@ -146,14 +136,19 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// complete says whether every copy is complete to a version.
-func (c *cast) complete(version uint64) bool {
+// await waits until every copy is complete to a version.
+func (c *cast) await(ctx context.Context, version uint64) error {
 	for _, o := range c.observers {
-		if o.complete() < version {
-			return false
+		for o.complete() < version {
+			if o.over.Load() && o.complete() < version {
+				return fmt.Errorf("%s has lost its session, and its copy is not complete to version %d", o.name, version)
+			}
+			if pause(ctx) != nil {
+				return fmt.Errorf("the copy of %s does not come to version %d", o.name, version)
+			}
 		}
 	}
-	return true
+	return nil
 }
 
 // compare compares every copy with a picture, and says whether all could be: one

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"framehub/session"
@@ -15,6 +16,7 @@ type observer struct {
 	run   *run
 	name  string
 	table string
+	over  atomic.Bool // nothing more will come
 
 	mu      sync.Mutex        // held while a message is put in place; guards the following
 	copy    *session.Replica  // fed with mu held

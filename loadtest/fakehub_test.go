@@ -1,0 +1,220 @@
+package loadtest_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"framehub/loadtest"
+	"framehub/session"
+	"framehub/session/wire"
+)
+
+// A fakeHub says what a test wants it to. It has no database.
+type fakeHub struct {
+	url     string
+	onWrite func(*fakeSession, *wire.Write) error
+
+	over chan struct{} // closed when the test is
+}
+
+// A fakeSession is one with a fakeHub.
+type fakeSession struct {
+	session.Handler // panics at what no test needs
+	*session.Session
+	hub     *fakeHub
+	watches bool
+
+	mu   sync.Mutex // guards the following
+	out  [][]byte
+	told uint64 // the version of the last frame
+}
+
+func startFake(tb testing.TB, onWrite func(*fakeSession, *wire.Write) error) *fakeHub {
+	tb.Helper()
+	f := &fakeHub{onWrite: onWrite, over: make(chan struct{})}
+	var serving sync.WaitGroup
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serving.Add(1)
+		defer serving.Done()
+		f.serve(tb, w, r)
+	}))
+	f.url = "ws" + strings.TrimPrefix(server.URL, "http") + session.Path
+	tb.Cleanup(func() {
+		close(f.over)
+		server.Close()
+		serving.Wait()
+	})
+	return f
+}
+
+func (f *fakeHub) serve(tb testing.TB, w http.ResponseWriter, r *http.Request) {
+	sess, err := session.Accept(w, r, session.Options{})
+	if err != nil {
+		tb.Error(err)
+		return
+	}
+	hello, err := sess.Hello()
+	if err != nil {
+		tb.Error(err)
+		return
+	}
+	s := &fakeSession{Session: sess, hub: f, watches: !hello.SubsSet, told: 7}
+	answer := wire.HubHello{
+		Session: sess.ID[:], Device: sess.ID[:], Epoch: []byte{1}, Version: 7, Schema: fakeSchema(), Limits: wire.HubLimits{Unsettled: 64},
+	}
+	s.out = [][]byte{answer.Append(nil), (&wire.SnapshotEnd{Version: 7}).Append(nil)}
+	_ = sess.Run(s) // its end is the load's business
+}
+
+func fakeSchema() *wire.Schema {
+	t := wire.SchemaTable{Number: 1, Name: "entity", KeyLength: 1, Scope: -1, Rights: 15, Class: "durable"}
+	for _, c := range []string{"id INTEGER", "x REAL", "y REAL", "heading REAL", "speed REAL", "score INTEGER"} {
+		name, kind, _ := strings.Cut(c, " ")
+		t.Columns = append(t.Columns, wire.SchemaColumn{Name: name, Type: kind})
+	}
+	return &wire.Schema{Version: 1, Tables: []wire.SchemaTable{t}}
+}
+
+// Write implements session.Handler.
+func (s *fakeSession) Write(w *wire.Write, _ *wire.Refusal, _ int) error { return s.hub.onWrite(s, w) }
+
+// Version implements session.Handler.
+func (s *fakeSession) Version() uint64 { return 7 }
+
+// Next implements session.Handler.
+func (s *fakeSession) Next(dst [][]byte) [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dst = append(dst, s.out...)
+	s.out = nil
+	return dst
+}
+
+// say sends a message.
+func (s *fakeSession) say(m session.Message) {
+	s.mu.Lock()
+	s.out = append(s.out, m.Append(nil))
+	s.mu.Unlock()
+	s.Wake()
+}
+
+// settle says that a transaction was committed, and shows its rows to who wrote it.
+func (s *fakeSession) settle(w *wire.Write) {
+	s.mu.Lock()
+	s.told++
+	v := s.told
+	s.mu.Unlock()
+	s.say(&wire.Settled{Version: v, Committed: []uint64{w.Seq}})
+	if s.watches {
+		s.show(w, v)
+	}
+}
+
+func (s *fakeSession) show(w *wire.Write, version uint64) {
+	s.say(&wire.Frame{Version: version, Previous: version - 1, Time: time.Now(), Changed: []wire.Block{w.Ops[0].Block}, All: true})
+}
+
+// A hub that says nothing, or takes nothing, does not make the run wait for ever.
+func TestHubIsSilent(t *testing.T) {
+	for name, tc := range map[string]struct {
+		onWrite  func(*fakeSession, *wire.Write) error
+		entities int
+		want     string
+	}{
+		"says nothing":  {func(*fakeSession, *wire.Write) error { return nil }, 1, "have no outcome"},
+		"takes nothing": {func(s *fakeSession, _ *wire.Write) error { <-s.hub.over; return nil }, 16000, "takes nothing any more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := startFake(t, tc.onWrite)
+			r, err := loadtest.Run(t.Context(), loadtest.Options{
+				URL: f.url, Devices: 1, Entities: tc.entities, Hz: 60, Duration: time.Second, Patience: time.Second,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.OK || r.Acked != 0 || r.Sent == 0 || r.Unsettled() != r.Sent || !mentions(r, tc.want) {
+				t.Errorf("the report says\n%s", text(t, r))
+			}
+		})
+	}
+}
+
+// What breaks a promise of the protocol is found.
+func TestBrokenPromises(t *testing.T) {
+	for name, tc := range map[string]struct {
+		onWrite func(*fakeSession, *wire.Write) error
+		want    string // "": it is as promised
+	}{
+		"none": {func(s *fakeSession, w *wire.Write) error {
+			s.settle(w)
+			return nil
+		}, ""},
+		"an outcome comes twice": {func(s *fakeSession, w *wire.Write) error {
+			s.settle(w)
+			s.say(&wire.Settled{Version: 7, Committed: []uint64{w.Seq}})
+			return nil
+		}, "10 came twice, 0 out of order"},
+		"outcomes come out of order": {func(s *fakeSession, w *wire.Write) error {
+			if w.Seq%2 == 0 {
+				s.settle(w)
+				s.say(&wire.Settled{Version: 7, Committed: []uint64{w.Seq - 1}})
+			}
+			return nil
+		}, "5 out of order"},
+		"an outcome of nothing": {func(s *fakeSession, w *wire.Write) error {
+			s.say(&wire.Settled{Version: 8, Committed: []uint64{w.Seq + 1000}})
+			return nil
+		}, "was not sent"},
+		"an acknowledged write is not there": {func(s *fakeSession, w *wire.Write) error {
+			s.say(&wire.Settled{Version: 7, Committed: []uint64{w.Seq}})
+			return nil
+		}, "1 rows are not as"},
+		"an update comes twice": {func(s *fakeSession, w *wire.Write) error {
+			s.settle(w)
+			s.show(w, 8)
+			return nil
+		}, "sessions were lost"},
+		"a version is left out": {func(s *fakeSession, w *wire.Write) error {
+			s.told++
+			s.settle(w)
+			return nil
+		}, "1 versions were left out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := startFake(t, tc.onWrite)
+			r, err := loadtest.Run(t.Context(), loadtest.Options{URL: f.url, Devices: 1, Duration: 500 * time.Millisecond, Patience: time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := tc.want != "" && mentions(r, tc.want); r.OK != (tc.want == "") || tc.want != "" && !found {
+				t.Errorf("the report says\n%s", text(t, r))
+			}
+		})
+	}
+}
+
+// Times count from when a write was meant to be sent, and know the hub's delay.
+func TestDelay(t *testing.T) {
+	const delay = 30 * time.Millisecond
+	var answering sync.WaitGroup
+	f := startFake(t, func(s *fakeSession, w *wire.Write) error {
+		answering.Add(1)
+		time.AfterFunc(delay, func() { defer answering.Done(); s.settle(w) })
+		return nil
+	})
+	r, err := loadtest.Run(t.Context(), loadtest.Options{URL: f.url, Devices: 2, Duration: time.Second})
+	answering.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, q := range map[string]*loadtest.Quantiles{"acknowledged": r.Ack, "seen": r.Age} {
+		// A busy machine adds to it, but nothing takes from it.
+		if q == nil || q.P50 < 30 || q.P50 > 60 {
+			t.Errorf("%s: %+v, the hub answers after 30 ms", name, q)
+		}
+	}
+}
