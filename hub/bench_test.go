@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -46,6 +47,7 @@ func BenchmarkRows(b *testing.B) {
 }
 
 func compareRows(b *testing.B, table, frame int) {
+	b.Helper()
 	var ours, bare time.Duration
 	h := newBenchHub(b, table, frame)
 	loop := newBareLoop(b, table)
@@ -75,6 +77,7 @@ type benchHub struct {
 }
 
 func newBenchHub(b *testing.B, table, rows int) *benchHub {
+	b.Helper()
 	s, err := store.Open(store.Options{
 		Path: filepath.Join(b.TempDir(), "hub.db"), Schema: benchSchema + fill(table), Log: slog.New(slog.DiscardHandler),
 		Scopes: map[string]string{"entity": "zone"},
@@ -95,8 +98,7 @@ func newBenchHub(b *testing.B, table, rows int) *benchHub {
 		h.Stop()
 		srv.Close()
 		cancel()
-		<-ran
-		if err := s.Close(); err != nil {
+		if err := errors.Join(<-ran, s.Close()); err != nil {
 			b.Error(err)
 		}
 	})
@@ -125,6 +127,7 @@ func newBenchHub(b *testing.B, table, rows int) *benchHub {
 }
 
 func dialBench(b *testing.B, url string, hello wire.DeviceHello) *websocket.Conn {
+	b.Helper()
 	c, _, err := websocket.Dial(context.Background(), url, &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		b.Fatal(err)
@@ -151,6 +154,7 @@ func drainBench(c *websocket.Conn) {
 // frames commits n frames, and returns how long the hub took from the moment
 // that it had read them to the moment that the watcher had each.
 func (h *benchHub) frames(b *testing.B, n int) time.Duration {
+	b.Helper()
 	var took time.Duration
 	for range n {
 		h.send(b)
@@ -163,6 +167,7 @@ func (h *benchHub) frames(b *testing.B, n int) time.Duration {
 }
 
 func (h *benchHub) send(b *testing.B) {
+	b.Helper()
 	g := wire.Grid{Stride: 5}
 	for i := range h.rows / h.per {
 		g.Values = g.Values[:0]
@@ -184,6 +189,7 @@ func (h *benchHub) send(b *testing.B) {
 }
 
 func (h *benchHub) await(b *testing.B) {
+	b.Helper()
 	for {
 		_, msg, err := h.watcher.Read(context.Background())
 		if err != nil {
@@ -204,6 +210,7 @@ type bareLoop struct {
 }
 
 func newBareLoop(b *testing.B, table int) *bareLoop {
+	b.Helper()
 	c, err := (&sqlite3.SQLiteDriver{}).Open("file:" + filepath.Join(b.TempDir(), "bare.db") + "?_journal_mode=WAL&_synchronous=FULL&_mutex=no")
 	if err != nil {
 		b.Fatal(err)
@@ -220,12 +227,14 @@ func newBareLoop(b *testing.B, table int) *bareLoop {
 }
 
 func (l *bareLoop) exec(b *testing.B, sql string) {
+	b.Helper()
 	if _, err := l.conn.Exec(sql, nil); err != nil {
 		b.Fatal(err)
 	}
 }
 
 func (l *bareLoop) frames(b *testing.B, n, rows int) time.Duration {
+	b.Helper()
 	args := make([]driver.Value, 5)
 	values := make([]float64, 4*rows)
 	var took time.Duration

@@ -106,6 +106,7 @@ func (h *Hub) settle(version uint64, outcomes []outcome) {
 			urgent = append(urgent, c)
 		case ackFirst:
 			h.acking = append(h.acking, c)
+		case ackLater:
 		}
 	}
 	for _, c := range urgent {

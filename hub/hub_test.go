@@ -69,6 +69,9 @@ func (w *world) frame() {
 	synctest.Wait()
 }
 
+// pass lets time pass on the bubble's clock.
+func (w *world) pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // in a bubble, where it takes none
+
 // A peer is a device that the test plays.
 type peer struct {
 	w *world
@@ -142,9 +145,9 @@ func (p *peer) write(kind wire.OpKind, table string, columns []string, values ..
 	return p.seq
 }
 
-func (p *peer) put(id, zone, a int64) uint64 {
+func (p *peer) put(id, a int64) uint64 {
 	p.w.Helper()
-	return p.write(wire.OpPut, "thing", []string{"id", "zone", "a"}, num(id), num(zone), num(a))
+	return p.write(wire.OpPut, "thing", []string{"id", "zone", "a"}, num(id), num(1), num(a))
 }
 
 func num(i int64) wire.Value { return wire.IntegerValue(i) }
@@ -174,7 +177,7 @@ func (w *world) scalar(query string) int64 {
 	if err != nil {
 		w.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	var n int64
 	if err := db.QueryRowContext(w.Context(), query).Scan(&n); err != nil {
 		w.Fatal(err)
@@ -187,7 +190,7 @@ func TestWriteIsCommittedAndSeen(t *testing.T) {
 		writer, watcher := w.dial(nothing()), w.dial(watching(wire.Sub{Name: "thing"}))
 		expect[*wire.SnapshotEnd](writer)
 		end := expect[*wire.SnapshotEnd](watcher)
-		seq := writer.put(7, 1, 3)
+		seq := writer.put(7, 3)
 		w.frame()
 		f := expect[*wire.Frame](watcher)
 		if f.Previous != end.Version || f.Version != end.Version+1 || len(f.Changed) != 1 || f.Changed[0].N != 1 {
@@ -211,7 +214,7 @@ func TestRefusalsComeAtOnceAndSettleInOrder(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.dial(nothing())
 		expect[*wire.SnapshotEnd](p)
-		a := p.put(1, 1, 1)
+		a := p.put(1, 1)
 		b := p.write(wire.OpUpdate, "thing", []string{"id", "a"}, num(9), num(1))
 		c := p.write(wire.OpPut, "other", []string{"name", "n"}, wire.TextValue("x"), num(-1))
 		w.frame()
@@ -232,7 +235,7 @@ func TestANumberIsRunOnce(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.dial(nothing())
 		expect[*wire.SnapshotEnd](p)
-		p.put(1, 1, 0)
+		p.put(1, 0)
 		add := func(seq uint64) {
 			p.seq = seq - 1
 			p.write(wire.OpAdd, "thing", []string{"id", "a"}, num(1), num(5))
@@ -269,7 +272,7 @@ func TestRowsEnterAndLeaveScopes(t *testing.T) {
 		writer, one, two := w.dial(nothing()), w.dial(watching(scoped(1))), w.dial(watching(scoped(2)))
 		expect[*wire.SnapshotEnd](one)
 		expect[*wire.SnapshotEnd](two)
-		writer.put(7, 1, 3)
+		writer.put(7, 3)
 		w.frame()
 		if f := expect[*wire.Frame](one); len(f.Changed) != 1 || len(f.Removed) != 0 {
 			w.Fatalf("zone 1 is told %+v", f)
@@ -356,7 +359,7 @@ func TestObserverOnlyReads(t *testing.T) {
 		if r := p.Hello.Schema.Tables[0].Rights; r != wire.RightRead {
 			w.Errorf("its rights are %d", r)
 		}
-		p.put(1, 1, 1)
+		p.put(1, 1)
 		w.frame()
 		if s := expect[*wire.Settled](p); len(s.Rejected) != 1 || s.Rejected[0].Code != wire.CodeForbidden {
 			w.Fatalf("settled is %+v", s)
@@ -368,9 +371,9 @@ func TestAnIdleSessionHearsEverySecond(t *testing.T) {
 	bubble(t, func(w *world) {
 		writer, p := w.dial(nothing()), w.dial(watching(wire.Sub{Name: "other"}))
 		expect[*wire.SnapshotEnd](p)
-		writer.put(1, 1, 1)
+		writer.put(1, 1)
 		w.frame()
-		time.Sleep(time.Second)
+		w.pass(time.Second)
 		w.hub.Sweep(time.Now())
 		f := expect[*wire.Frame](p)
 		if f.Version != w.hub.Version() || len(f.Changed) != 0 || !f.All {
@@ -393,7 +396,7 @@ func TestSlowSessionCatchesUp(t *testing.T) {
 			w.frame()
 			expect[*wire.Frame](quick)
 			if i%20 == 19 { // the writer takes its acknowledgements
-				time.Sleep(time.Second / 10)
+				w.pass(time.Second / 10)
 				w.hub.Sweep(time.Now())
 				await[*wire.Settled](writer)
 			}
@@ -430,7 +433,7 @@ func TestStopCommitsWhatWasAccepted(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.dial(nothing())
 		expect[*wire.SnapshotEnd](p)
-		seq := p.put(1, 1, 42)
+		seq := p.put(1, 42)
 		synctest.Wait()
 		stopped := make(chan struct{})
 		go func() { w.hub.Stop(); close(stopped) }()
@@ -461,17 +464,17 @@ func TestLockedDatabase(t *testing.T) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		defer db.Close()
+		defer func() { _ = db.Close() }()
 		tx, err := db.BeginTx(w.Context(), nil)
 		if err != nil {
 			w.Fatal(err)
 		}
-		short := p.put(1, 1, 1)
+		short := p.put(1, 1)
 		w.frame()
 		if err := w.hub.Ready(); err != nil {
 			w.Errorf("a moment's wait is no trouble yet: %v", err)
 		}
-		time.Sleep(1100 * time.Millisecond)
+		w.pass(1100 * time.Millisecond)
 		w.frame()
 		if s := await[*wire.Settled](p); len(s.Rejected) != 1 || s.Rejected[0].Seq != short || s.Rejected[0].Code != wire.CodeUnavailable {
 			w.Fatalf("settled is %+v", s)
@@ -482,14 +485,14 @@ func TestLockedDatabase(t *testing.T) {
 		if err := tx.Rollback(); err != nil {
 			w.Fatal(err)
 		}
-		time.Sleep(time.Second)
+		w.pass(time.Second)
 		w.frame()
 		if err := w.hub.Ready(); err != nil {
 			w.Errorf("the lock is gone, readiness says %v", err)
 		}
-		again := p.put(2, 1, 2)
+		again := p.put(2, 2)
 		w.frame()
-		time.Sleep(100 * time.Millisecond)
+		w.pass(100 * time.Millisecond)
 		w.hub.Sweep(time.Now())
 		if s := await[*wire.Settled](p); !slices.Equal(s.Committed, []uint64{again}) {
 			w.Fatalf("settled is %+v", s)

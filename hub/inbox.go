@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"sync"
 
 	"framehub/session/wire"
@@ -115,12 +116,7 @@ func (b *inbox) put(it item) (known bool, err error) {
 func (b *inbox) isPending(d *device, seq uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, p := range d.pending {
-		if p == seq {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(d.pending, seq)
 }
 
 // take empties the inbox into a frame.
@@ -158,11 +154,8 @@ func (b *inbox) settle(o *outcome) *client {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := o.device
-	for i, p := range d.pending {
-		if p == o.write.Seq {
-			d.pending = append(d.pending[:i], d.pending[i+1:]...)
-			break
-		}
+	if i := slices.Index(d.pending, o.write.Seq); i >= 0 {
+		d.pending = slices.Delete(d.pending, i, i+1)
 	}
 	b.forget(d)
 	return d.client

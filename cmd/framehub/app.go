@@ -34,10 +34,10 @@ type app struct {
 	log      *slog.Logger
 }
 
-// exitCode is an exit that needs no more words.
-type exitCode int
+// exitError is an exit that needs no more words.
+type exitError int
 
-func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // Run runs the program with the arguments after its name until it is done or ctx
 // ends, and returns its exit code: 0 done, 1 it failed, 2 wrong usage.
@@ -52,7 +52,7 @@ func Run(ctx context.Context, args []string, out, err io.Writer) int {
 		kong.Configuration(file.load),
 		kong.Bind(file),
 		kong.Writers(out, err),
-		kong.Exit(func(code int) { panic(exitCode(code)) }),
+		kong.Exit(func(code int) { panic(exitError(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if e != nil {
@@ -66,7 +66,7 @@ func Run(ctx context.Context, args []string, out, err io.Writer) int {
 func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err io.Writer) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			exit, ok := r.(exitCode)
+			exit, ok := r.(exitError)
 			if !ok {
 				panic(r)
 			}
@@ -81,7 +81,7 @@ func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err
 		}
 		return exitUsage
 	}
-	a := &app{out: out, err: err, log: slog.New(tint.NewHandler(err, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)}))}
+	a := &app{out: out, err: err, log: slog.New(tint.NewTextHandler(err, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)}))}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return report(err, parsed.Run(a))
 }
@@ -96,7 +96,7 @@ func report(w io.Writer, err error) int {
 	if err == nil {
 		return exitDone
 	}
-	if code, ok := errors.AsType[exitCode](err); ok {
+	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
 	_, _ = fmt.Fprintf(w, "framehub: %v\n", err)

@@ -190,7 +190,7 @@ func TestMistakesAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if _, err := db.ExecContext(t.Context(), "CREATE TABLE log(line TEXT)"); err != nil {
 		t.Fatal(err)
 	}

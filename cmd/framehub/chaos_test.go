@@ -63,7 +63,7 @@ func TestChaos(t *testing.T) {
 		running.Go(func() { c.device(ctx, i, seed+uint64(i)) })
 	}
 	for i := range chaosObservers {
-		running.Go(func() { c.observe(t.Context(), i) })
+		running.Go(func() { c.observe(i) })
 	}
 	for range kills {
 		c.pause(200*time.Millisecond, 1500*time.Millisecond)
@@ -91,7 +91,7 @@ type chaos struct {
 	settled   sync.WaitGroup // transactions that have no outcome
 	observers [chaosObservers]*session.Device
 	finish    context.CancelFunc
-	finished  context.Context //nolint:containedctx // of the devices, which outlive their writing
+	finished  context.Context // of the devices, which outlive their writing
 	quiet     atomic.Bool
 	began     time.Time
 
@@ -125,7 +125,7 @@ func (c *chaos) newDevice(subs []wire.Sub) *session.Device {
 }
 
 // observe runs a device that only watches: everything, or a zone.
-func (c *chaos) observe(_ context.Context, i int) {
+func (c *chaos) observe(i int) {
 	subs := []wire.Sub(nil)
 	if i > 0 {
 		zone := []wire.Value{wire.IntegerValue(int64(i - 1))}
@@ -228,7 +228,7 @@ func (c *chaos) judge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	c.awaitMerged(t, db)
 	c.judgeOutcomes(t, db)
 	c.judgeCopies(t, db)
@@ -296,7 +296,7 @@ func column(t *testing.T, db *sql.DB, query string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var all []string
 	for rows.Next() {
 		var s string
@@ -421,7 +421,7 @@ func newHubProcess(t *testing.T, tables, config string) *hubProcess {
 func (h *hubProcess) start(t *testing.T) {
 	t.Helper()
 	h.out = newOutput()
-	h.cmd = exec.Command(os.Args[0], "serve", "--config", filepath.Join(h.dir, "framehub.toml"), "--listen", h.addr, //nolint:gosec,noctx // itself; killed by kill
+	h.cmd = exec.Command(os.Args[0], "serve", "--config", filepath.Join(h.dir, "framehub.toml"), "--listen", h.addr, //nolint:noctx // killed by kill
 		"--admin-listen", "127.0.0.1:0", "--db", h.db, "--schema", filepath.Join(h.dir, "schema.sql"))
 	h.cmd.Env = append(os.Environ(), childArgs+"=1")
 	h.cmd.Stdout, h.cmd.Stderr = h.out, h.out
@@ -487,12 +487,12 @@ func (n *roughNet) fate() int {
 }
 
 func (n *roughNet) carry(c net.Conn) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	up, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", n.to)
 	if err != nil {
 		return // the hub is down
 	}
-	defer up.Close()
+	defer func() { _ = up.Close() }()
 	var both sync.WaitGroup
 	both.Go(func() { n.copy(up, c) })
 	both.Go(func() { n.copy(c, up) })
@@ -500,8 +500,8 @@ func (n *roughNet) carry(c net.Conn) {
 }
 
 func (n *roughNet) copy(to, from net.Conn) {
-	defer to.Close()
-	defer from.Close()
+	defer func() { _ = to.Close() }()
+	defer func() { _ = from.Close() }()
 	buf := make([]byte, 4096)
 	for left := n.fate(); ; {
 		m, err := from.Read(buf)

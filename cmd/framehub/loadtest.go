@@ -67,7 +67,7 @@ func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
 		defer func() {
 			if e := h.Stop(); e != nil {
 				a.log.Error("the embedded hub failed", "err", e)
-				err = cmp.Or(err, error(exitCode(exitFailed)))
+				err = cmp.Or(err, error(exitError(exitFailed)))
 			}
 		}()
 		o.URL, o.AdminURL, o.DB = h.URL, h.AdminURL, h.DB
@@ -93,7 +93,7 @@ func (l *loadtestCommand) print(a *app, report *loadtest.Report) error {
 		return err
 	}
 	if !report.OK {
-		return exitCode(exitFailed)
+		return exitError(exitFailed)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func metric(t *testing.T, admin, name string) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	for s := bufio.NewScanner(resp.Body); s.Scan(); {
 		if rest, ok := strings.CutPrefix(s.Text(), name+" "); ok {
 			v, err := strconv.ParseFloat(rest, 64)

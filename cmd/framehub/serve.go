@@ -130,11 +130,11 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub) error {
 	if err != nil {
 		return err
 	}
-	devices, err := listen(s.Listen, web.Device(h, o))
+	devices, err := listen(ctx, s.Listen, web.Device(h, o))
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	operators, err := listen(s.AdminListen, admin)
+	operators, err := listen(ctx, s.AdminListen, admin)
 	if err != nil {
 		return errors.Join(fmt.Errorf("--admin-listen: %w", err), devices.close())
 	}
@@ -164,8 +164,8 @@ type listener struct {
 	l      net.Listener
 }
 
-func listen(addr string, h http.Handler) (*listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+func listen(ctx context.Context, addr string, h http.Handler) (*listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
