@@ -191,7 +191,7 @@ func TestDeviceReaders(t *testing.T) {
 			}
 		}()
 	}
-	for i := range 150 {
+	for i := range 30 {
 		d.now = d.now.Add(time.Second)
 		d.frame(d.plain(alice, put("a", "id n", row(i, i))))
 		for j := range 8 {

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// RestartPages is from what length on the frame loop copies the rest of a WAL.
+const RestartPages = restartPages
+
 // RecentEntries is how many entries are kept in memory.
 const RecentEntries = recentEntries
 

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -190,10 +191,19 @@ func (c *checkpointed) close2() {
 
 // TestWALBounded measures both WALs under a steady load, with the checkpointer at
 // any moment, and a reader that comes and goes.
-func TestWALBounded(t *testing.T) {
-	frames := 300
-	if testing.Short() {
-		frames = 60
+func TestWALBounded(t *testing.T) { testWALBounded(t) }
+
+// TestSoakWALBounded does so for longer.
+func TestSoakWALBounded(t *testing.T) {
+	soakTime(t) // it ends by itself
+	testWALBounded(t)
+}
+
+func testWALBounded(t *testing.T) {
+	t.Helper()
+	frames := 100
+	if os.Getenv("FRAMEHUB_SOAK") != "" {
+		frames = 3000
 	}
 	c := openCheckpointed(t, `CREATE TABLE a(id INTEGER PRIMARY KEY, n INTEGER, s TEXT) STRICT`)
 	text := strings.Repeat("y", 3000)
@@ -214,5 +224,41 @@ func TestWALBounded(t *testing.T) {
 		frames, game, log, c.Stats().Checkpoints.Load(), c.Stats().RestartWaits.Load())
 	if game > 20000 || log > 20000 {
 		t.Errorf("the WALs grew to %d and %d pages", game, log)
+	}
+}
+
+// TestWALRestart: a WAL that a reader has kept from being copied grows, and the
+// frame loop copies the rest once the reader is gone, so that it begins anew.
+func TestWALRestart(t *testing.T) {
+	c := openCheckpointed(t, `CREATE TABLE a(id INTEGER PRIMARY KEY, n INTEGER, s TEXT) STRICT`)
+	text := strings.Repeat("z", 3500)
+	write := func(frames int) {
+		rows := make([][]any, 500)
+		for i := range frames {
+			for j := range rows {
+				rows[j] = row(j, i, text)
+			}
+			c.do(put("a", "id n s", rows...))
+		}
+	}
+	write(1)
+	reading, done := make(chan struct{}), make(chan error)
+	go func() {
+		done <- c.View(c.Context(), func(*store.View) error { reading <- struct{}{}; <-reading; return nil })
+	}()
+	<-reading
+	game := int64(0)
+	for game <= store.RestartPages {
+		write(4)
+		c.look()
+		game, _ = store.WALPages(c.Store)
+	}
+	reading <- struct{}{}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	write(3) // one copies the rest, the next begins anew
+	if now, _ := store.WALPages(c.Store); now > game/4 || c.Stats().RestartWaits.Load() == 0 {
+		t.Errorf("the WAL has %d pages, had %d; %d checkpoints in a frame", now, game, c.Stats().RestartWaits.Load())
 	}
 }

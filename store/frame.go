@@ -296,7 +296,8 @@ func (s *Store) committed(e *Entry) {
 
 // Recover puts right what failed: it finds out what became of an append of
 // unknown outcome, undoes what the log does not have, and replays what the game
-// database lacks. The entry is that of the append, if it took place after all.
+// database lacks. The entry is that of the append, if it took place after all; it
+// is returned once, also beside an error.
 func (s *Store) Recover() (*Entry, error) {
 	if !s.broken {
 		return nil, nil
