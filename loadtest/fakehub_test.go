@@ -1,6 +1,8 @@
 package loadtest_test
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -37,11 +39,16 @@ func startFake(tb testing.TB, onWrite func(*fakeSession, *wire.Write) error) *fa
 	tb.Helper()
 	f := &fakeHub{onWrite: onWrite, over: make(chan struct{})}
 	var serving sync.WaitGroup
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serving.Add(1)
 		defer serving.Done()
 		f.serve(tb, w, r)
 	}))
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetReadBuffer(64 << 10) // so that what is not read soon can't be sent
+		return ctx
+	}
+	server.Start()
 	f.url = "ws" + strings.TrimPrefix(server.URL, "http") + session.Path
 	tb.Cleanup(func() {
 		close(f.over)
@@ -52,6 +59,7 @@ func startFake(tb testing.TB, onWrite func(*fakeSession, *wire.Write) error) *fa
 }
 
 func (f *fakeHub) serve(tb testing.TB, w http.ResponseWriter, r *http.Request) {
+	tb.Helper()
 	sess, err := session.Accept(w, r, session.Options{})
 	if err != nil {
 		tb.Error(err)
