@@ -191,18 +191,18 @@ func BenchmarkDevices(b *testing.B) {
 	const n = 10_000
 	for b.Loop() {
 		b.StopTimer()
-		refused := make([]store.Outcome, n)
-		for i := range refused {
-			dev := store.Device{1, byte(i), byte(i >> 8)}
-			d.seq[dev]++
-			refused[i] = store.Outcome{Device: dev, Rejected: wire.Rejected{Seq: d.seq[dev], Refusal: *wire.Refuse(wire.CodeRate, "too many")}}
-		}
 		f, err := d.Begin()
 		if err != nil {
 			b.Fatal(err)
 		}
+		for i := range n {
+			dev := store.Device{1, byte(i), byte(i >> 8)}
+			if r, err := f.Apply(dev, d.write(dev)); r != nil || err != nil {
+				b.Fatal(r, err)
+			}
+		}
 		d.now = d.now.Add(2 * time.Second)
-		if _, err := f.Commit(d.now, refused); err != nil {
+		if _, err := f.Commit(d.now, nil); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()
