@@ -13,7 +13,7 @@ const (
 	maxQueuedBytes = 1 << 20
 
 	aliveEvery = time.Second           // a session that got no frame for this long gets an empty one
-	ackWait    = 50 * time.Millisecond // an acknowledgement waits for company no longer
+	ackWait    = 50 * time.Millisecond // acknowledgements alone go no more often, unless they are urgent
 )
 
 // An audience is the sessions in step that see the same: each frame is encoded

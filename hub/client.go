@@ -48,7 +48,7 @@ type client struct {
 	committed []uint64
 	rejected  []wire.Rejected
 	acksAt    uint64
-	acksSince time.Time
+	ackedAt   time.Time // when the last acknowledgements went
 }
 
 // A job is a request that the write loop does in its turn.
@@ -119,8 +119,8 @@ type urgency uint8
 
 const (
 	ackLater urgency = iota // with others that wait already
-	ackFirst                // after ackWait at most
-	ackNow                  // a refusal, or so many that the device may be waiting for room
+	ackFirst                // ackWait after the last ones
+	ackNow                  // a refusal, one that comes alone, or so many that the device may be waiting for room
 )
 
 // settled puts an outcome where the write loop finds it.
@@ -133,12 +133,11 @@ func (c *client) settled(version uint64, o *outcome) urgency {
 		return ackNow
 	}
 	c.committed = append(c.committed, o.write.Seq)
-	switch len(c.committed) {
-	case 1:
-		c.acksSince = time.Now()
-		return ackFirst
-	case store.Unsettled / 2:
+	switch n := len(c.committed); {
+	case n == 1 && time.Since(c.ackedAt) >= ackWait, n == store.Unsettled/2:
 		return ackNow
+	case n == 1:
+		return ackFirst
 	default:
 		return ackLater
 	}
@@ -148,7 +147,7 @@ func (c *client) settled(version uint64, o *outcome) urgency {
 func (c *client) acksDue(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.committed) == 0 || now.Sub(c.acksSince) >= ackWait
+	return len(c.committed) == 0 || now.Sub(c.ackedAt) >= ackWait
 }
 
 // Version implements session.Handler.
@@ -193,6 +192,7 @@ func (c *client) takeQueued(dst [][]byte) [][]byte {
 		m := wire.Settled{Version: c.acksAt, Committed: c.committed, Rejected: c.rejected}
 		dst = append(dst, m.Append(nil))
 		c.committed, c.rejected = c.committed[:0], nil
+		c.ackedAt = time.Now()
 	}
 	frames := c.queue
 	c.queue, c.queued = nil, 0

@@ -47,12 +47,20 @@ const (
 // again, behind a network that cuts connections in the middle of messages. At the
 // end each transaction's outcome is what SQL shows, exactly once, every copy
 // equals SQL, and the history of what was acknowledged is linearizable.
-// FRAMEHUB_SOAK makes it long.
-func TestChaos(t *testing.T) {
-	kills := 10
-	if os.Getenv("FRAMEHUB_SOAK") != "" {
-		kills = 200
+func TestChaos(t *testing.T) { runChaos(t, 10) }
+
+// TestSoakChaos does so 200 times, in rounds of 20 with a new world each.
+func TestSoakChaos(t *testing.T) {
+	if os.Getenv("FRAMEHUB_SOAK") == "" {
+		t.Skip("set FRAMEHUB_SOAK=10m (or run make soak)")
 	}
+	for i := range 10 {
+		t.Run(strconv.Itoa(i), func(t *testing.T) { runChaos(t, 20) })
+	}
+}
+
+func runChaos(t *testing.T, kills int) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("%d kills, seed %d", kills, seed)
 	c := newChaos(t, seed)
