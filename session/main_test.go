@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"framehub/session/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -12,5 +14,6 @@ func TestMain(m *testing.M) {
 		sink(address) // as the child process of a benchmark
 		return
 	}
+	wire.Pack(nil, nil) // zstd makes its channels at the first use, which must not be in a bubble
 	goleak.VerifyTestMain(m)
 }

@@ -1,6 +1,11 @@
 package session_test
 
 import (
+	"bufio"
+	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +14,7 @@ import (
 	"testing"
 
 	"framehub/session"
+	"framehub/session/wire"
 )
 
 // TestMemoryOfAnIdleSession measures what a session takes that has written a lot
@@ -58,6 +64,82 @@ func TestMemoryOfAnIdleSession(t *testing.T) {
 		t.Errorf("a session takes %d bytes, want at most %d", each, most)
 	}
 	runtime.KeepAlive(conns)
+}
+
+// TestMemoryOfAClient measures what a client takes that a goroutine reads.
+func TestMemoryOfAClient(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes memory of its own")
+	}
+	const n, most = 300, 24 << 10
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := make(chan net.Conn, n+1)
+	var serving, reading sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serveBare(t, conn)
+			servers <- conn
+		}
+	})
+	dial := func() *session.Client {
+		c, err := session.Dial(t.Context(), "ws://"+l.Addr().String(), session.ClientOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reading.Go(func() {
+			for buf := make([]byte, 512); ; {
+				if _, err := c.NextRaw(context.Background(), buf); err != nil {
+					return
+				}
+			}
+		})
+		return c
+	}
+	clients := []*session.Client{dial()} // the first makes what all share
+	before := memory()
+	for range n {
+		clients = append(clients, dial())
+	}
+	each := int(memory()-before) / n
+	t.Logf("%d bytes for each of %d clients", each, n)
+	if each > most {
+		t.Errorf("a client takes %d bytes, want at most %d", each, most)
+	}
+	_ = l.Close()
+	serving.Wait()
+	for range clients {
+		_ = (<-servers).Close()
+	}
+	reading.Wait()
+	for _, c := range clients {
+		c.Drop()
+	}
+}
+
+// serveBare upgrades a connection and says hello, and keeps nothing of it.
+func serveBare(t *testing.T, conn net.Conn) {
+	t.Helper()
+	r, err := http.ReadRequest(bufio.NewReaderSize(conn, 512))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	const salt = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, 1.3
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + salt))
+	msg := hello(1).Append(nil)
+	answer := fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Protocol: %s\r\nSec-WebSocket-Accept: %s\r\n\r\n", wire.Subprotocol, base64.StdEncoding.EncodeToString(sum[:]))
+	answer = append(answer, 0x82, 126, byte(len(msg)>>8), byte(len(msg)))
+	if _, err := conn.Write(append(answer, msg...)); err != nil {
+		t.Error(err)
+	}
 }
 
 // memory returns the bytes that the heap and all stacks take.

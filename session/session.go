@@ -33,8 +33,9 @@ type Options struct {
 
 // A Handler is what a session does its work for. Write and the methods after it
 // are called by the read loop, one at a time; Next by the write loop. None may
-// wait for the peer, nor for Next to be called; a [wire.Error] that one returns
-// ends the session with its code.
+// wait for the peer, but the former may for Next to be called, until
+// [Session.Muted]: then a peer that asks faster than it takes answers is read no
+// faster. A [wire.Error] that one returns ends the session with its code.
 type Handler interface {
 	// Write takes a transaction; refused is the reason why it can't be done
 	// however it reads, or nil. size is the message's length.
@@ -219,6 +220,9 @@ func (s *Session) End(g wire.Goodbye) {
 		s.Wake()
 	}
 }
+
+// Muted is closed when the write loop has ended: Next is not called again.
+func (s *Session) Muted() <-chan struct{} { return s.mute }
 
 // Drop ends the session at once, without a word: its peer is not there.
 func (s *Session) Drop() { _ = s.link.Close() }

@@ -26,14 +26,20 @@ type script struct {
 	mu  sync.Mutex
 	out [][]byte
 
-	writes, versions atomic.Int64
-	fail             error // returned by Subscribe
+	writes, refused, versions atomic.Int64
+	fail                      error // returned by Subscribe
 }
 
-func (s *script) Write(*wire.Write, *wire.Refusal, int) error { s.writes.Add(1); return nil }
-func (s *script) Subscribe(*wire.Subscribe) error             { return s.fail }
-func (s *script) ReadPiece(*wire.ReadPiece) error             { return nil }
-func (s *script) Version() uint64                             { s.versions.Add(1); return 7 }
+func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
+	s.writes.Add(1)
+	if refused != nil {
+		s.refused.Add(1)
+	}
+	return nil
+}
+func (s *script) Subscribe(*wire.Subscribe) error { return s.fail }
+func (s *script) ReadPiece(*wire.ReadPiece) error { return nil }
+func (s *script) Version() uint64                 { s.versions.Add(1); return 7 }
 
 func (s *script) Next(dst [][]byte) [][]byte {
 	s.mu.Lock()
@@ -192,40 +198,6 @@ func TestOriginRefused(t *testing.T) {
 		if err == nil {
 			_ = ws.CloseNow()
 		}
-	}
-}
-
-func TestMessageRefused(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		kind websocket.MessageType
-		msg  []byte
-		code wire.CloseCode
-		text string
-	}{
-		{"text", websocket.MessageText, []byte("[8, 1]"), wire.CloseProtocol, "this one was text"},
-		{"too large", websocket.MessageBinary, make([]byte, 300<<10), wire.CloseTooLarge, "larger than 1000 bytes"},
-		{"unknown type", websocket.MessageBinary, []byte{0x81, 0x18, 99}, wire.CloseProtocol, "99"},
-		{"a hub's", websocket.MessageBinary, frame(1, 0, nil, nil).Append(nil), wire.CloseProtocol, "does not send messages of type 4"},
-		{"hello again", websocket.MessageBinary, (&wire.DeviceHello{}).Append(nil), wire.CloseProtocol, "type 0"},
-		{"by the handler", websocket.MessageBinary, (&wire.Subscribe{ID: 1}).Append(nil), wire.CloseKicked, "out"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l, running := serveSessions(t, session.Options{Limits: wire.Limits{Message: 1000}})
-				ws := greet(t, l)
-				v := <-running
-				v.script.fail = &wire.Error{Code: wire.CloseKicked, Reason: "out"}
-				if err := ws.Write(t.Context(), test.kind, test.msg); err != nil {
-					t.Fatal(err)
-				}
-				wantGoodbye(t, ws, test.code, test.text)
-				err := <-v.ended
-				if e, ok := errors.AsType[*wire.Error](err); !ok || e.Code != test.code {
-					t.Errorf("Run: %v, want %d", err, test.code)
-				}
-			})
-		})
 	}
 }
 

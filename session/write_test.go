@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"framehub/session"
+	"framehub/session/sessiontest"
 	"framehub/session/wire"
 )
 
@@ -237,6 +239,47 @@ func TestStats(t *testing.T) {
 		sent := len(hello(7).Append(nil))
 		if s := v.Stats(); s.MessagesIn.Load() != 2 || s.MessagesOut.Load() != 1 || s.BytesOut.Load() != uint64(sent) {
 			t.Errorf("in %d, out %d with %d bytes of %d", s.MessagesIn.Load(), s.MessagesOut.Load(), s.BytesOut.Load(), sent)
+		}
+	})
+}
+
+// A waiter is a handler whose requests wait for Next, as long as there is one.
+type waiter struct {
+	script
+	sess *session.Session
+	room chan struct{}
+}
+
+func (w *waiter) ReadPiece(*wire.ReadPiece) error {
+	select {
+	case w.room <- struct{}{}:
+	case <-w.sess.Muted():
+	}
+	return nil
+}
+
+// A handler that waits for Next is let go when the write loop has ended.
+func TestMuted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan error, 1)
+		l := sessiontest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s, err := session.Accept(w, r, session.Options{})
+			if err != nil {
+				return
+			}
+			if _, err := s.Hello(); err != nil {
+				t.Error(err)
+				return
+			}
+			h := &waiter{sess: s, room: make(chan struct{})}
+			h.say(hello(7).Append(nil), make([]byte, 100<<10))
+			ended <- s.Run(h)
+		}))
+		ws := greet(t, l)
+		send(t, ws, &wire.ReadPiece{ID: 1, Key: values(1)})
+		start := time.Now()
+		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) > 20*time.Second {
+			t.Errorf("Run: %v after %v", err, time.Since(start))
 		}
 	})
 }

@@ -1,0 +1,72 @@
+package session_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/coder/websocket"
+
+	"framehub/session"
+	"framehub/session/wire"
+)
+
+func TestMessageRefused(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		kind websocket.MessageType
+		msg  []byte
+		code wire.CloseCode
+		text string
+	}{
+		{"text", websocket.MessageText, []byte("[8, 1]"), wire.CloseProtocol, "this one was text"},
+		{"too large", websocket.MessageBinary, make([]byte, 300<<10), wire.CloseTooLarge, "larger than 1000 bytes"},
+		{"unknown type", websocket.MessageBinary, []byte{0x81, 0x18, 99}, wire.CloseProtocol, "99"},
+		{"a hub's", websocket.MessageBinary, frame(1, 0, nil, nil).Append(nil), wire.CloseProtocol, "does not send messages of type 4"},
+		{"hello again", websocket.MessageBinary, (&wire.DeviceHello{}).Append(nil), wire.CloseProtocol, "type 0"},
+		{"by the handler", websocket.MessageBinary, (&wire.Subscribe{ID: 1}).Append(nil), wire.CloseKicked, "out"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, running := serveSessions(t, session.Options{Limits: wire.Limits{Message: 1000}})
+				ws := greet(t, l)
+				v := <-running
+				v.script.fail = &wire.Error{Code: wire.CloseKicked, Reason: "out"}
+				if err := ws.Write(t.Context(), test.kind, test.msg); err != nil {
+					t.Fatal(err)
+				}
+				wantGoodbye(t, ws, test.code, test.text)
+				err := <-v.ended
+				if e, ok := errors.AsType[*wire.Error](err); !ok || e.Code != test.code {
+					t.Errorf("Run: %v, want %d", err, test.code)
+				}
+			})
+		})
+	}
+}
+
+func TestMessagesTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, running := serveSessions(t, session.Options{Limits: wire.Limits{Rows: 1}})
+		ws := greet(t, l)
+		v := <-running
+		tx := func(rows int) raw {
+			block := wire.AppendBlock(nil, 1, []int{0}, nil, wire.Grid{Stride: 1, Values: make([]wire.Value, rows)}, nil)
+			return wire.AppendWrite(nil, wire.WriteHeader{Seq: 1}, [][]byte{wire.AppendOp(nil, wire.OpPut, block)})
+		}
+		send(t, ws, tx(1))
+		send(t, ws, raw(wire.Pack(nil, tx(1))))
+		send(t, ws, tx(2)) // too many, which is the hub's to settle
+		synctest.Wait()
+		if n, refused := v.script.writes.Load(), v.script.refused.Load(); n != 3 || refused != 1 {
+			t.Errorf("%d transactions, %d refused", n, refused)
+		}
+		send(t, ws, raw{0x82, byte(wire.TypeTick), 5})
+		u, err := wire.DecodeUnavailable(receive(t, ws), wire.Limits{})
+		if err != nil || u.ID != 5 || u.Code != wire.CodeUnavailable {
+			t.Errorf("%+v, %v", u, err)
+		}
+		send(t, ws, raw{0x82, byte(wire.TypeWrite), 0x61})
+		wantGoodbye(t, ws, wire.CloseProtocol, "")
+	})
+}
