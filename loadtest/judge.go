@@ -76,6 +76,9 @@ func (r *run) compare(ctx context.Context, c *cast, v *verdict) error {
 		for _, o := range c.observers {
 			v.lost = max(v.lost, c.lost(o.row))
 		}
+		if !r.opts.Unchecked {
+			r.fail("nothing was compared with SQL: name the hub's database with --db, or say --unchecked where there is none to be had")
+		}
 		return nil
 	}
 	converged := false

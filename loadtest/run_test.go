@@ -89,9 +89,13 @@ func TestWithoutADatabase(t *testing.T) {
 	h := startHub(t, schema)
 	o := h.options()
 	o.DB = ""
+	if r := h.run(o); r.OK || r.Converged != nil {
+		t.Errorf("nothing was compared, ok is %v, converged %v", r.OK, r.Converged)
+	}
+	o.Unchecked = true
 	r := h.run(o)
 	if !r.OK || r.Converged != nil {
-		t.Errorf("ok is %v, converged %v", r.OK, r.Converged)
+		t.Errorf("unchecked, ok is %v, converged %v", r.OK, r.Converged)
 	}
 	if got := text(t, r); !strings.Contains(got, "COPIES NOT COMPARED") {
 		t.Errorf("the report does not say that nothing was compared:\n%s", got)

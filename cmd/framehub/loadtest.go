@@ -17,10 +17,11 @@ import (
 type loadtestCommand struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"Read flags from FILE, in TOML."`
 
-	URL      string `name:"url" default:"ws://127.0.0.1:8080/v1/sync" placeholder:"URL" help:"The hub to load (${default})."`
-	Hub      string `enum:",embedded" default:"" placeholder:"embedded" help:"embedded: start a hub for the test, with the example city in a database of its own."`
-	DB       string `name:"db" placeholder:"FILE" help:"The hub's database, to compare with what devices saw."`
-	AdminURL string `name:"admin-url" placeholder:"URL" help:"The hub's operators' listener, for what the hub used."`
+	URL       string `name:"url" default:"ws://127.0.0.1:8080/v1/sync" placeholder:"URL" help:"The hub to load (${default})."`
+	Hub       string `enum:",embedded" default:"" placeholder:"embedded" help:"embedded: start a hub for the test, with the example city in a database of its own."`
+	DB        string `name:"db" placeholder:"FILE" help:"The hub's database, to compare with what devices saw."`
+	Unchecked bool   `help:"Let a run without --db, in which nothing is compared with SQL, be a good one."`
+	AdminURL  string `name:"admin-url" placeholder:"URL" help:"The hub's operators' listener, for what the hub used."`
 
 	Profile   string        `enum:"mesh,writers" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all (${default})."`
 	Table     string        `default:"entity" placeholder:"NAME" help:"The table that devices write (${default})."`
@@ -37,7 +38,7 @@ type loadtestCommand struct {
 
 func (l *loadtestCommand) options() loadtest.Options {
 	return loadtest.Options{
-		URL: l.URL, DB: l.DB, AdminURL: l.AdminURL,
+		URL: l.URL, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL,
 		Table: l.Table, Profile: loadtest.Profile(l.Profile), Devices: l.Devices, Observers: l.Observers, Entities: l.Entities,
 		Hz: l.Hz, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed,
 	}
