@@ -324,8 +324,8 @@ func (d *Device) sendAll(ctx context.Context, c *Client) error {
 	}
 }
 
-// View calls f with the copy, which does not change meanwhile. f must be short:
-// frames wait for it.
+// View calls f with the copy, which does not change meanwhile. f must be short, as
+// frames wait for it, and call no method of the device.
 func (d *Device) View(f func(*Copy)) { d.replica.View(f) }
 
 // Breaches returns how many times the hub broke a promise of the protocol.

@@ -69,8 +69,8 @@ func NewReplica(o ReplicaOptions) *Replica {
 	}
 }
 
-// View calls f with the copy, which does not change meanwhile. f must be short:
-// frames wait for it.
+// View calls f with the copy, which does not change meanwhile. f must be short, as
+// frames wait for it, and call no method of the replica.
 func (r *Replica) View(f func(*Copy)) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

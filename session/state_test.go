@@ -22,6 +22,7 @@ func TestState(t *testing.T) {
 		)}, &wire.SnapshotEnd{Version: 10})
 		submit(t, d, setX(1, 1), nil)
 		p.readWrite()
+		synctest.Wait()
 		p.drop()
 		_ = stop()
 		submit(t, d, new(session.Tx).Base(10).Insert("pair", []string{"v", "b", "a"}, values([]byte{7}, 1, "c")), nil)
