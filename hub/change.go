@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"fmt"
 	"slices"
 
 	"framehub/session/wire"
@@ -18,6 +19,10 @@ type change struct {
 
 // Subscribe implements session.Handler.
 func (c *client) Subscribe(m *wire.Subscribe) error {
+	if m.ID <= c.lastID {
+		return &wire.Error{Code: wire.CloseProtocol, Reason: fmt.Sprintf("the id of a change of subscriptions is %d, it must be above the last one, %d", m.ID, c.lastID)}
+	}
+	c.lastID = m.ID
 	c.do(func(c *client) { c.resubscribe(m) })
 	return nil
 }

@@ -28,6 +28,8 @@ type client struct {
 	cancel  context.CancelFunc
 	reading sync.WaitGroup
 
+	lastID uint64 // owned by the read loop: of a change of subscriptions
+
 	// Owned by the write loop.
 	subs    []*sub
 	sent    uint64 // the newest version that the device has been sent, snapshotted or resumed at

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"time"
 
 	"framehub/session/wire"
@@ -111,30 +112,36 @@ func (p *packer) split(d *delta, rows picked, size int) {
 }
 
 // addLarge adds a row that is larger than a message: its largest values are left
-// out until it fits, and the device reads them in pieces.
+// out until it fits, and the device reads them in pieces. A row whose key alone
+// does not fit is left out: nothing could tell the device of it.
 func (p *packer) addLarge(d *delta, rows picked) {
-	row := append([]wire.Value(nil), d.rows.Row(int(rows.rows[0]))...)
+	row := slices.Clone(d.rows.Row(int(rows.rows[0])))
 	for {
-		large := -1
-		for _, c := range rows.columns[d.table.Key:] {
-			if row[c].Len() > 0 && (large < 0 || row[c].Len() > row[large].Len()) {
-				large = c
+		block := wire.AppendBlock(nil, d.table.ID, rows.columns, rows.columns, wire.Grid{Stride: d.rows.Stride, Values: row}, nil)
+		if len(block) <= p.room {
+			if len(block) > p.room-p.size {
+				p.next()
 			}
+			p.put(block)
+			return
 		}
+		large := largest(row, rows.columns[d.table.Key:])
 		if large < 0 {
-			break // a key or a number of columns that no message holds: the schema allows nothing better
+			return
 		}
 		row[large] = wire.UndefinedValue()
-		if wire.RowSize(row, rows.columns)+16+8*len(rows.columns) <= p.room {
-			break
+	}
+}
+
+// largest returns where the largest text or blob is, -1 where there is none.
+func largest(row []wire.Value, places []int) int {
+	at := -1
+	for _, c := range places {
+		if row[c].Len() > 0 && (at < 0 || row[c].Len() > row[at].Len()) {
+			at = c
 		}
 	}
-	grid := wire.Grid{Stride: d.rows.Stride, Values: row}
-	block := wire.AppendBlock(nil, d.table.ID, rows.columns, rows.columns, grid, nil)
-	if len(block) > p.room-p.size {
-		p.next()
-	}
-	p.put(block)
+	return at
 }
 
 func (p *packer) put(block []byte) {

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -176,7 +177,7 @@ func (h *Hub) sweep(now time.Time) {
 		switch silent := c.sess.Silent(now); {
 		case silent > 2*h.opts.PingEvery:
 			h.opts.Log.Info("session silent, ended", "session", c.sess.ID, "silent", silent.Round(time.Second))
-			c.sess.Drop()
+			c.sess.End(wire.Goodbye{Code: wire.CloseTooSlow, Text: fmt.Sprintf("nothing was heard for %v", silent.Round(time.Second))})
 		case silent > h.opts.PingEvery:
 			c.sess.Ping()
 		}

@@ -46,7 +46,9 @@ type snapshotWriter struct {
 func (w *snapshotWriter) table(ctx context.Context, v *store.View, n *interest) error {
 	var scopes []wire.Value
 	for s := range n.scopes {
-		scopes = append(scopes, s)
+		if !n.all {
+			scopes = append(scopes, s)
+		}
 	}
 	columns := keyColumns(len(n.table.Columns))
 	return v.Scan(n.table, !n.all, scopes, func(g wire.Grid) error {

@@ -171,6 +171,9 @@ func (s *Session) Run(h Handler) error {
 		s.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
 		s.drain()
 	}
+	if errors.Is(err, errLeft) {
+		s.drain() // it closes
+	}
 	if s.bye.Load() == nil {
 		s.Drop() // wakes the write loop: what it still has would reach nobody
 	}
@@ -188,7 +191,7 @@ func (s *Session) reason(err error) error {
 		return &wire.Error{Code: g.Code, Reason: g.Text}
 	case s.failed != nil && errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("write: %w", s.failed)
-	case errors.Is(err, io.EOF), websocket.CloseStatus(err) != -1:
+	case errors.Is(err, io.EOF), errors.Is(err, errLeft), websocket.CloseStatus(err) != -1:
 		return nil
 	default:
 		return err

@@ -51,8 +51,29 @@ func (op *resolvedOp) checkKeys() *wire.Refusal {
 		if key, refusal = op.table.storedKey(op.block, row, key[:0]); refusal != nil {
 			return refusal
 		}
+		if refusal := op.table.keyFits(key, row); refusal != nil {
+			return refusal
+		}
 	}
 	return nil
+}
+
+// MaxKey is the most bytes that the texts and blobs of a key may have together.
+// A key can't be left out of a message about its row, and the smallest that a
+// device may ask for has 1 KiB.
+const MaxKey = 512
+
+func (t *Table) keyFits(key []wire.Value, row int) *wire.Refusal {
+	n := 0
+	for _, v := range key {
+		n += v.Len()
+	}
+	if n <= MaxKey {
+		return nil
+	}
+	refusal := wire.Refuse(wire.CodeTooLarge, "a key of table %q has %d bytes, the most is %d", t.Name, n, MaxKey)
+	refusal.Row = row
+	return refusal
 }
 
 // plainKey says whether the block's form alone shows that its keys are integers

@@ -110,7 +110,9 @@ func (op *resolvedOp) checkColumn(i int, col *Column) *wire.Refusal {
 	adds := op.kind == wire.OpAdd && i >= op.table.Key
 	if b.Cols[i].Form != wire.Cells {
 		if adds && col.Type == "INTEGER" && (b.Cols[i].Form == wire.Float32 || b.Cols[i].Form == wire.Float64) {
-			return wire.Refuse(wire.CodeType, "column %q of table %q takes integers to add", col.Name, name)
+			refusal := wire.Refuse(wire.CodeType, "column %q of table %q takes integers to add", col.Name, name)
+			refusal.Row = 0 // all of them are floats
+			return refusal
 		}
 		return nil
 	}
