@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"framehub/session"
+	"framehub/session/sessiontest"
 	"framehub/session/wire"
 )
 
@@ -64,6 +66,49 @@ func TestMemoryOfAnIdleSession(t *testing.T) {
 		t.Errorf("a session takes %d bytes, want at most %d", each, most)
 	}
 	runtime.KeepAlive(conns)
+}
+
+// TestWriteAllocates: a message that is shared costs a session no memory of its
+// own, since the buffer that it is put together in is borrowed and given back.
+func TestWriteAllocates(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes things out of pools")
+	}
+	var written sync.WaitGroup
+	sessions := make(chan *session.Session, 1)
+	h := &stream{written: &written}
+	l := sessiontest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := session.Accept(w, r, session.Options{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := s.Hello(); err != nil {
+			t.Error(err)
+			return
+		}
+		sessions <- s
+		_ = s.Run(h)
+	}))
+	msg := make([]byte, 40<<10)
+	written.Add(1)
+	h.msg.Store(&msg)
+	r, conn := dialRaw(t, l)
+	var reading sync.WaitGroup
+	reading.Go(func() { _, _ = io.Copy(io.Discard, r) })
+	s := <-sessions
+	written.Wait()
+	if n := testing.AllocsPerRun(200, func() {
+		written.Add(1)
+		h.msg.Store(&msg)
+		s.Wake()
+		written.Wait()
+	}); n > 0 {
+		t.Errorf("%v allocations for a message", n)
+	}
+	s.Drop()
+	_ = conn.Close()
+	reading.Wait()
 }
 
 // TestMemoryOfAClient measures what a client takes that a goroutine reads.
