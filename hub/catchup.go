@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,6 +29,7 @@ func (c *client) forward(dst [][]byte) [][]byte {
 	for len(dst) == 0 {
 		if c.hub.join(c) {
 			c.catchup = false
+			clear(c.mixed)
 			return dst
 		}
 		msgs, err := c.missed()
@@ -53,7 +55,13 @@ func (c *client) missed() ([][]byte, error) {
 	if told-from > maxBehind {
 		return nil, store.ErrGone
 	}
-	m := newMerger(interests(c.subs))
+	wants := interests(c.subs)
+	for table := range c.mixed {
+		if n := wants[table]; n != nil {
+			n.mixed = true
+		}
+	}
+	m := newMerger(wants)
 	to, at := from, time.Time{}
 	for rows := 0; to < min(told, from+catchUpVersions) && rows < catchUpRows; {
 		e, err := c.hub.store.Entry(to + 1)
@@ -68,6 +76,7 @@ func (c *client) missed() ([][]byte, error) {
 			s.at = max(s.at, to)
 		}
 	}
+	maps.DeleteFunc(c.mixed, func(_ int, newest uint64) bool { return newest <= to })
 	deltas := m.deltas()
 	if len(deltas) == 0 {
 		return nil, nil

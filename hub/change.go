@@ -14,7 +14,8 @@ type change struct {
 	subs     []*sub // the list, once it is in force
 	snapshot []*sub // those of it that are snapshotted
 
-	spool *spool // nil: there is nothing to read
+	spool *spool  // nil: there is nothing to read
+	then  *change // waits for this one
 }
 
 // Subscribe implements session.Handler.
@@ -64,9 +65,10 @@ func (c *client) changed(m *wire.Subscribe) (subs, added []*sub, refused *wire.R
 	return subs, added, nil
 }
 
-// begin starts a change: its snapshot is read beside everything else.
+// begin starts a change: its snapshot is read beside everything else. One that is
+// under way waits for it.
 func (c *client) begin(ch *change) {
-	c.change = ch
+	ch.then, c.change = c.change, ch
 	for _, s := range ch.snapshot {
 		s.active = false
 	}
@@ -81,25 +83,33 @@ func (c *client) begin(ch *change) {
 // next appends what there is of the change to dst: the next part of the
 // snapshot, or its end, with which the list comes into force.
 func (ch *change) next(c *client, dst [][]byte) [][]byte {
-	end := wire.SnapshotEnd{ID: ch.id, Version: c.hub.Version()}
+	version := c.sent
+	if version == 0 {
+		version = c.hub.Version()
+	}
 	if ch.spool != nil {
-		msg, version, done, err := ch.spool.take()
-		if err != nil {
+		msg, at, done, err := ch.spool.take()
+		switch {
+		case err != nil:
 			c.hub.opts.Log.Error("snapshot", "session", c.sess.ID, "err", err)
 			c.sess.End(wire.Goodbye{Code: wire.CloseInternal, Text: "the hub could not read the snapshot: connect again"})
 			return dst
-		}
-		if !done {
-			if msg != nil {
-				dst = append(dst, msg)
-			}
+		case msg != nil:
+			return append(dst, msg)
+		case !done || c.lags(at):
 			return dst
 		}
-		end.Version = version
+		version = at
 		ch.spool.discard()
 	}
-	ch.enter(c, end.Version)
-	return append(dst, end.Append(nil))
+	ch.enter(c, version)
+	return append(dst, (&wire.SnapshotEnd{ID: ch.id, Version: version}).Append(nil))
+}
+
+// lags says whether a sub that frames go on for has less than version: the
+// snapshot waits for it, so that no later frame is older.
+func (c *client) lags(version uint64) bool {
+	return c.catchup && slices.ContainsFunc(c.subs, func(s *sub) bool { return s.active && s.at < version })
 }
 
 // enter puts the list in force; the subs that were snapshotted have version.
@@ -112,9 +122,26 @@ func (ch *change) enter(c *client, version uint64) {
 	if !c.catchup {
 		c.fallBehind(at)
 	}
-	c.subs, c.change = ch.subs, nil
 	for _, s := range ch.snapshot {
 		s.at, s.active = version, true
 	}
+	c.noteMixed(slices.Concat(c.subs, ch.subs))
+	c.subs, c.change = ch.subs, ch.then
 	c.sent = max(c.sent, version)
+}
+
+// noteMixed remembers the tables of which the device has parts at several
+// versions. Until a frame is as new as the newest, rows come whole, and every key
+// that went is told: also when the sub that brought a row has been removed since.
+func (c *client) noteMixed(subs []*sub) {
+	for table, n := range interests(subs) {
+		if !n.mixed {
+			continue
+		}
+		for _, s := range subs {
+			if s.active && s.table.ID == table {
+				c.mixed[table] = max(c.mixed[table], s.at)
+			}
+		}
+	}
 }

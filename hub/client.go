@@ -24,6 +24,7 @@ type client struct {
 	form    form
 	role    string
 	rights  wire.Rights
+	jobs    chan job
 	ctx     context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
 	cancel  context.CancelFunc
 	reading sync.WaitGroup
@@ -34,17 +35,15 @@ type client struct {
 	subs    []*sub
 	sent    uint64 // the newest version that the device has been sent, snapshotted or resumed at
 	change  *change
-	catchup bool // it is not in step: it reads forward before it joins its audience
+	catchup bool           // it is not in step: it reads forward before it joins its audience
+	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
 
 	audience *audience // guarded by Hub.mu
 
 	mu        sync.Mutex // guards the following
 	out       [][]byte   // answers
-	jobs      []job
-	room      *sync.Cond // jobs has gone down, or the session is over
-	over      bool
-	live      bool   // it is in an audience
-	liveAt    uint64 // with live: the device will have everything up to here once it has what Next gave
+	live      bool       // it is in an audience
+	liveAt    uint64     // with live: the device will have everything up to here once it has what Next gave
 	queue     []*frame
 	queued    int // bytes
 	committed []uint64
@@ -158,13 +157,11 @@ func (c *client) Version() uint64 { return c.hub.Version() }
 // do puts a request in its turn. When too many wait, the read loop waits, and
 // with it only this device.
 func (c *client) do(j job) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.jobs) >= maxJobs && !c.over {
-		c.room.Wait()
+	select {
+	case c.jobs <- j:
+		c.sess.Wake()
+	case <-c.sess.Muted():
 	}
-	c.jobs = append(c.jobs, j)
-	c.sess.Wake()
 }
 
 // Next implements session.Handler: what to write now.
@@ -233,15 +230,12 @@ func (c *client) takeOut(dst [][]byte) [][]byte {
 }
 
 func (c *client) takeJob() job {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.jobs) == 0 {
+	select {
+	case j := <-c.jobs:
+		return j
+	default:
 		return nil
 	}
-	j := c.jobs[0]
-	c.jobs = c.jobs[1:]
-	c.room.Broadcast()
-	return j
 }
 
 // say puts an answer on its way.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,7 +28,8 @@ var capabilities = []string{"zstd"}
 // for the session to end.
 func (h *Hub) Serve(sess *session.Session) error {
 	if !h.enter(sess) {
-		sess.Refuse(&wire.Error{Code: wire.CloseStopping, Reason: "the hub is stopping"})
+		sess.End(goodbyeStopping)
+		sess.Refuse(&wire.Error{Code: goodbyeStopping.Code, Reason: goodbyeStopping.Text})
 		return nil
 	}
 	c, err := h.greet(sess)
@@ -92,8 +92,10 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 }
 
 func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello) (*client, error) {
-	c := &client{hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd}, role: hello.Role, catchup: true}
-	c.room = sync.NewCond(&c.mu)
+	c := &client{
+		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd}, role: hello.Role,
+		jobs: make(chan job, maxJobs), catchup: true, mixed: map[int]uint64{},
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	switch {
 	case c.form.max == 0:
@@ -222,6 +224,7 @@ func (h *Hub) subscribeFirst(c *client, hello *wire.DeviceHello, answer *wire.Hu
 		ch.snapshot = append(ch.snapshot, s)
 	}
 	c.subs = subs
+	c.noteMixed(subs)
 	c.begin(ch)
 	return nil
 }
@@ -276,14 +279,12 @@ func (h *Hub) dismiss(c *client) {
 	delete(h.clients, c)
 	h.leave(c)
 	h.mu.Unlock()
-	c.mu.Lock()
-	c.over = true
-	c.room.Broadcast()
-	c.mu.Unlock()
 	h.in.detach(c)
 	c.cancel()
 	c.reading.Wait()
-	if c.change != nil && c.change.spool != nil {
-		c.change.spool.discard()
+	for ch := c.change; ch != nil; ch = ch.then {
+		if ch.spool != nil {
+			ch.spool.discard()
+		}
 	}
 }

@@ -1,0 +1,327 @@
+package hub_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"framehub/hub"
+	"framehub/session"
+	"framehub/session/sessiontest"
+	"framehub/session/wire"
+)
+
+// TestProperty lets devices with changing subscriptions watch a table whose rows
+// come, go and move, while connections are cut, resumed, and now and then not read
+// for a while. Whatever happens: no promise of the protocol is broken, and each
+// copy that is complete to the version SQL has equals what SQL has.
+func TestProperty(t *testing.T) {
+	rounds := 12
+	if text := os.Getenv("FRAMEHUB_ROUNDS"); text != "" {
+		rounds, _ = strconv.Atoi(text)
+	}
+	for i := range rounds {
+		seed := uint64(time.Now().UnixNano()) + uint64(i)
+		if text := os.Getenv("FRAMEHUB_SEED"); text != "" {
+			seed, _ = strconv.ParseUint(text, 10, 64)
+		}
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &propertyRun{world: newWorld(t, hub.Options{}), rng: rand.New(rand.NewPCG(seed, 0))}
+				p.run(300)
+			})
+		})
+	}
+}
+
+type propertyRun struct {
+	*world
+	rng      *rand.Rand
+	writer   *peer
+	watchers []*watcher
+}
+
+// A watcher is a device that keeps a copy.
+type watcher struct {
+	p       *propertyRun
+	replica *session.Replica
+	client  *session.Client
+	reader  *reader
+	device  []byte
+	lastID  uint64
+	asleep  int // frames during which it does not read
+	gone    int // frames during which it is not connected
+	max     int
+}
+
+func (p *propertyRun) run(frames int) {
+	p.writer = p.dial(nothing())
+	acks := newReader(p.writer.Client)
+	defer close(acks.done)
+	for range 5 {
+		w := &watcher{p: p, replica: session.NewReplica(session.ReplicaOptions{Strict: true}), max: []int{0, 2048}[p.rng.IntN(2)]}
+		p.watchers = append(p.watchers, w)
+		w.connect()
+	}
+	for i := range frames {
+		for range p.rng.IntN(5) {
+			p.writeRandom()
+		}
+		p.frame()
+		if i%20 == 19 {
+			p.pass(time.Duration(p.rng.IntN(1500)) * time.Millisecond)
+			p.hub.Sweep(time.Now())
+			_ = acks.take(func(session.Message) error { return nil })
+		}
+		for _, w := range p.watchers {
+			w.step()
+		}
+	}
+	for _, w := range p.watchers {
+		w.asleep = 0
+		if w.client == nil {
+			w.connect()
+		}
+	}
+	p.pass(1100 * time.Millisecond)
+	p.hub.Sweep(time.Now())
+	synctest.Wait()
+	for i, w := range p.watchers {
+		w.read()
+		if !w.compare() {
+			p.Errorf("watcher %d is not complete to version %d at the end: %+v", i, p.hub.Version(), w.subs())
+		}
+		w.drop()
+	}
+}
+
+func (p *propertyRun) writeRandom() {
+	id, zone, a := p.rng.Int64N(12), p.rng.Int64N(4), p.rng.Int64N(5)
+	switch p.rng.IntN(6) {
+	case 0:
+		p.writer.write(wire.OpDelete, "thing", []string{"id"}, num(id))
+	case 1:
+		p.writer.write(wire.OpTouch, "thing", []string{"id", "zone"}, num(id), num(zone))
+	case 2:
+		p.writer.write(wire.OpTouch, "thing", []string{"id", "a"}, num(id), num(a))
+	case 3:
+		p.writer.write(wire.OpPut, "thing", []string{"id", "b"}, num(id), wire.TextValue(strings.Repeat("b", p.rng.IntN(500))))
+	default:
+		p.writer.write(wire.OpPut, "thing", []string{"id", "zone", "a"}, num(id), num(zone), num(a))
+	}
+}
+
+func (w *watcher) step() {
+	switch {
+	case w.gone > 0:
+		if w.gone--; w.gone == 0 {
+			w.connect()
+		}
+		return
+	case w.asleep > 0:
+		w.asleep--
+		return
+	}
+	w.read()
+	if w.client == nil {
+		return
+	}
+	w.compare()
+	switch w.p.rng.IntN(30) {
+	case 0:
+		w.drop()
+		w.client, w.gone = nil, w.p.rng.IntN(20)+1
+	case 1:
+		w.asleep = w.p.rng.IntN(40)
+	case 2, 3, 4:
+		w.resubscribe()
+	}
+}
+
+func (w *watcher) drop() {
+	if w.client != nil {
+		close(w.reader.done)
+		w.client.Drop()
+	}
+}
+
+func (w *watcher) randomSub() wire.Sub {
+	s := wire.Sub{Name: "thing"}
+	if w.p.rng.IntN(5) > 0 {
+		s.Scoped = true
+		for range w.p.rng.IntN(3) {
+			s.Scopes = append(s.Scopes, num(w.p.rng.Int64N(4)))
+		}
+	}
+	return s
+}
+
+func (w *watcher) connect() {
+	hello := wire.DeviceHello{Device: w.device, SubsSet: true, MaxMessage: w.max}
+	w.replica.View(func(c *session.Copy) { hello.Epoch, hello.Subs = c.Epoch, c.Subs() })
+	if hello.Epoch == nil {
+		for range w.p.rng.IntN(3) {
+			hello.Subs = append(hello.Subs, w.randomSub())
+		}
+	}
+	c, err := session.Dial(w.p.Context(), sessiontest.URL, session.ClientOptions{Hello: hello, HTTPClient: w.p.net.HTTPClient()})
+	if err != nil {
+		w.p.Fatal(err)
+	}
+	w.client, w.reader, w.device, w.lastID = c, newReader(c), c.Hello.Device, 0
+	if err := w.replica.Hello(&hello, &c.Hello); err != nil {
+		w.p.Fatal(err)
+	}
+}
+
+func (w *watcher) resubscribe() {
+	w.lastID++
+	m := wire.Subscribe{ID: w.lastID}
+	if subs := w.subs(); len(subs) > 0 && w.p.rng.IntN(2) == 0 {
+		s := subs[w.p.rng.IntN(len(subs))]
+		s.Since, s.SinceSet = 0, false
+		m.Remove = append(m.Remove, s)
+	}
+	if len(m.Remove) == 0 || w.p.rng.IntN(2) == 0 {
+		m.Add = append(m.Add, w.randomSub())
+	}
+	w.replica.Subscribing(&m)
+	if err := w.client.Subscribe(w.p.Context(), &m); err != nil {
+		w.p.Fatal(err)
+	}
+}
+
+func (w *watcher) subs() (subs []wire.Sub) {
+	w.replica.View(func(c *session.Copy) { subs = c.Subs() })
+	return subs
+}
+
+// read takes every message that has come.
+func (w *watcher) read() {
+	if err := w.reader.take(w.replica.Take); err != nil {
+		w.p.Fatalf("%v; subscriptions %+v", err, w.subs())
+	}
+}
+
+// A reader reads one message ahead, so that who does not take any is slow.
+type reader struct {
+	messages chan session.Message
+	done     chan struct{}
+}
+
+func newReader(c *session.Client) *reader {
+	r := &reader{messages: make(chan session.Message), done: make(chan struct{})}
+	go func() {
+		defer close(r.messages)
+		for {
+			m, err := c.Next(context.Background())
+			if err != nil {
+				return
+			}
+			select {
+			case r.messages <- m:
+			case <-r.done:
+				return
+			}
+		}
+	}()
+	return r
+}
+
+// take hands on every message that has come.
+func (r *reader) take(take func(session.Message) error) error {
+	for {
+		synctest.Wait()
+		select {
+		case m, ok := <-r.messages:
+			if !ok {
+				return nil
+			}
+			if err := take(m); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// compare compares the copy with SQL where that has the same version, and says
+// whether it had.
+func (w *watcher) compare() bool {
+	merged := w.p.store.Merged()
+	same := true
+	var have []string
+	var subs []wire.Sub
+	w.replica.View(func(c *session.Copy) {
+		subs = c.Subs()
+		for _, s := range subs {
+			same = same && s.SinceSet && s.Since == merged
+		}
+		if t := c.Table("thing"); t != nil {
+			for r := range t.Rows() {
+				have = append(have, fmt.Sprint(r.Values))
+			}
+		}
+	})
+	if !same {
+		return false
+	}
+	want := w.p.rows(subs)
+	slices.Sort(have)
+	if !slices.Equal(have, want) {
+		w.p.Fatalf("at version %d, with %+v, the copy has\n%v\nSQL has\n%v", merged, subs, strings.Join(have, "\n"), strings.Join(want, "\n"))
+	}
+	return true
+}
+
+// rows returns what SQL has for subscriptions.
+func (p *propertyRun) rows(subs []wire.Sub) []string {
+	var where []string
+	for _, s := range subs {
+		if !s.Scoped {
+			where = append(where, "1")
+		}
+		for _, v := range s.Scopes {
+			where = append(where, fmt.Sprintf("zone = %d", v.Int64()))
+		}
+	}
+	if len(where) == 0 {
+		return nil
+	}
+	db, err := sql.Open("sqlite3", "file:"+p.path+"?mode=ro")
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(p.Context(), "SELECT id, zone, a, b, big FROM thing WHERE "+strings.Join(where, " OR "))
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []string
+	for rows.Next() {
+		values := make([]any, 5)
+		into := make([]any, 5)
+		for i := range into {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			p.Fatal(err)
+		}
+		all = append(all, fmt.Sprint(session.Values(values...)))
+	}
+	if err := rows.Err(); err != nil {
+		p.Fatal(err)
+	}
+	slices.Sort(all)
+	return all
+}
