@@ -10,16 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from harness import HERE, PROJECT, Hub, RemoteHub
+from harness import SCHEMAS, Hub, RemoteHub
 
-SCHEMAS = {"city": PROJECT / "examples/city", "tables": HERE / "tables"}
 LIMIT = 90.0  # seconds for one test on a slow machine; nothing waits so long unless it hangs
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "schema(name): the tables that the hub has: city (default) or tables")
     config.addinivalue_line("markers", "flags(*flags): flags of `framehub serve`")
+    config.addinivalue_line("markers", "slow: takes seconds by its nature, and is begun first")
     config.addinivalue_line("markers", "unchecked: the test leaves nothing that could be compared with the database")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with what takes long, so that the run does not end with waiting for it."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_report_header() -> str:

@@ -643,8 +643,9 @@ class Copy:
         """Applies a frame that is there in whole. `pending` are subs whose snapshot has not come yet."""
         frame = parts[-1]
         check(all((p.version, p.previous) == (frame.version, frame.previous) for p in parts), "parts of two frames")
-        check(frame.previous <= (self.version or 0), f"a gap: from {self.version}, but the frame is from {frame.previous}")
-        check(frame.version >= (self.version or 0), f"a frame of version {frame.version} after {self.version}")
+        own = self.version or 0
+        check(frame.previous <= own, f"a gap: this copy is of version {own}, the frame goes on from {frame.previous}")
+        check(frame.previous == own, f"told twice: this copy is of version {own}, the frame begins at {frame.previous}")
         complete = self._complete(frame, pending)
         for block in (block for part in parts for block in part.removed):
             self._remove(block)
@@ -892,9 +893,11 @@ class Device:
         except Exception as error:  # told below to everybody who waits
             self.ended = error
             socket.transport.abort()
-        self.ended = self.ended or Ended(goodbye, socket.close_code, socket.close_reason or "")
         for transaction in self.unsettled.values():
             transaction.sent = False
+            if self.ended is not None:
+                transaction.refuse(self.ended)  # of a hub that breaks the protocol no outcome can be hoped for
+        self.ended = self.ended or Ended(goodbye, socket.close_code, socket.close_reason or "")
         for answer in self._answers.values():
             answer.cancel()
         self._answers.clear()
@@ -1029,7 +1032,11 @@ class Device:
     # --- writing
 
     async def write(self, *ops: Op, base: int | None = None) -> int:
-        """Runs one transaction. Returns the version that includes it, or raises why it was refused."""
+        """Runs one transaction. Returns a version that includes it, or raises why it was refused.
+
+        It is not always the version that brought it: one answer may stand for several commits, and hello tells outcomes
+        without versions.
+        """
         return await self.start(*ops, base=base).outcome
 
     def start(self, *ops: Op, base: int | None = None) -> Transaction:
@@ -1037,6 +1044,8 @@ class Device:
         self.last_seq += 1
         transaction = Transaction(self.last_seq, list(ops), base)
         self.unsettled[transaction.seq] = transaction
+        if isinstance(self.ended, Deviation):
+            transaction.refuse(self.ended)
         self._send_unsent()
         return transaction
 
@@ -1051,8 +1060,11 @@ class Device:
                 self._send(transaction.message(self.copy.schema))
 
     def _outcome(self, seq: int, outcome: int | Refused) -> None:
+        """What became of a number. It may be told twice: a number that was sent again is answered again."""
+        check(seq <= self.last_seq, f"the hub settles number {seq}, which was never sent")
         transaction = self.unsettled.pop(seq, None)
-        check(transaction is not None, f"the hub settles number {seq}, which is settled or was never sent")
+        if transaction is None:
+            return
         if isinstance(outcome, Refused):
             transaction.refuse(outcome)
         else:

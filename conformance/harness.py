@@ -28,6 +28,7 @@ from framehub_client import SUBPROTOCOL, UNDEFINED, Device, Ended, Goodbye, Rows
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
+SCHEMAS = {"city": PROJECT / "examples/city", "tables": HERE / "tables"}
 PATIENCE = 20.0  # seconds to wait for what should come at once; only a failing test ever waits so long
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -130,6 +131,7 @@ class Hub:
         """What holds after every test: the witness's copy and a newcomer's are what SQL reads, and nobody was harmed."""
         if not self.runs():
             return
+        assert "panic" not in self.log(), self.log()
         for device in self.devices:
             device.raise_deviation()
         if self.witness.ended is not None:
@@ -137,17 +139,16 @@ class Hub:
             await self.reconnect(self.witness)
         newcomer = await self.device(connect=False)
         await newcomer.connect()
-        await self.nudge(newcomer)
+        await self.merged_to(await self.nudge(newcomer))  # large values are read as they are now, not as they were
         for device in (self.witness, newcomer):
             await self.same_as_database(device)
         await asyncio.to_thread(self.check_file)
 
-    async def nudge(self, device: Device) -> None:
+    async def nudge(self, device: Device) -> int:
         """Changes something that everybody sees. Without it an empty frame would tell the version, a second later."""
         if "setting" in (table.name for table in device.copy.schema.tables):
-            await device.write(put("setting", {"key": "checked", "value": os.urandom(8)}))
-        else:
-            await device.write(put("named", {"name": "checked", "n": int.from_bytes(os.urandom(7), "big")}))
+            return await device.write(put("setting", {"key": "checked", "value": os.urandom(8)}))
+        return await device.write(put("named", {"name": "checked", "n": int.from_bytes(os.urandom(7), "big")}))
 
     async def same_as_database(self, device: Observer) -> None:
         """Compares a copy, at the version that the database's tables are merged to, with what SQL reads there."""

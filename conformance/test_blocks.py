@@ -3,6 +3,7 @@
 import itertools
 import math
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import cbor2
@@ -12,6 +13,7 @@ from framehub_client import (
     INTEGER_ARRAYS,
     TYPED_ARRAYS,
     Block,
+    Op,
     add,
     decode_column,
     delete,
@@ -34,6 +36,7 @@ FLOATS += [3.4028234663852886e38, 1.401298464324817e-45, 2.0**53, 2.0**53 + 2, 2
 TEXTS = ["", "a", "grün", "日本語", "\U0001f600", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "e\u0301", "\u202eabc", "\ufeffbom"]
 TEXTS += ["\U00010000\U000e0001\U0010ffff", "\ufdd0\uffff\ufffe", "a\0b", "\0", "\0\0", "'\"\\;--", "\r\n\t\x01\x7f\u2028", "x" * 30_000]
 BLOBS = [b"", b"\0", b"\xff" * 3, bytes(range(256)), b"text", b"\0" * 30_000]
+LONGEST_KEY = 512  # bytes
 
 
 def nth_row(i: int, column: str, value: Any) -> dict:
@@ -182,8 +185,8 @@ async def test_composite_key_in_another_order_than_its_columns(own_hub: Hub):
 @pytest.mark.parametrize(
     ("table", "key", "keys"),
     [
-        ("named", "name", TEXTS),
-        ("hashed", "hash", BLOBS),
+        ("named", "name", [*TEXTS[:-1], "x" * LONGEST_KEY, "é" * (LONGEST_KEY // 2)]),
+        ("hashed", "hash", [*BLOBS[:-1], b"\0" * LONGEST_KEY]),
         ("anything", "k", [0, 1, -1, 2**63 - 1, -(2**63), 0.5, 1e300, "", "1", "a\0b", b"", b"1", 2**53 + 1]),
         ("every", "id", [0, -1, 2**63 - 1, -(2**63), 2**53 + 1]),
     ],
@@ -201,6 +204,24 @@ async def test_keys_of_every_type(own_hub: Hub, table: str, key: str, keys: list
     version = await device.write(put(table, {key: keys[0], column: -1}))
     await device.complete_to(version)
     assert len(device.copy.rows(table)) == len(keys) - len(keys[::2]) + 1
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("named", {"name": "x" * (LONGEST_KEY + 1)}),
+        ("named", {"name": "é" * (LONGEST_KEY // 2) + "e"}),
+        ("hashed", {"hash": b"\0" * (LONGEST_KEY + 1)}),
+        ("hashed", {"hash": b"\0" * 30_000}),
+    ],
+    ids=["a byte", "a byte in UTF-8", "a byte of a BLOB", "far"],
+)
+@pytest.mark.parametrize("op", [put, insert, update, add, touch, delete, expect])
+async def test_key_that_is_too_long(own_hub: Hub, op: Callable[..., Op], table: str, row: dict):
+    device = await own_hub.device()
+    whole = row if op is delete else {**row, "n": 1}
+    assert (await refused(device, op(table, whole))).code in ("too_large", "missing")
+    assert device.copy.rows(table) == {}
 
 
 @pytest.mark.parametrize(("one", "other"), [("a", "A"), ("é", "e\u0301"), ("a", "a "), ("a", "a\0"), ("a\0b", "a\0c")])

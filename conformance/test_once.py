@@ -5,7 +5,6 @@ import random
 from typing import Any
 
 import pytest
-
 from websockets.exceptions import InvalidHandshake
 
 from framehub_client import Device, Ended, Refused, Settled, add, insert, put

@@ -131,6 +131,7 @@ async def test_pong_that_nobody_asked_for_does_no_harm(hub: Hub):
     assert (await raw.until(8))[1] == 1
 
 
+@pytest.mark.slow
 async def test_hub_pings_and_a_session_that_answers_lives_on(hub: Hub):
     """For longer than two intervals, saying nothing but pongs."""
     raw = await hub.raw(hello={"subs": []})
@@ -144,6 +145,7 @@ async def test_hub_pings_and_a_session_that_answers_lives_on(hub: Hub):
     assert (await raw.until(8))[1] == 1
 
 
+@pytest.mark.slow
 async def test_session_that_is_silent_for_two_intervals_ends(hub: Hub):
     """It reads everything and answers nothing, not even pings."""
     raw = await hub.raw(hello={"subs": []})
@@ -221,6 +223,7 @@ async def test_garbage_instead_of_a_websocket(hub: Hub):
 # --- slow readers
 
 
+@pytest.mark.slow
 async def test_slow_reader_catches_up_by_merged_frames(own_hub: Hub):
     """It stops reading while others write for seconds: nobody waits for it, and in the end it holds what SQL reads."""
     writer, other = await own_hub.device(subs=[]), await own_hub.device()
@@ -246,6 +249,7 @@ async def test_slow_reader_catches_up_by_merged_frames(own_hub: Hub):
     await own_hub.same_as_database(other)
 
 
+@pytest.mark.slow
 async def test_slow_reader_does_not_lose_deletes(own_hub: Hub):
     writer, slow = await own_hub.device(subs=[]), await own_hub.device(max_message=4096, receive_buffer=16_384)
     slow.reading.clear()

@@ -75,6 +75,7 @@ async def test_rows_in_no_scope_are_seen_by_whole_subs_only(own_hub: Hub):
     assert sorted((await own_hub.device(subs=[Sub("thing")])).copy.rows("thing")) == [(1,), (2,)]
 
 
+@pytest.mark.slow
 async def test_large_table_in_messages_of_60_kib(own_hub: Hub):
     writer = await own_hub.device(subs=[])
     version = await fill(writer, 50_000)

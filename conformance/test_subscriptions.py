@@ -106,7 +106,7 @@ async def test_id_that_does_not_rise(hub: Hub, second: int):
         answer = await raw.first(3, 12)
         while answer[0] == 3 and answer[1] == 0:
             answer = await raw.first(3, 12)
-    assert answer[0] == 12 and answer[1] == 4000 or answer[:3] == [3, second, None]
+    assert (answer[0] == 12 and answer[1] == 4000) or answer[:3] == [3, second, None]
 
 
 async def test_removal_is_told_by_table_and_scopes(hub: Hub):

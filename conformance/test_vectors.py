@@ -27,12 +27,13 @@ from harness import PROJECT, Hub, exact
 FOLDER = PROJECT / "session/wire/testdata"
 
 
-def vectors(file: str, direction: str | None = None) -> list:
-    path = Path(FOLDER / file)
-    if not path.exists():
-        return [pytest.param(None, marks=pytest.mark.skip(f"there is no {path.name}"))]
-    all_of_them = json.loads(path.read_text())
-    return [pytest.param(v, id=v["name"]) for v in all_of_them if direction in (None, v.get("direction"))]
+def vectors(file: str, direction: str | None = None, **same: Any) -> list:
+    """The vectors of a file, of one direction if it is given, and whose other members are the same as those given."""
+    return [
+        pytest.param(v, id=v["name"])
+        for v in json.loads((FOLDER / file).read_text())
+        if direction in (None, v.get("direction")) and all(v.get(name) == value for name, value in same.items())
+    ]
 
 
 # --- from the words of `meaning` to Python's values
@@ -191,10 +192,8 @@ async def test_message_of_a_device_is_taken_by_the_hub(hub: Hub, vector: dict):
         assert answer[1] in (4711, decode_item(data)[1])
 
 
-@pytest.mark.parametrize("vector", vectors("invalid.json", "device"))
+@pytest.mark.parametrize("vector", vectors("invalid.json", "device", limits=None))
 async def test_wrong_message_of_a_device_is_refused(hub: Hub, vector: dict):
-    if vector.get("limits"):
-        pytest.skip("needs a hub with other limits")
     of_hello = vector["name"].startswith("hello")
     raw = await hub.raw(hello=None if of_hello else {"subs": [], "zstd": True})
     raw.send_bytes(bytes.fromhex(vector["hex"]))

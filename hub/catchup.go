@@ -45,7 +45,7 @@ func (c *client) forward(dst [][]byte) [][]byte {
 // missed returns a frame of what the active subs lack; none where it was nothing
 // that they want.
 func (c *client) missed() ([][]byte, error) {
-	told := c.hub.Version()
+	told := c.hub.told.Load()
 	from := told
 	for _, s := range c.subs {
 		if s.active {

@@ -97,8 +97,9 @@ func (h *Hub) Ready() error {
 	return nil
 }
 
-// Version returns the last version that devices were told of.
-func (h *Hub) Version() uint64 { return h.told.Load() }
+// Version returns the last version that is durable. Devices may not all have been
+// told of it yet; an answer to one of them may not be older than what another knows.
+func (h *Hub) Version() uint64 { return h.store.Version() }
 
 // Metrics returns the hub's Prometheus metrics.
 func (h *Hub) Metrics() *Metrics { return h.metrics }

@@ -66,7 +66,7 @@ func (m *Metrics) gauges(h *Hub) {
 		name, help string
 		value      func() float64
 	}{
-		{"framehub_version", "The last version that devices were told of.", func() float64 { return float64(h.Version()) }},
+		{"framehub_version", "The last version that devices were told of.", func() float64 { return float64(h.told.Load()) }},
 		{"framehub_version_merged", "The version that the game database's tables have.", func() float64 { return float64(h.store.Merged()) }},
 		{"framehub_sessions", "Sessions.", func() float64 { return float64(h.SessionCount()) }},
 		{"framehub_ready", "1 while the hub takes writes, else 0.", func() float64 {

@@ -50,10 +50,10 @@ func (c *client) piece(m *wire.ReadPiece) wire.Piece {
 	return p
 }
 
-// value returns a value as of the last version told: the game database's, unless
+// value returns a value as of the last durable version: the game database's, unless
 // an entry that it has not merged changed the row.
 func (h *Hub) value(ctx context.Context, t *store.Table, key []wire.Value, column int) (v wire.Value, version uint64, found bool, err error) {
-	told := h.Version()
+	last := h.Version()
 	err = h.store.View(ctx, func(view *store.View) error {
 		version = view.Version
 		v, found, err = view.Value(t, key, column)
@@ -63,7 +63,7 @@ func (h *Hub) value(ctx context.Context, t *store.Table, key []wire.Value, colum
 		return v, 0, false, err
 	}
 	k := t.KeyOf(key)
-	for ; version < told; version++ {
+	for ; version < last; version++ {
 		e, err := h.store.Entry(version + 1)
 		if err != nil {
 			return v, 0, false, err

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -61,9 +60,6 @@ func (s *Session) drain() {
 // drainSoon lets the read loop go on for a farewell at most.
 func (s *Session) drainSoon() { _ = s.link.SetReadDeadline(time.Now().Add(farewell)) }
 
-// errLeft ends the read loop of a device that has said goodbye.
-var errLeft = errors.New("the device has left")
-
 // readLoop reads and hands on until the connection or the session ends.
 func (s *Session) readLoop(h Handler) error {
 	for {
@@ -121,7 +117,7 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 		if _, err := wire.DecodeGoodbye(msg, s.limits); err != nil {
 			return err
 		}
-		return errLeft
+		return &wire.Error{Code: wire.CloseNormal, Reason: "goodbye"}
 	case wire.TypeTick, wire.TypeSQL, wire.TypeWill, wire.TypeEvent:
 		m, err := wire.UnavailableFor(msg, fmt.Sprintf("this hub does not do messages of type %d: its hello lists what it does", kind))
 		if err != nil {

@@ -161,7 +161,7 @@ func (s *Session) Hello() (wire.DeviceHello, error) {
 
 // Run is the session's life after the hello. It returns when the connection is
 // closed and both loops have ended. The error is what ended it: a [wire.Error]
-// for a goodbye of ours, nil for the peer's own close.
+// for a goodbye of ours, nil for the peer's own close or goodbye.
 func (s *Session) Run(h Handler) error {
 	var writer sync.WaitGroup
 	writer.Go(func() { s.writeLoop(h) })
@@ -170,9 +170,6 @@ func (s *Session) Run(h Handler) error {
 	if e, ok := errors.AsType[*wire.Error](err); ok {
 		s.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
 		s.drain()
-	}
-	if errors.Is(err, errLeft) {
-		s.drain() // it closes
 	}
 	if s.bye.Load() == nil {
 		s.Drop() // wakes the write loop: what it still has would reach nobody
@@ -187,11 +184,13 @@ func (s *Session) Run(h Handler) error {
 // reason returns what ended the session, going by what ended the read loop.
 func (s *Session) reason(err error) error {
 	switch g := s.bye.Load(); {
+	case g != nil && g.Code == wire.CloseNormal: // it answers the peer's
+		return nil
 	case g != nil:
 		return &wire.Error{Code: g.Code, Reason: g.Text}
 	case s.failed != nil && errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("write: %w", s.failed)
-	case errors.Is(err, io.EOF), errors.Is(err, errLeft), websocket.CloseStatus(err) != -1:
+	case errors.Is(err, io.EOF), websocket.CloseStatus(err) != -1:
 		return nil
 	default:
 		return err

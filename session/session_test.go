@@ -221,6 +221,25 @@ func TestEnd(t *testing.T) {
 	})
 }
 
+// A peer that says goodbye is answered in kind, and the session closes when the
+// peer doesn't.
+func TestPeerSaysGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, running := serveSessions(t, session.Options{})
+		ws := greet(t, l)
+		v := <-running
+		v.script.say([]byte{0x81, 1})
+		send(t, ws, &wire.Goodbye{Code: wire.CloseNormal, Text: "bye"})
+		if msg := receive(t, ws); msg[1] != 1 {
+			t.Errorf("%x, want what was on its way", msg)
+		}
+		wantGoodbye(t, ws, wire.CloseNormal, "goodbye")
+		if err := <-v.ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
 // A peer that is told a long goodbye gets as much of it in the close frame as
 // fits, and that is UTF-8.
 func TestLongGoodbye(t *testing.T) {

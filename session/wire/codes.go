@@ -8,6 +8,7 @@ type CloseCode uint16
 
 // The close codes.
 const (
+	CloseNormal       CloseCode = 1000
 	CloseGoingAway    CloseCode = 1001
 	CloseInternal     CloseCode = 1011
 	CloseProtocol     CloseCode = 4000
