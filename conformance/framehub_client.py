@@ -798,6 +798,7 @@ class Device:
         self.has_settled = False  # whether the hub ever told this device the outcome of anything
         self.unsettled: dict[int, Transaction] = {}  # by number, which is the order that they were written in
         self.ended: Exception | None = None
+        self.failed: Exception | None = None
         self.on_message: Callable[[Any, int], None] = lambda message, size: None  # sees all, before it is applied
         self.on_frame: Callable[[int], None] = lambda version: None  # called when a frame or a snapshot is in place
         self.reading = asyncio.Event()  # cleared by somebody who wants no messages for a while
@@ -890,18 +891,22 @@ class Device:
             await socket.close()
         except ConnectionClosed:
             pass
-        except Exception as error:  # told below to everybody who waits
-            self.ended = error
+        except Exception as error:
+            self.give_up(error)
             socket.transport.abort()
         for transaction in self.unsettled.values():
             transaction.sent = False
-            if self.ended is not None:
-                transaction.refuse(self.ended)  # of a hub that breaks the protocol no outcome can be hoped for
         self.ended = self.ended or Ended(goodbye, socket.close_code, socket.close_reason or "")
         for answer in self._answers.values():
             answer.cancel()
         self._answers.clear()
         self._wake()
+
+    def give_up(self, error: Exception) -> None:
+        """Tells everybody who waits for an outcome, now or later, that none can be hoped for: the hub broke the protocol."""
+        self.ended = self.failed = error
+        for transaction in self.unsettled.values():
+            transaction.refuse(error)
 
     async def _write(self, socket: Any) -> None:
         """Sends what is queued, in order. A connection that ends meanwhile is the reader's to tell."""
@@ -1044,8 +1049,8 @@ class Device:
         self.last_seq += 1
         transaction = Transaction(self.last_seq, list(ops), base)
         self.unsettled[transaction.seq] = transaction
-        if isinstance(self.ended, Deviation):
-            transaction.refuse(self.ended)
+        if self.failed is not None:
+            transaction.refuse(self.failed)
         self._send_unsent()
         return transaction
 

@@ -291,9 +291,9 @@ class Observer(Device):
         return self._socket is not None and self.ended is None
 
     def raise_deviation(self) -> None:
-        """Raises what ended the device's reading, if the device itself ended it."""
-        if self.ended is not None and not isinstance(self.ended, Ended):
-            raise self.ended
+        """Raises what made the device give up, if it did."""
+        if self.failed is not None:
+            raise self.failed
 
 
 # --------------------------------------------------------------------------------------------------------------------

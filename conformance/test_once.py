@@ -5,13 +5,13 @@ import random
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidHandshake
+from websockets.exceptions import WebSocketException
 
 from framehub_client import Device, Ended, Refused, Settled, add, insert, put
 from harness import Cable, Hub, Observer
 
 ROUNDS = 80
-NO_CONNECTION = (Ended, OSError, EOFError, TimeoutError, InvalidHandshake)
+NO_CONNECTION = (Ended, OSError, EOFError, TimeoutError, WebSocketException)
 
 
 async def counting_row(hub: Hub) -> None:
@@ -39,6 +39,9 @@ async def stay_connected(device: Device) -> None:
             await device.wait(lambda: False)
         except NO_CONNECTION:
             await asyncio.sleep(0.01)
+        except Exception as error:
+            device.give_up(error)
+            raise
 
 
 async def cancel(tasks: list[asyncio.Task]) -> None:
