@@ -123,5 +123,5 @@ func BenchmarkPack(b *testing.B) {
 		buf = wire.Pack(buf[:0], msg)
 	}
 	b.SetBytes(int64(len(msg)))
-	b.ReportMetric(float64(len(msg))/float64(len(buf)), "ratio")
+	b.ReportMetric(float64(len(msg))/float64(len(buf)), "size-ratio")
 }
