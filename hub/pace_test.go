@@ -23,10 +23,17 @@ func BenchmarkDurable(b *testing.B) {
 		seconds = 5
 	}
 	const table = 100_000
-	for _, rows := range []int{100, 1_000, 3_000} {
-		b.Run(fmt.Sprintf("frame=%d", rows), func(b *testing.B) {
+	for _, c := range []struct {
+		rows       int
+		mergeEvery time.Duration
+	}{{100, 0}, {1_000, 0}, {3_000, 0}, {3_000, 500 * time.Millisecond}} {
+		rows, name := c.rows, fmt.Sprintf("frame=%d", c.rows)
+		if c.mergeEvery > 0 {
+			name += fmt.Sprintf("/merge-every=%v", c.mergeEvery)
+		}
+		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				h := newBenchHub(b, table, rows)
+				h := newBenchHub(b, table, rows, c.mergeEvery)
 				recorded := h.hub.RecordDurable()
 				ours := pace(seconds, func() { h.send(b) }, func(time.Time) time.Duration {
 					h.hub.Frame(time.Now())

@@ -97,3 +97,10 @@ func EncodeEntry(e *Entry) ([]byte, error) {
 	b, err := e.encode()
 	return b[:max(0, len(b)-crc32.Size)], err
 }
+
+// RowsUnwritten returns how many rows of plain tables SQL does not have yet.
+func RowsUnwritten(s *Store) int { return s.rows.unwritten() }
+
+// ExpectLargeMerge makes the store believe that the merge to come takes longer
+// than it has idle time, and that it has much of that.
+func ExpectLargeMerge(s *Store) { s.cost.idle, s.cost.perRow = time.Hour, float64(time.Hour) }

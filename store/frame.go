@@ -55,6 +55,7 @@ func (s *Store) Begin() (*Frame, error) {
 	case s.frame != nil:
 		return nil, errUnderWay
 	}
+	s.cost.resume()
 	if err := s.beginTx(); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
+	"time"
 
 	"framehub/session/wire"
 	"framehub/store"
@@ -82,6 +84,46 @@ func TestPlainManyRows(t *testing.T) {
 		m.apply(e)
 		d.crash(d.opts.Path)
 		m.check("replayed")
+	}
+}
+
+// A large merge is begun before it is due, with the rows that the last frame left
+// alone; what comes after, a refusal, a failure or a crash too, finds all as it is.
+func TestMergeAhead(t *testing.T) {
+	d := openDB(t, `CREATE TABLE a(id INTEGER PRIMARY KEY, n INTEGER) STRICT;
+		CREATE TABLE judged(id INTEGER PRIMARY KEY, n INTEGER CHECK (n >= 0)) STRICT`,
+		func(o *store.Options) { o.MergeEvery, o.MergeBudget = time.Hour, 1 })
+	m := newModel(d)
+	rng := rand.New(rand.NewPCG(1, 2))
+	ahead := 0
+	for i := range 200 {
+		var txs []written
+		for range rng.IntN(6) {
+			id, n := rng.IntN(30), rng.IntN(5)
+			op := []testOp{put("a", "id n", row(id, n)), remove("a", "id", row(id)), add("a", "id n", row(id, 1)),
+				insert("a", "id n", row(id, n)), put("judged", "id n", row(id, n-1))}[rng.IntN(5)]
+			txs = append(txs, written{alice, d.write(alice, put("a", "id n", row(rng.IntN(30), n)), op)})
+		}
+		if e, _ := d.commit(txs...); e != nil {
+			m.apply(e)
+		}
+		before := store.RowsUnwritten(d.Store)
+		store.ExpectLargeMerge(d.Store)
+		if _, err := d.Merge(d.now, false); err != nil {
+			t.Fatal(err)
+		}
+		ahead += before - store.RowsUnwritten(d.Store)
+		switch i % 40 {
+		case 20:
+			d.crash(d.opts.Path)
+			m.check("replayed")
+		case 39:
+			d.merge()
+			m.check("merged")
+		}
+	}
+	if ahead < 100 {
+		t.Errorf("%d rows were given to SQL ahead of the merge: this tests little", ahead)
 	}
 }
 

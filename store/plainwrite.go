@@ -27,13 +27,15 @@ func allPlain(ops []resolvedOp) bool {
 	return true
 }
 
-// loadPlain brings the rows of a transaction on plain tables into memory, and
-// says whether it can run there.
+// loadPlain brings the rows of a transaction on plain tables into memory: those
+// of all ops, one after the other, in loaded. It says whether the transaction can
+// run there.
 func (s *Store) loadPlain(ops []resolvedOp) (ok bool, err error) {
 	ok = true
+	s.loaded = s.loaded[:0]
 	for i := range ops {
-		odd, err := s.load(ops[i].table, ops[i].block)
-		if err != nil {
+		var odd bool
+		if s.loaded, odd, err = s.load(ops[i].table, ops[i].block, s.loaded); err != nil {
 			return false, err
 		}
 		ok = ok && !odd
@@ -44,7 +46,7 @@ func (s *Store) loadPlain(ops []resolvedOp) (ok bool, err error) {
 // runPlain runs a transaction on plain tables in memory.
 func (f *Frame) runPlain(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, error) {
 	s := f.s
-	p := plainRun{f: f, by: int32(len(f.entry.Writers)), undo: &s.rows.undo, size: f.size}
+	p := plainRun{f: f, by: int32(len(f.entry.Writers)), undo: &s.rows.undo, size: f.size, rows: s.loaded}
 	p.undo.begin(f.entry)
 	for i := range ops {
 		if row, refusal := p.op(&ops[i]); refusal != nil {
@@ -68,10 +70,10 @@ type plainRun struct {
 	by   int32
 	undo *undo
 	size int
+	rows []*memRow // of the ops that have not run
 
 	table  *memTable
 	change *Change
-	key    []wire.Value
 }
 
 // op runs an op on every row of its block; it says which row was refused.
@@ -79,16 +81,15 @@ func (p *plainRun) op(op *resolvedOp) (int, *wire.Refusal) {
 	p.table = p.f.s.rows.table(op.table)
 	p.change = p.f.entry.change(op.table)
 	for row := range op.block.N {
-		if refusal := p.row(op, row); refusal != nil {
+		if refusal := p.row(op, row, p.rows[row]); refusal != nil {
 			return row, refusal
 		}
 	}
+	p.rows = p.rows[op.block.N:]
 	return 0, nil
 }
 
-func (p *plainRun) row(op *resolvedOp, row int) *wire.Refusal {
-	p.key = op.table.plainKeyOf(op.block, row, p.key[:0])
-	r := p.table.find(&p.f.s.rows, op.table.key(p.key))
+func (p *plainRun) row(op *resolvedOp, row int, r *memRow) *wire.Refusal {
 	switch op.kind {
 	case wire.OpPut:
 		if !r.there {
@@ -162,7 +163,7 @@ func (p *plainRun) set(op *resolvedOp, row int, r *memRow) *wire.Refusal {
 func (p *plainRun) insert(op *resolvedOp, row int, r *memRow) *wire.Refusal {
 	image := make([]wire.Value, len(r.image))
 	copy(image, op.table.plain.fresh)
-	copy(image, p.key)
+	copy(image, r.image[:op.table.Key])
 	for at := op.table.Key; at < len(op.block.Columns); at++ {
 		place := op.block.Columns[at]
 		v, _ := op.table.Columns[place].exact(op.block.Value(at, row))

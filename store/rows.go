@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
@@ -119,26 +120,29 @@ func (s *Store) age() error {
 	return nil
 }
 
-// load makes sure that every row a block names is in memory, and says whether
-// one of them is odd.
-func (s *Store) load(t *Table, b *wire.Block) (odd bool, err error) {
+// load brings every row that a block names into memory, appends them to rows, and
+// says whether one of them is odd.
+func (s *Store) load(t *Table, b *wire.Block, rows []*memRow) (_ []*memRow, odd bool, err error) {
 	m := s.rows.table(t)
 	var missing []int32
 	var key []wire.Value
-	for row := range b.N {
-		key = t.plainKeyOf(b, row, key[:0])
-		if r := m.find(&s.rows, t.key(key)); r == nil {
-			missing = append(missing, int32(row))
+	first := len(rows)
+	for i := range b.N {
+		key = t.plainKeyOf(b, i, key[:0])
+		r := m.find(&s.rows, t.key(key))
+		rows = append(rows, r)
+		if r == nil {
+			missing = append(missing, int32(i))
 		} else if r.odd {
 			odd = true
 		}
 	}
 	if len(missing) == 0 {
-		return odd, nil
+		return rows, odd, nil
 	}
 	stmts, err := s.stmts.get(t, m.all)
 	if err != nil {
-		return odd, err
+		return rows, odd, err
 	}
 	const batch = 1024
 	for part := range slices.Chunk(missing, batch) {
@@ -149,15 +153,18 @@ func (s *Store) load(t *Table, b *wire.Block) (odd bool, err error) {
 			row.odd = slices.ContainsFunc(row.image, isOdd)
 			odd = odd || row.odd
 			k := t.key(row.image)
-			if _, twice := m.young.get(k); !twice {
+			if known, twice := m.young.get(k); twice {
+				row = known
+			} else {
 				m.keep(&s.rows, k, row)
 			}
+			rows[first+int(part[i])] = row
 		})
 		if err != nil {
-			return odd, fmt.Errorf("read rows of table %q: %w", t.Name, err)
+			return rows, odd, fmt.Errorf("read rows of table %q: %w", t.Name, err)
 		}
 	}
-	return odd, nil
+	return rows, odd, nil
 }
 
 // plainKeyOf appends the key of a block's row as it is stored; its values have
@@ -181,40 +188,76 @@ func (m *memTable) mark(row *memRow) {
 // looks at them, so that the change capture need not either.
 func (s *Store) flush() error {
 	for _, m := range s.rows.tables {
-		if len(m.dirty) == 0 {
-			continue
-		}
-		if err := s.flushTable(m); err != nil {
-			return fmt.Errorf("merge rows into table %q: %w", m.table.Name, err)
+		if err := s.flushTable(m, m.dirty, time.Time{}); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) flushTable(m *memTable) error {
+// flushAhead does some of a flush that is to come, until end, about: what the
+// last frame did not touch, and so is not likely to change again before.
+func (s *Store) flushAhead(end time.Time) error {
+	start := time.Now()
+	for _, m := range s.rows.tables {
+		before := len(m.dirty)
+		s.cold = s.cold[:0]
+		for _, row := range m.dirty {
+			if row.frame != s.begun {
+				s.cold = append(s.cold, row)
+			}
+		}
+		if err := s.flushTable(m, s.cold, end); err != nil {
+			return err
+		}
+		s.open.ahead += before - len(m.dirty)
+	}
+	clear(s.cold)
+	s.open.aheadTook += time.Since(start)
+	return nil
+}
+
+// flushTable flushes rows of a table, those that lie near each other in the file
+// one after the other; with an end not all of them, where time is short.
+func (s *Store) flushTable(m *memTable, rows []*memRow, end time.Time) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	s.capture.Pause()
 	defer s.capture.Resume()
-	m.sort()
+	s.sortRows(rows)
 	const batch = 1024
-	for part := range slices.Chunk(m.dirty, batch) {
-		if err := s.writeRows(m, part, true); err != nil {
-			return err
+	for part := range slices.Chunk(rows, batch) {
+		if err := errors.Join(s.writeRows(m, part, true), s.writeRows(m, part, false)); err != nil {
+			return fmt.Errorf("merge rows into table %q: %w", m.table.Name, err)
 		}
-		if err := s.writeRows(m, part, false); err != nil {
-			return err
+		for _, row := range part {
+			row.dirty = false
+		}
+		if !end.IsZero() && time.Now().After(end) {
+			break
 		}
 	}
-	for _, row := range m.dirty {
-		row.dirty = false
-	}
-	clear(m.dirty)
-	m.dirty = m.dirty[:0]
+	m.dirty = slices.DeleteFunc(m.dirty, func(row *memRow) bool { return !row.dirty })
 	return nil
 }
 
-// sort brings rows that lie near each other in the file together.
-func (m *memTable) sort() {
-	slices.SortFunc(m.dirty, func(a, b *memRow) int { return cmp.Compare(a.image[0].Int64(), b.image[0].Int64()) })
+// sortRows sorts rows by their keys, as far as the first number in those goes.
+func (s *Store) sortRows(rows []*memRow) {
+	s.order = s.order[:0]
+	for _, row := range rows {
+		s.order = append(s.order, rowOrder{row.image[0].Int64(), row}) // beside the row: comparing does not go after it
+	}
+	slices.SortFunc(s.order, func(a, b rowOrder) int { return cmp.Compare(a.key, b.key) })
+	for i := range s.order {
+		rows[i] = s.order[i].row
+	}
+	clear(s.order)
+}
+
+type rowOrder struct {
+	key int64
+	row *memRow
 }
 
 // writeRows puts those of the rows that are there, or deletes those that are not.
@@ -223,7 +266,7 @@ func (s *Store) writeRows(m *memTable, part []*memRow, there bool) error {
 	if !there {
 		op, columns = wire.OpDelete, m.all[:m.table.Key]
 	}
-	b := wire.Block{Table: m.table.ID, Columns: columns}
+	b := wire.Block{Table: m.table.ID, Columns: columns, Cols: s.flat.Cols[:0], Cells: s.flat.Cells[:0], Data: s.flat.Data[:0]}
 	for i := range columns {
 		b.Cols = append(b.Cols, wire.Column{Form: wire.Cells, At: len(b.Cells)})
 		b.N = 0
@@ -234,6 +277,7 @@ func (s *Store) writeRows(m *memTable, part []*memRow, there bool) error {
 			}
 		}
 	}
+	s.flat = b
 	if b.N == 0 {
 		return nil
 	}

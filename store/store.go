@@ -74,6 +74,10 @@ type Store struct {
 	begun       uint64      // frames so far
 	hints       map[int]int // rows of each table in the last entry
 	rows        rows        // of plain tables
+	cold        []*memRow   // flushAhead's
+	order       []rowOrder  // sortRows'
+	loaded      []*memRow   // loadPlain's
+	flat        wire.Block  // writeRows'
 	open        openTx      // the game database's transaction
 	limbo       *Entry      // an entry whose append has an unknown outcome
 	broken      bool        // something failed: Recover must put it right first

@@ -17,6 +17,9 @@ type openTx struct {
 	frames int
 	rows   int       // that SQL changed; those of plain tables that it has not been given are rows' own
 	since  time.Time // of the first frame in it
+
+	ahead     int           // rows of plain tables that SQL has been given before the merge
+	aheadTook time.Duration // what that took
 }
 
 // fixedStatements are those of every frame.
@@ -96,7 +99,7 @@ func (s *Store) commitTx(now time.Time) error {
 	version := s.version.Load()
 	start := time.Now()
 	var flushed *flush
-	rows := s.open.rows + s.rows.unwritten()
+	rows := s.open.rows + s.open.ahead + s.rows.unwritten()
 	err := s.flush()
 	if err == nil && (version != s.merged.Load() || s.devices.pending()) {
 		if flushed, err = s.devices.flush(&s.sql, version, now); err == nil {
@@ -110,7 +113,7 @@ func (s *Store) commitTx(now time.Time) error {
 		s.broken = true
 		return explain(s.opts.Path, fmt.Errorf("merge version %d into the game database: %w", version, err))
 	}
-	took := time.Since(start)
+	took := time.Since(start) + s.open.aheadTook
 	s.cost.learn(rows, took)
 	s.open = openTx{}
 	s.merged.Store(version)
@@ -132,9 +135,26 @@ func (s *Store) Merge(now time.Time, idle bool) (left bool, err error) {
 		return false, nil
 	}
 	if s.open.frames > 0 && !idle && !s.mergeNow(now) {
-		return true, nil
+		return true, s.prepareMerge()
 	}
+	defer s.cost.rest(0)
 	return false, s.commitTx(now)
+}
+
+// prepareMerge does some of the work of a large merge in the time that is left
+// until the next frame, which all of it at once would hold up.
+func (s *Store) prepareMerge() error {
+	start := time.Now()
+	defer func() { s.cost.rest(time.Since(start)) }()
+	budget := s.cost.idle / 2
+	if s.cost.estimate(s.rows.unwritten()) <= budget {
+		return nil
+	}
+	if err := s.flushAhead(start.Add(budget)); err != nil {
+		s.broken = true
+		return explain(s.opts.Path, err)
+	}
+	return nil
 }
 
 // mergeNow says whether to merge after this frame: it is due, or cheap, by the
@@ -146,7 +166,7 @@ func (s *Store) mergeNow(now time.Time) bool {
 	if s.cost.interval > 0 {
 		cheap = min(cheap, s.cost.interval/share)
 	}
-	return s.cost.estimate(s.open.rows+s.rows.unwritten()) <= cheap || elapsed(s.open.since, now, s.opts.MergeEvery)
+	return s.cost.estimate(s.open.rows+s.open.ahead+s.rows.unwritten()) <= cheap || elapsed(s.open.since, now, s.opts.MergeEvery)
 }
 
 // mergeCost learns what a merge costs by the row, and how frames follow each other.
@@ -154,6 +174,24 @@ type mergeCost struct {
 	perRow   float64       // ns, a moving average
 	interval time.Duration // between frames, the same
 	last     time.Time     // of a frame
+
+	idle   time.Duration // that the store has between frames, a moving average
+	rested time.Time     // since when it has nothing to do
+	spent  time.Duration // of the time before that, on a merge to come
+}
+
+// rest takes note that the store has nothing more to do until the next frame, and
+// how long it has had nothing to do but a merge to come.
+func (m *mergeCost) rest(spent time.Duration) { m.rested, m.spent = time.Now(), spent }
+
+// resume takes note that a frame begins.
+func (m *mergeCost) resume() {
+	if m.rested.IsZero() {
+		return
+	}
+	const most = 100 * time.Millisecond
+	m.idle += (min(time.Since(m.rested)+m.spent, most) - m.idle) / 8
+	m.rested = time.Time{}
 }
 
 // frame takes note of a frame's time.
