@@ -98,7 +98,7 @@ func (h *history) frame(t *testing.T, rng *rand.Rand) {
 		t.Fatal(err)
 	}
 	for i := range rng.IntN(6) + 1 {
-		if _, err := f.Apply(store.Device{1}, h.randomWrite(t, rng, uint64(i))); err != nil {
+		if _, err := f.Apply(store.Device{1}, h.randomWrite(t, rng, uint64(i)), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

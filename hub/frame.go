@@ -65,7 +65,7 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 		if it.refused != nil {
 			continue
 		}
-		refused, err := f.Apply(it.device.id, it.write)
+		refused, err := f.Apply(it.device.id, it.write, nil)
 		if err != nil {
 			return nil, err
 		}

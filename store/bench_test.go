@@ -120,7 +120,7 @@ func (h *benchHub) frame(writes []*wire.Write) {
 		h.Fatal(err)
 	}
 	for _, w := range writes {
-		if r, err := f.Apply(alice, w); r != nil || err != nil {
+		if r, err := f.Apply(alice, w, nil); r != nil || err != nil {
 			h.Fatal(r, err)
 		}
 	}
@@ -197,7 +197,7 @@ func BenchmarkDevices(b *testing.B) {
 		}
 		for i := range n {
 			dev := store.Device{1, byte(i), byte(i >> 8)}
-			if r, err := f.Apply(dev, d.write(dev)); r != nil || err != nil {
+			if r, err := f.Apply(dev, d.write(dev), nil); r != nil || err != nil {
 				b.Fatal(r, err)
 			}
 		}

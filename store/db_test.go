@@ -32,6 +32,9 @@ type testDB struct {
 	opts store.Options
 	now  time.Time
 	seq  map[store.Device]uint64
+
+	guard func(written) store.Guard // nil: none
+	under *store.Frame              // the last one
 }
 
 // openDB makes a database in a folder of its own.
@@ -216,10 +219,15 @@ func (d *testDB) commit(txs ...written) (*store.Entry, []*wire.Refusal) {
 	if err != nil {
 		d.Fatal("begin:", err)
 	}
+	d.under = f
 	var refused []store.Outcome
 	refusals := make([]*wire.Refusal, len(txs))
 	for i, tx := range txs {
-		r, err := f.Apply(tx.dev, tx.w)
+		var g store.Guard
+		if d.guard != nil {
+			g = d.guard(tx)
+		}
+		r, err := f.Apply(tx.dev, tx.w, g)
 		if err != nil {
 			d.Fatalf("apply transaction %d: %v", i, err)
 		}

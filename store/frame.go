@@ -21,7 +21,9 @@ type Frame struct {
 	seq      uint64 // tells frames apart
 	entry    *Entry
 	accepted []acceptedWrite
-	size     int // bytes that the accepted transactions changed, about
+	size     int   // bytes that the accepted transactions changed, about
+	guard    Guard // of the transaction that runs; nil: none
+	failed   error // what the guard ran into
 }
 
 type acceptedWrite struct {
@@ -68,12 +70,13 @@ func (s *Store) Begin() (*Frame, error) {
 	return s.frame, nil
 }
 
-// Apply runs a transaction on top of those before it. What is refused leaves
-// nothing behind.
-func (f *Frame) Apply(d Device, w *wire.Write) (*wire.Refusal, error) {
+// Apply runs a transaction on top of those before it, as far as the guard lets
+// it; nil: it is let. What is refused leaves nothing behind.
+func (f *Frame) Apply(d Device, w *wire.Write, g Guard) (*wire.Refusal, error) {
 	if err := f.usable(); err != nil {
 		return nil, err
 	}
+	f.guard = g
 	start := time.Now()
 	refusal, err := f.apply(d, w)
 	f.s.stats.CheckNanos.Add(uint64(time.Since(start)))
@@ -144,7 +147,7 @@ func (f *Frame) run(ops []resolvedOp) (*wire.Refusal, error) {
 	if err := s.sql.savepoint.Run(); err != nil {
 		return nil, err
 	}
-	refusal, err := s.runOps(ops)
+	refusal, err := f.runOps(ops)
 	if refusal == nil && err == nil {
 		refusal, err = f.judge(mark)
 	}
@@ -164,10 +167,13 @@ func (f *Frame) run(ops []resolvedOp) (*wire.Refusal, error) {
 	return refusal, s.sql.release.Run()
 }
 
-func (s *Store) runOps(ops []resolvedOp) (*wire.Refusal, error) {
+func (f *Frame) runOps(ops []resolvedOp) (*wire.Refusal, error) {
 	for i := range ops {
 		op := &ops[i]
-		row, code, err := s.w.Write(op.kind, op.stmts, op.block, op.table.Key)
+		if refusal, err := f.checkSQL(i, op); refusal != nil || err != nil {
+			return refusal, err
+		}
+		row, code, err := f.s.w.Write(op.kind, op.stmts, op.block, op.table.Key)
 		if code == 0 {
 			continue
 		}
@@ -201,7 +207,8 @@ func (f *Frame) fold(d Device, seq uint64) error {
 }
 
 // rerun brings back the open transaction after SQL has rolled it back: what the
-// log has and the game database not, then this frame's accepted transactions.
+// log has and the game database not, then this frame's accepted transactions. The
+// guard has let those run on these very rows, and is not asked again.
 func (f *Frame) rerun() error {
 	s := f.s
 	s.open = openTx{}
@@ -214,6 +221,7 @@ func (f *Frame) rerun() error {
 		return err
 	}
 	again := f.accepted
+	f.guard = nil
 	f.accepted, f.entry, f.size = nil, &Entry{Schema: f.entry.Schema, hints: s.hints}, 0
 	for _, a := range again {
 		refusal, err := f.apply(a.device, a.write)

@@ -49,9 +49,15 @@ func (f *Frame) runPlain(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal,
 	p := plainRun{f: f, by: int32(len(f.entry.Writers)), undo: &s.rows.undo, size: f.size, rows: s.loaded}
 	p.undo.begin(f.entry)
 	for i := range ops {
-		if row, refusal := p.op(&ops[i]); refusal != nil {
+		refusal, err := f.checkPlain(i, &ops[i], p.rows)
+		if err != nil {
+			return nil, err
+		}
+		if refusal == nil {
+			refusal = p.op(i, &ops[i])
+		}
+		if refusal != nil {
 			p.undo.roll(f, p.by)
-			refusal.Op, refusal.Row = i, row
 			return refusal, nil
 		}
 	}
@@ -76,17 +82,18 @@ type plainRun struct {
 	change *Change
 }
 
-// op runs an op on every row of its block; it says which row was refused.
-func (p *plainRun) op(op *resolvedOp) (int, *wire.Refusal) {
+// op runs the transaction's op i on every row of its block.
+func (p *plainRun) op(i int, op *resolvedOp) *wire.Refusal {
 	p.table = p.f.s.rows.table(op.table)
 	p.change = p.f.entry.change(op.table)
 	for row := range op.block.N {
 		if refusal := p.row(op, row, p.rows[row]); refusal != nil {
-			return row, refusal
+			refusal.Op, refusal.Row = i, row
+			return refusal
 		}
 	}
 	p.rows = p.rows[op.block.N:]
-	return 0, nil
+	return nil
 }
 
 func (p *plainRun) row(op *resolvedOp, row int, r *memRow) *wire.Refusal {
@@ -361,12 +368,14 @@ func (u *undo) save(f *Frame, c *Change, r *memRow) {
 	u.saved = append(u.saved, s)
 }
 
-// roll brings memory and the entry back.
+// roll brings memory and the entry back. SQL may have been given rows on the way,
+// by a count.
 func (u *undo) roll(f *Frame, by int32) {
 	for i := len(u.saved) - 1; i >= 0; i-- {
 		s := &u.saved[i]
 		copy(s.row.image, u.values[s.image:s.image+len(s.row.image)])
 		s.row.there, s.row.frame = s.there, s.frame
+		f.s.rows.table(s.change.Table).mark(s.row)
 		if s.frame == f.seq {
 			s.change.Rows[s.row.at] = s.entry
 			s.change.alone(s.row.at, by)

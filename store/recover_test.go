@@ -135,12 +135,12 @@ func (r *faultRun) tryFrame() error {
 	}
 	for range 3 {
 		tx, _ := r.random.transaction()
-		if _, err := f.Apply(tx.dev, tx.w); err != nil {
+		if _, err := f.Apply(tx.dev, tx.w, nil); err != nil {
 			return err
 		}
 	}
 	tx := written{alice, r.write(alice, put("plain", "id s u", row(1, "a", nil), row(2, "b", nil)))} // something always
-	if _, err := f.Apply(tx.dev, tx.w); err != nil {
+	if _, err := f.Apply(tx.dev, tx.w, nil); err != nil {
 		return err
 	}
 	e, err := f.Commit(r.now, nil)
@@ -186,7 +186,7 @@ func TestUnknownAppend(t *testing.T) {
 					t.Fatal(err)
 				}
 				w := d.write(alice, add("plain", "id n", row(1, 1)))
-				if r, err := f.Apply(alice, w); r != nil || err != nil {
+				if r, err := f.Apply(alice, w, nil); r != nil || err != nil {
 					t.Fatal(r, err)
 				}
 				d.now = d.now.Add(frameTime)
@@ -196,7 +196,7 @@ func TestUnknownAppend(t *testing.T) {
 				if _, err := d.Begin(); err == nil {
 					t.Error("a frame began in a store that has failed")
 				}
-				if _, err := f.Apply(alice, w); err == nil {
+				if _, err := f.Apply(alice, w, nil); err == nil {
 					t.Error("a frame went on in a store that has failed")
 				}
 				if d.Version() != before {
@@ -237,7 +237,7 @@ func TestFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := frame.Apply(bob, d.write(bob, add("plain", "id n", row(1, 1)))); err != nil {
+		if _, err := frame.Apply(bob, d.write(bob, add("plain", "id n", row(1, 1))), nil); err != nil {
 			t.Fatal(err)
 		}
 		e, err := frame.Commit(d.now, nil)

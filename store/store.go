@@ -68,7 +68,9 @@ type Store struct {
 	capture     *sqlite.Capture
 	stmts       *statements
 	virtual     map[int]*sqlite.Stmt // by table, reads its virtual columns
-	sequences   []wire.Value         // sqlite_sequence as the log has it; nil: not known
+	whole       map[int]*sqlite.Stmt // by table, reads a row for guards
+	counts      map[countOf]*sqlite.Stmt
+	sequences   []wire.Value // sqlite_sequence as the log has it; nil: not known
 	sql         fixedStatements
 	frame       *Frame      // the one under way
 	begun       uint64      // frames so far
