@@ -33,8 +33,7 @@ type testDB struct {
 	now  time.Time
 	seq  map[store.Device]uint64
 
-	guard func(written) store.Guard // nil: none
-	under *store.Frame              // the last one
+	apply func(*store.Frame, written) (*wire.Refusal, error) // nil: without a guard
 }
 
 // openDB makes a database in a folder of its own.
@@ -219,15 +218,14 @@ func (d *testDB) commit(txs ...written) (*store.Entry, []*wire.Refusal) {
 	if err != nil {
 		d.Fatal("begin:", err)
 	}
-	d.under = f
+	apply := d.apply
+	if apply == nil {
+		apply = func(f *store.Frame, tx written) (*wire.Refusal, error) { return f.Apply(tx.dev, tx.w, nil) }
+	}
 	var refused []store.Outcome
 	refusals := make([]*wire.Refusal, len(txs))
 	for i, tx := range txs {
-		var g store.Guard
-		if d.guard != nil {
-			g = d.guard(tx)
-		}
-		r, err := f.Apply(tx.dev, tx.w, g)
+		r, err := apply(f, tx)
 		if err != nil {
 			d.Fatalf("apply transaction %d: %v", i, err)
 		}

@@ -82,11 +82,14 @@ func seedOf(seed uint64) uint64 {
 func property(t *testing.T, seed uint64, frames int) {
 	t.Helper()
 	d := openDB(t, propertySchema, func(o *store.Options) { o.Scopes = map[string]string{"plain": "n", "pair": "k", "flat": "a"} })
-	p := &propertyRun{d, newReference(d), newModel(d), newTouches(d), random{rand.New(rand.NewPCG(seed, 2))}, map[wire.Code]int{}}
+	p := &propertyRun{d, newReference(d), newModel(d), newTouches(d), random{rand.New(rand.NewPCG(seed, 2))}, map[wire.Code]int{}, newShadow(d, seed)}
 	for range frames {
 		if p.frame(); t.Failed() {
 			t.Fatalf("version %d: run again with FRAMEHUB_SEED=%d", d.Version(), seed)
 		}
+	}
+	if p.shadow.asked == 0 {
+		t.Error("no guard was asked")
 	}
 	t.Logf("seed %d: %v", seed, p.outcomes)
 }
@@ -98,6 +101,7 @@ type propertyRun struct {
 	touches  *touches
 	random   random
 	outcomes map[wire.Code]int
+	shadow   *shadow
 }
 
 // frame commits a frame of random transactions, and compares every outcome, and
@@ -107,6 +111,7 @@ func (p *propertyRun) frame() {
 	txs, ops := make([]written, n), make([][]testOp, n)
 	for i := range txs {
 		txs[i], ops[i] = p.transaction()
+		p.shadow.ops[txs[i].w] = ops[i]
 	}
 	e, refusals := p.commit(txs...)
 	if e == nil {
@@ -161,6 +166,9 @@ func (p *propertyRun) want(version uint64, tx written, ops []testOp, got wire.Co
 		}
 	}
 	before := p.ref.contents()
+	if p.shadow.refused[tx.w] {
+		return wire.CodeForbidden
+	}
 	code := p.ref.run(ops)
 	if code == "" {
 		p.touches.note(version, tx.dev, ops, before, p.ref.contents())
