@@ -19,6 +19,7 @@ type Entry struct {
 	Tables  []*Change // in the order they were first touched
 	Writers []Writer
 	Refused []Outcome
+	Owners  []Owner // of devices that were nobody's
 
 	byTable   map[int]*Change
 	sequences []wire.Value // sqlite_sequence after, (name, seq) a row; nil: as it was
@@ -36,6 +37,12 @@ type Writer struct {
 type Outcome struct { //nolint:errname // it is what became of a transaction, and no error
 	Device Device
 	wire.Rejected
+}
+
+// An Owner is a user that a device belongs to from a version on.
+type Owner struct {
+	Device Device
+	User   string
 }
 
 // A Device is the UUID that a device keeps.

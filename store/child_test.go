@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"framehub/session/wire"
 	"framehub/store"
 )
 
@@ -69,6 +71,14 @@ func childCommit() int {
 	defer stop()
 	go func() { _ = d.Run(ctx) }()
 	p := &propertyRun{testDB: d, random: random{rand.New(rand.NewPCG(seed, 3))}}
+	d.apply = func(f *store.Frame, tx written) (*wire.Refusal, error) {
+		fresh := store.Device{'f'}
+		binary.LittleEndian.PutUint64(fresh[8:], p.random.Uint64())
+		if _, err := f.Own(fresh, fmt.Sprintf("%x", fresh)); err != nil {
+			return nil, err
+		}
+		return f.Apply(tx.dev, tx.w, nil)
+	}
 	for {
 		txs := make([]written, 1+p.random.IntN(4))
 		for i := range txs {
@@ -91,7 +101,7 @@ func killOptions(path string) store.Options {
 // hashOf hashes all that an entry says.
 func hashOf(e *store.Entry) uint64 {
 	h := fnv.New64a()
-	_, _ = fmt.Fprintln(h, e.Version, e.Time, e.Writers, e.Refused)
+	_, _ = fmt.Fprintln(h, e.Version, e.Time, e.Writers, e.Refused, e.Owners)
 	for _, c := range e.Tables {
 		_, _ = fmt.Fprintln(h, c.Table.ID, c.Rows, literals(c.Images.Values), c.Also)
 	}

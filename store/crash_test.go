@@ -75,7 +75,7 @@ func (m *model) replay(ops ...testOp) *store.Entry {
 func sameEntry(tb testing.TB, made, read *store.Entry) {
 	tb.Helper()
 	if made.Version != read.Version || !made.Time.Equal(read.Time) || len(made.Tables) != len(read.Tables) ||
-		!slices.Equal(made.Writers, read.Writers) || !slices.Equal(made.Refused, read.Refused) {
+		!slices.Equal(made.Writers, read.Writers) || !slices.Equal(made.Refused, read.Refused) || !slices.Equal(made.Owners, read.Owners) {
 		tb.Errorf("the log has\n%+v\nthe frame had\n%+v", read, made)
 		return
 	}

@@ -54,6 +54,11 @@ func decodeSummed(b []byte, now *Schema) (*Entry, error) {
 
 func (doc *entryDoc) entry(now *Schema) (*Entry, error) {
 	e := &Entry{Time: time.UnixMicro(doc.Time).UTC(), Schema: now, Reshape: doc.Reshape}
+	for _, b := range doc.Devices {
+		if len(b) > len(Device{}) {
+			e.Owners = append(e.Owners, Owner{Device: Device(b), User: string(b[len(Device{}):])})
+		}
+	}
 	device := func(i int) (d Device) {
 		if i >= 0 && i < len(doc.Devices) {
 			copy(d[:], doc.Devices[i])

@@ -22,15 +22,16 @@ const flushEvery = time.Second
 // maxDevicesKept is how many devices are in memory, of those the database has too.
 var maxDevicesKept = 1 << 16 // changed by tests alone
 
-// A DeviceState is what is known of a device's transactions.
+// A DeviceState is what is known of a device.
 type DeviceState struct {
 	Settled  uint64          // its highest settled number
 	Rejected []wire.Rejected // refusals among its last Unsettled numbers, in order
+	Owner    string          // the user that it belongs to; empty: nobody's yet
 }
 
-// devices is the settled numbers of every device. The log is where they are
-// durable; a table of the game database, written once a second, saves reading
-// the log from its beginning, and holds those that the log no longer has.
+// devices is the settled numbers and the owner of every device. The log is where
+// they are durable; a table of the game database, written once a second, saves
+// reading the log from its beginning, and holds those that the log no longer has.
 type devices struct {
 	mu       sync.Mutex
 	known    map[Device]*device
@@ -43,6 +44,7 @@ type devices struct {
 
 type device struct {
 	settled uint64
+	owner   string
 	count   uint64 // numbers settled
 	refused []refusedAt
 	seen    time.Time
@@ -57,10 +59,15 @@ func (ds *devices) init() {
 	ds.known, ds.dirty = map[Device]*device{}, map[Device]struct{}{}
 }
 
-// settle takes up a version's outcomes.
+// settle takes up a version's outcomes and owners.
 func (ds *devices) settle(e *Entry) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
+	for _, o := range e.Owners {
+		if d := ds.device(o.Device, e.Time); d.owner == "" {
+			d.owner = o.User
+		}
+	}
 	for _, w := range e.Writers {
 		ds.device(w.Device, e.Time).settle(w.Seq)
 	}
@@ -91,7 +98,7 @@ func (d *device) settle(seq uint64) {
 }
 
 func (d *device) state() DeviceState {
-	s := DeviceState{Settled: d.settled}
+	s := DeviceState{Settled: d.settled, Owner: d.owner}
 	for _, r := range d.refused {
 		s.Rejected = append(s.Rejected, r.Rejected)
 	}
@@ -121,8 +128,8 @@ func (ds *devices) flush(sql *fixedStatements, version uint64, now time.Time) (*
 			return nil, err
 		}
 		if err := sql.device.RunWith(wire.BlobValue(id[:]), wire.IntegerValue(int64(d.settled)), wire.BlobValue(refused),
-			wire.IntegerValue(d.seen.UnixMicro())); err != nil {
-			return nil, fmt.Errorf("write down what devices have settled: %w", err)
+			wire.IntegerValue(d.seen.UnixMicro()), wire.TextValue(d.owner)); err != nil {
+			return nil, fmt.Errorf("write down what is known of devices: %w", err)
 		}
 		flushed.ids = append(flushed.ids, id)
 	}
@@ -195,12 +202,12 @@ func (d *device) persist() persistedDevice {
 	return p
 }
 
-func restoreDevice(settled int64, refused []byte, seen int64) (*device, error) {
+func restoreDevice(settled int64, refused []byte, seen int64, owner string) (*device, error) {
 	var p persistedDevice
 	if err := cbor.Unmarshal(refused, &p); err != nil {
 		return nil, fmt.Errorf("read what a device has settled: %w", err)
 	}
-	d := &device{settled: uint64(settled), count: p.Count, seen: time.UnixMicro(seen)}
+	d := &device{settled: uint64(settled), owner: owner, count: p.Count, seen: time.UnixMicro(seen)}
 	for _, r := range p.Refused {
 		refusal := wire.Refusal{Code: wire.Code(r.Code), Text: r.Text, Op: r.Op, Row: r.Row}
 		d.refused = append(d.refused, refusedAt{r.Count, wire.Rejected{Seq: r.Seq, Refusal: refusal}})
@@ -209,7 +216,7 @@ func restoreDevice(settled int64, refused []byte, seen int64) (*device, error) {
 }
 
 // Device returns what is known of a device; ok is false for one that has never
-// settled anything, or was forgotten.
+// settled anything and is nobody's, or was forgotten.
 func (s *Store) Device(id Device) (state DeviceState, ok bool, err error) {
 	ds := &s.devices
 	for {
@@ -253,9 +260,9 @@ func (ds *devices) keep(id Device, d *device, evictions uint64) (state DeviceSta
 }
 
 func readDevice(c *sqlite.Conn, id Device) (d *device, err error) {
-	err = c.Query(`SELECT settled, refused, seen FROM _framehub_device WHERE id = ?`, []driver.Value{id[:]},
+	err = c.Query(`SELECT settled, refused, seen, owner FROM _framehub_device WHERE id = ?`, []driver.Value{id[:]},
 		func(row []driver.Value) error {
-			d, err = restoreDevice(number64(row[0]), blob(row[1]), number64(row[2]))
+			d, err = restoreDevice(number64(row[0]), blob(row[1]), number64(row[2]), text(row[3]))
 			return err
 		})
 	return d, err
@@ -287,11 +294,16 @@ func (s *Store) loadDevices() error {
 	return s.w.Exec(`DELETE FROM _framehub_device WHERE seen < ?`, time.Now().Add(-s.opts.DeviceAge).UnixMicro())
 }
 
-// preload reads the devices that an entry settles for and that are not in
+// preload reads the devices that an entry tells of and that are not in
 // memory: what the database has of them counts on.
 func (ds *devices) preload(c *sqlite.Conn, e *Entry) error {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
+	for _, o := range e.Owners {
+		if err := ds.load(c, o.Device); err != nil {
+			return err
+		}
+	}
 	for _, w := range e.Writers {
 		if err := ds.load(c, w.Device); err != nil {
 			return err
@@ -303,6 +315,16 @@ func (ds *devices) preload(c *sqlite.Conn, e *Entry) error {
 		}
 	}
 	return nil
+}
+
+// owner returns whose a device is, "" when it is nobody's.
+func (ds *devices) owner(c *sqlite.Conn, id Device) (string, error) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if err := ds.load(c, id); err != nil || ds.known[id] == nil {
+		return "", err
+	}
+	return ds.known[id].owner, nil
 }
 
 func (ds *devices) load(c *sqlite.Conn, id Device) error {

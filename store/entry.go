@@ -19,7 +19,7 @@ type entryDoc struct {
 	Time    int64    // µs since 1970
 	Schema  uint64
 	Reshape bool
-	Devices [][]byte // that wrote or were refused; the others count in it
+	Devices [][]byte // that wrote, were refused or got an owner, which then follows the id; the others count in it
 	Writers []writerDoc
 	Refused []refusedDoc
 	Tables  []changeDoc
@@ -95,6 +95,10 @@ func (e *Entry) encode() ([]byte, error) {
 			doc.Devices = append(doc.Devices, d[:])
 		}
 		return i
+	}
+	for _, o := range e.Owners {
+		devices[o.Device] = len(doc.Devices)
+		doc.Devices = append(doc.Devices, slices.Concat(o.Device[:], []byte(o.User)))
 	}
 	for _, w := range e.Writers {
 		doc.Writers = append(doc.Writers, writerDoc{Device: device(w.Device), Seq: w.Seq})

@@ -21,9 +21,10 @@ type Frame struct {
 	seq      uint64 // tells frames apart
 	entry    *Entry
 	accepted []acceptedWrite
-	size     int   // bytes that the accepted transactions changed, about
-	guard    Guard // of the transaction that runs; nil: none
-	failed   error // what the guard ran into
+	owners   map[Device]string // those of entry.Owners
+	size     int               // bytes that the accepted transactions changed, about
+	guard    Guard             // of the transaction that runs; nil: none
+	failed   error             // what the guard ran into
 }
 
 type acceptedWrite struct {
@@ -222,7 +223,7 @@ func (f *Frame) rerun() error {
 	}
 	again := f.accepted
 	f.guard = nil
-	f.accepted, f.entry, f.size = nil, &Entry{Schema: f.entry.Schema, hints: s.hints}, 0
+	f.accepted, f.entry, f.size = nil, &Entry{Schema: f.entry.Schema, Owners: f.entry.Owners, hints: s.hints}, 0
 	for _, a := range again {
 		refusal, err := f.apply(a.device, a.write)
 		if err != nil {
@@ -235,6 +236,31 @@ func (f *Frame) rerun() error {
 	return nil
 }
 
+// Own says that a device belongs to a user from this frame on, if it is nobody's
+// yet, and returns whether it is theirs. Whose a device is never changes, until it
+// is forgotten. A user without a name, "", takes none, and has those that are
+// nobody's.
+func (f *Frame) Own(d Device, user string) (theirs bool, err error) {
+	if err := f.usable(); err != nil {
+		return false, err
+	}
+	owner, ok := f.owners[d]
+	if !ok {
+		if owner, err = f.s.devices.owner(f.s.w, d); err != nil {
+			f.s.broken = true
+			return false, explain(f.s.opts.Path, err)
+		}
+	}
+	if owner == "" && user != "" {
+		if f.owners == nil {
+			f.owners = map[Device]string{}
+		}
+		f.owners[d], owner = user, user
+		f.entry.Owners = append(f.entry.Owners, Owner{Device: d, User: user})
+	}
+	return owner == user, nil
+}
+
 // Commit makes the frame durable, with the refusals that are to settle with it,
 // and returns its entry; nil when there was nothing to commit. When the append's
 // outcome is unknown, [Store.Recover] returns the entry if it took place.
@@ -244,7 +270,7 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	}
 	s, e := f.s, f.entry
 	s.frame = nil
-	if len(e.Writers) == 0 && len(refused) == 0 {
+	if len(e.Writers) == 0 && len(refused) == 0 && len(e.Owners) == 0 {
 		return nil, nil
 	}
 	e.Version, e.Time, e.Refused = s.version.Load()+1, now.UTC().Truncate(time.Microsecond), slices.Clone(refused)

@@ -13,6 +13,7 @@ import (
 func FuzzEntry(f *testing.F) {
 	d := openDB(f, propertySchema, func(o *store.Options) { o.Scopes = map[string]string{"plain": "n", "pair": "k", "flat": "a"} })
 	p := &propertyRun{testDB: d, random: random{rand.New(rand.NewPCG(1, 7))}}
+	d.own(func(dev store.Device) string { return string(dev[:1]) })
 	for range 30 {
 		tx1, _ := p.transaction()
 		tx2, _ := p.transaction()

@@ -57,6 +57,9 @@ func (k *killRun) round(round int) {
 		if hashOf(e) != v.hash {
 			k.Errorf("round %d: version %d has another entry than was told", round, v.version)
 		}
+		for _, o := range e.Owners {
+			k.wantOwner(fmt.Sprint("round ", round), o.Device, fmt.Sprintf("%x", o.Device))
+		}
 		seq = max(seq, v.seq)
 	}
 	if state, _, err := k.Device(alice); err != nil || state.Settled < seq {

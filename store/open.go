@@ -21,7 +21,8 @@ import (
 const privateTables = `
 CREATE TABLE IF NOT EXISTS _framehub_meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS _framehub_device(
-	id BLOB PRIMARY KEY, settled INTEGER NOT NULL, refused BLOB, seen INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+	id BLOB PRIMARY KEY, settled INTEGER NOT NULL, refused BLOB, seen INTEGER NOT NULL,
+	owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 `
 
 // Open opens or makes a game database and its frame log, and brings the first
@@ -86,6 +87,9 @@ func (s *Store) prepareDatabase() error {
 		sql += s.opts.Schema
 	}
 	err = s.w.Exec(sql)
+	if err == nil {
+		err = s.renewTables()
+	}
 	if err == nil && empty && s.opts.Schema != "" {
 		err = s.checkMade() // before it is too late to mend the schema and try again
 	}
@@ -96,6 +100,18 @@ func (s *Store) prepareDatabase() error {
 		return fmt.Errorf("make the tables: %w", errors.Join(err, s.w.Exec(`ROLLBACK`)))
 	}
 	return s.w.Exec(`PRAGMA foreign_keys = ON`)
+}
+
+// renewTables brings the hub's own tables, as an older one may have made them, up
+// to privateTables.
+func (s *Store) renewTables() error {
+	owner := false
+	err := s.w.Query(`SELECT 1 FROM pragma_table_info('_framehub_device') WHERE name = 'owner'`, nil,
+		func([]driver.Value) error { owner = true; return nil })
+	if err != nil || owner {
+		return err
+	}
+	return s.w.Exec(`ALTER TABLE _framehub_device ADD COLUMN owner TEXT NOT NULL DEFAULT ''`)
 }
 
 // checkMade refuses a schema of which devices could see nothing.

@@ -16,6 +16,7 @@ type shadow struct {
 	random  *rand.Rand
 	ops     map[*wire.Write][]testOp
 	refused map[*wire.Write]bool
+	owners  map[store.Device]string
 
 	frame   *store.Frame
 	running *wire.Write
@@ -25,7 +26,7 @@ type shadow struct {
 }
 
 func newShadow(d *testDB, seed uint64) *shadow {
-	s := &shadow{ref: newReference(d), random: rand.New(rand.NewPCG(seed, 9)), ops: map[*wire.Write][]testOp{}, refused: map[*wire.Write]bool{}}
+	s := &shadow{ref: newReference(d), random: rand.New(rand.NewPCG(seed, 9)), ops: map[*wire.Write][]testOp{}, refused: map[*wire.Write]bool{}, owners: map[store.Device]string{}}
 	d.apply = s.apply
 	return s
 }
@@ -36,6 +37,7 @@ func (s *shadow) apply(f *store.Frame, tx written) (*wire.Refusal, error) {
 	if s.random.IntN(4) == 0 {
 		g = nil
 	}
+	s.own(f, tx.dev)
 	if err := s.ref.exec(`BEGIN`); err != nil {
 		s.ref.Fatal(err)
 	}
@@ -49,6 +51,22 @@ func (s *shadow) apply(f *store.Frame, tx written) (*wire.Refusal, error) {
 		s.ref.Fatal(err)
 	}
 	return refusal, err
+}
+
+// own lets somebody say that a device is theirs.
+func (s *shadow) own(f *store.Frame, dev store.Device) {
+	s.ref.Helper()
+	user := []string{"", "", "u", "v", "w"}[s.random.IntN(5)]
+	theirs, err := f.Own(dev, user)
+	if err != nil {
+		s.ref.Fatal(err)
+	}
+	if s.owners[dev] == "" {
+		s.owners[dev] = user
+	}
+	if theirs != (s.owners[dev] == user) {
+		s.ref.Errorf("device %x: that it is %q's is %v, it is %q's", dev, user, theirs, s.owners[dev])
+	}
 }
 
 // upTo runs the ops before op, which the store has let through.

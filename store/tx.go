@@ -40,8 +40,8 @@ func (s *Store) prepareFixed() error {
 		{&s.sql.rollbackTo, `ROLLBACK TO t`},
 		{&s.sql.release, `RELEASE t`},
 		{&s.sql.merged, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'merged'`},
-		{&s.sql.device, `INSERT INTO _framehub_device VALUES (?1, ?2, ?3, ?4)
-			ON CONFLICT(id) DO UPDATE SET settled = excluded.settled, refused = excluded.refused, seen = excluded.seen`},
+		{&s.sql.device, `INSERT INTO _framehub_device VALUES (?1, ?2, ?3, ?4, ?5)
+			ON CONFLICT(id) DO UPDATE SET settled = excluded.settled, refused = excluded.refused, seen = excluded.seen, owner = excluded.owner`},
 		{&s.sql.devices, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'devices'`},
 		{&s.sql.cookie, `PRAGMA schema_version`},
 		{&s.sql.foreign, `PRAGMA data_version`},
