@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
@@ -138,10 +139,10 @@ type countOf struct{ table, column int }
 
 // Count returns how many rows of a table have a value in a column at this
 // moment, equal as SQL has it for that column; NULL counts NULLs. It looks at
-// every row, unless the column has an index, and has SQL take up first what
-// memory has of the rows of all tables: it is for tables that rows are seldom
-// added to. An error fails the frame, and is Apply's too where a guard gets it;
-// but not of a generated column that SQL can't compute.
+// every row, unless the column has an index. Of a plain table SQL is given first
+// what has changed since it was last: where many rows change each frame, that is
+// what a merge takes. An error fails the frame, and is Apply's too where a guard
+// gets it; but not one of a generated column that SQL can't compute.
 func (f *Frame) Count(t *Table, column int, v wire.Value) (int64, error) {
 	if err := f.usable(); err != nil {
 		return 0, err
@@ -158,8 +159,10 @@ func (f *Frame) Count(t *Table, column int, v wire.Value) (int64, error) {
 }
 
 func (s *Store) count(t *Table, column int, v wire.Value) (int64, error) {
-	if err := s.flush(); err != nil {
-		return 0, err
+	if m := s.rows.tables[t.ID]; m != nil {
+		if err := s.flushTable(m, m.dirty, time.Time{}); err != nil {
+			return 0, err
+		}
 	}
 	id := countOf{t.ID, column}
 	sel := s.counts[id]
