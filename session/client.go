@@ -31,8 +31,10 @@ type ClientOptions struct {
 	// [wire.DefaultMessageLimit], or Hello.MaxMessage where that is more.
 	Limit int
 
+	Token string // who it is; sent in the Authorization header of the upgrade request
+
 	HTTPClient *http.Client // makes the connection; default [http.DefaultClient]
-	Header     http.Header  // sent with the upgrade request, Authorization for one
+	Header     http.Header  // sent with the upgrade request
 }
 
 // A Client is one connection to a hub, with nothing kept beside it: what a load
@@ -98,7 +100,7 @@ func (c *Client) dial(ctx context.Context, url string, o *ClientOptions) error {
 	}
 	hc.Transport = keep
 	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{ //nolint:bodyclose // closed by Dial
-		HTTPClient: &hc, HTTPHeader: o.Header, Subprotocols: []string{wire.Subprotocol},
+		HTTPClient: &hc, HTTPHeader: bearer(o.Header, o.Token), Subprotocols: []string{wire.Subprotocol},
 	})
 	if err != nil {
 		return dialError(resp, err)

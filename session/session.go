@@ -61,6 +61,7 @@ type Session struct {
 	ws     *websocket.Conn
 	link   *link
 	limits wire.Limits
+	cred   credential // until Hello
 
 	wake chan struct{} // has one place
 	mute chan struct{} // closed when the write loop has ended
@@ -91,7 +92,7 @@ type Stats struct {
 // spares the 11 KiB that net/http keeps for a handler.
 func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Session, error) {
 	s := &Session{
-		ID: uuid.New(), Since: time.Now(), Remote: r.RemoteAddr, limits: o.Limits,
+		ID: uuid.New(), Since: time.Now(), Remote: r.RemoteAddr, limits: o.Limits, cred: credentialOf(r),
 		wake: make(chan struct{}, 1), mute: make(chan struct{}), room: make(chan struct{}, 1),
 	}
 	if s.limits.Message == 0 {
@@ -131,7 +132,8 @@ func (s *Session) Silent(now time.Time) time.Duration {
 	return now.Sub(time.Unix(0, s.link.heard.Load()))
 }
 
-// Hello reads the peer's first message. It is called once, before Run.
+// Hello reads the peer's first message. Its token is that of the Authorization
+// header where the upgrade request had one. It is called once, before Run.
 func (s *Session) Hello() (wire.DeviceHello, error) {
 	if s.ws.Subprotocol() != wire.Subprotocol {
 		return wire.DeviceHello{}, protocolErrorf("the client must ask for the WebSocket subprotocol %s", wire.Subprotocol)
@@ -156,7 +158,15 @@ func (s *Session) Hello() (wire.DeviceHello, error) {
 	case kind != wire.TypeHello:
 		return wire.DeviceHello{}, protocolErrorf("the first message must be a hello")
 	}
-	return wire.DecodeDeviceHello(msg, s.limits)
+	hello, err := wire.DecodeDeviceHello(msg, s.limits)
+	if err == nil {
+		err = s.cred.complete(&hello)
+	}
+	s.cred = credential{}
+	if err != nil {
+		return wire.DeviceHello{}, err
+	}
+	return hello, nil
 }
 
 // Run is the session's life after the hello. It returns when the connection is
