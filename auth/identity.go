@@ -47,7 +47,7 @@ func (id *Identity) Allow(asked string) (string, error) {
 	case asked == "" && len(id.Roles) > 0:
 		return id.Roles[0], nil
 	case !slices.Contains(Roles(), asked):
-		return "", fmt.Errorf("there is no role %q", asked)
+		return "", fmt.Errorf("there is no role %.40q", asked)
 	case asked == RoleObserver, slices.Contains(id.Roles, asked):
 		return asked, nil
 	default:

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"framehub/auth"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -22,6 +23,7 @@ type client struct {
 	sess    *session.Session
 	device  *device
 	form    form
+	who     auth.Identity
 	role    string
 	rights  wire.Rights
 	jobs    chan job
@@ -39,6 +41,7 @@ type client struct {
 	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
 
 	audience *audience // guarded by Hub.mu
+	expelled bool      // guarded by Hub.mu; its token is good no longer
 
 	mu        sync.Mutex // guards the following
 	out       [][]byte   // answers

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"framehub/auth"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -20,6 +21,10 @@ type Options struct {
 	Limits  wire.Limits // of what devices send
 
 	PingEvery time.Duration // a session silent for this long is pinged, for twice as long is ended; default 15 s
+
+	// Gate says who a session's token belongs to. nil: nobody is asked, and the role
+	// that a hello asks for is believed.
+	Gate *auth.Gate
 
 	Log *slog.Logger // default: slog.Default()
 }
@@ -159,7 +164,7 @@ func (h *Hub) stop() {
 // sweep looks after sessions that nothing happens to: acknowledgements that have
 // waited long enough, and, every quarter of a second, an empty frame for those
 // that had nothing to see for a second, pings, and the end of those that are
-// silent.
+// silent or whose token is good no longer.
 func (h *Hub) sweep(now time.Time) {
 	h.wakeAcking(now)
 	const often = 250 * time.Millisecond
@@ -175,6 +180,7 @@ func (h *Hub) sweep(now time.Time) {
 		}
 	}
 	for c := range h.clients {
+		h.recheck(c, now)
 		switch silent := c.sess.Silent(now); {
 		case silent > 2*h.opts.PingEvery:
 			h.opts.Log.Info("session silent, ended", "session", c.sess.ID, "silent", silent.Round(time.Second))

@@ -41,7 +41,9 @@ type world struct {
 func newWorld(t *testing.T, o hub.Options) *world {
 	t.Helper()
 	w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db")}
-	o.Log = slog.New(slog.DiscardHandler)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	var err error
 	w.store, err = store.Open(store.Options{Path: w.path, Schema: schema, Scopes: map[string]string{"thing": "zone"}, Log: o.Log})
 	if err != nil {
@@ -50,7 +52,9 @@ func newWorld(t *testing.T, o hub.Options) *world {
 	w.hub = hub.New(w.store, o)
 	w.net = sessiontest.Serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if s, err := session.Accept(rw, r, session.Options{}); err == nil {
-			_ = w.hub.Serve(s)
+			if err := w.hub.Serve(s); err != nil {
+				o.Log.Info("session refused", "err", err)
+			}
 		}
 	}))
 	t.Cleanup(func() {

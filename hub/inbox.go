@@ -28,7 +28,8 @@ type outcome struct {
 
 // A device is a device with a session, or with transactions under way.
 type device struct {
-	id store.Device
+	id   store.Device
+	user string // whose it is
 
 	// Guarded by inbox.mu.
 	client  *client // its present session's, or nil
@@ -57,13 +58,16 @@ func (b *inbox) init() {
 func (b *inbox) attach(c *client, id store.Device, state func() (uint64, error)) (replaced *client, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	d := b.devices[id]
+	if d != nil && !owns(d, c.who.User) {
+		return nil, &wire.Error{Code: wire.CloseForbidden, Reason: "this device id belongs to another user: leave it out of the hello to be given one"}
+	}
 	settled, err := state()
 	if err != nil {
 		return nil, err
 	}
-	d := b.devices[id]
 	if d == nil {
-		d = &device{id: id}
+		d = &device{id: id, user: c.who.User}
 		b.devices[id] = d
 	}
 	d.last = max(d.last, settled)
@@ -71,6 +75,10 @@ func (b *inbox) attach(c *client, id store.Device, state func() (uint64, error))
 	c.device = d
 	return replaced, nil
 }
+
+// owns says whether a device belongs to a user: to the one who first used it,
+// since it has had a session or transactions under way.
+func owns(d *device, user string) bool { return d.user == user }
 
 // detach forgets c, and its device when nothing of it is under way.
 func (b *inbox) detach(c *client) {

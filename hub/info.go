@@ -11,6 +11,7 @@ import (
 // SessionInfo is what an operator is told of a session.
 type SessionInfo struct {
 	ID, Device        uuid.UUID
+	User, TokenID     string // "": nothing checks who connects, or the token has no id
 	Role, Remote      string
 	Since             time.Time
 	Silent            time.Duration
@@ -36,7 +37,8 @@ func (h *Hub) Sessions() []SessionInfo {
 	for c := range h.clients {
 		st := c.sess.Stats()
 		list = append(list, SessionInfo{
-			ID: c.sess.ID, Device: uuid.UUID(c.device.id), Role: c.role, Remote: c.sess.Remote, Since: c.sess.Since,
+			ID: c.sess.ID, Device: uuid.UUID(c.device.id), User: c.who.User, TokenID: c.who.TokenID,
+			Role: c.role, Remote: c.sess.Remote, Since: c.sess.Since,
 			Silent: c.sess.Silent(now), InStep: c.audience != nil,
 			MessagesIn: st.MessagesIn.Load(), MessagesOut: st.MessagesOut.Load(),
 			BytesIn: st.BytesIn.Load(), BytesOut: st.BytesOut.Load(),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"framehub/auth"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -39,12 +40,12 @@ func (h *Hub) Serve(sess *session.Session) error {
 		h.sessions.Done()
 		return err
 	}
-	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "role", c.role)
+	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "device", uuid.UUID(c.device.id), "role", c.role, "user", c.who.User, "token_id", c.who.TokenID)
 	go func() {
 		defer h.sessions.Done()
 		defer h.dismiss(c)
 		err := sess.Run(c)
-		h.opts.Log.Debug("session ended", "session", sess.ID, "remote", sess.Remote, "err", err)
+		h.opts.Log.Debug("session ended", "session", sess.ID, "remote", sess.Remote, "user", c.who.User, "token_id", c.who.TokenID, "err", err)
 	}()
 	return nil
 }
@@ -73,13 +74,17 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := h.newClient(sess, &hello)
+	who, role, err := h.admit(&hello)
+	if err != nil {
+		return nil, err
+	}
+	c, err := h.newClient(sess, &hello, who, role)
 	if err != nil {
 		return nil, err
 	}
 	if err := h.attach(c, &hello); err != nil {
 		h.dismiss(c)
-		return nil, err
+		return nil, whose(err, &who)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,9 +96,9 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	return c, nil
 }
 
-func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello) (*client, error) {
+func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, who auth.Identity, role string) (*client, error) {
 	c := &client{
-		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd}, role: hello.Role,
+		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd}, who: who, role: role,
 		jobs: make(chan job, maxJobs), catchup: true, mixed: map[int]uint64{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -107,17 +112,10 @@ func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello) (*client
 	if hello.Budget != 0 {
 		return nil, &wire.Error{Code: wire.CloseProtocol, Reason: "this hub does not do budget: leave it out of the hello"}
 	}
-	switch c.role {
-	case "":
-		c.role = "device"
-	case "device", "server", "editor", "admin":
-	case "observer":
-		c.rights = wire.RightRead
-		return c, nil
-	default:
-		return nil, &wire.Error{Code: wire.CloseForbidden, Reason: fmt.Sprintf("there is no role %q", c.role)}
+	c.rights = wire.RightRead
+	if c.role != auth.RoleObserver {
+		c.rights |= wire.RightInsert | wire.RightUpdate | wire.RightDelete
 	}
-	c.rights = wire.RightRead | wire.RightInsert | wire.RightUpdate | wire.RightDelete
 	return c, nil
 }
 

@@ -41,6 +41,8 @@ type Bucket struct {
 type Session struct {
 	ID          string    `json:"id"`
 	Device      string    `json:"device"`
+	User        string    `json:"user,omitempty"`     // left out where nothing checks who connects
+	TokenID     string    `json:"token_id,omitempty"` // by which the operator can revoke it
 	Role        string    `json:"role"`
 	Remote      string    `json:"remote"`
 	Since       time.Time `json:"since"`
@@ -68,7 +70,7 @@ func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started tim
 		}
 		for _, i := range h.Sessions() {
 			s.Sessions = append(s.Sessions, Session{
-				ID: i.ID.String(), Device: i.Device.String(), Role: i.Role, Remote: i.Remote, Since: i.Since,
+				ID: i.ID.String(), Device: i.Device.String(), User: i.User, TokenID: i.TokenID, Role: i.Role, Remote: i.Remote, Since: i.Since,
 				SilentMS: i.Silent.Milliseconds(), InStep: i.InStep,
 				MessagesIn: i.MessagesIn, MessagesOut: i.MessagesOut, BytesIn: i.BytesIn, BytesOut: i.BytesOut,
 			})

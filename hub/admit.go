@@ -1,0 +1,66 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"framehub/auth"
+	"framehub/session/wire"
+)
+
+// admitTimeout bounds how long a hello waits for an issuer's keys.
+const admitTimeout = 5 * time.Second
+
+// admit says who a session belongs to, and its role. The error has a [wire.Error]
+// for the device, and beside it what only the log may say. It never has the token.
+func (h *Hub) admit(hello *wire.DeviceHello) (who auth.Identity, role string, err error) {
+	who = auth.Anyone()
+	if h.opts.Gate != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), admitTimeout)
+		defer cancel()
+		if who, err = h.opts.Gate.Enter(ctx, hello.Token); err != nil {
+			return who, "", unauthorized(err)
+		}
+	}
+	if role, err = who.Allow(hello.Role); err != nil {
+		return who, "", whose(&wire.Error{Code: wire.CloseForbidden, Reason: err.Error()}, &who)
+	}
+	return who, role, nil
+}
+
+// whose adds to an error, for the log, who caused it.
+func whose(err error, who *auth.Identity) error {
+	if who.User == "" {
+		return err
+	}
+	return fmt.Errorf("%w: user %q, token id %q", err, who.User, who.TokenID)
+}
+
+// unauthorized makes a refusal of a denial.
+func unauthorized(err error) error {
+	denial, ok := errors.AsType[*auth.Denial](err)
+	if !ok {
+		return fmt.Errorf("verify a token: %w", err)
+	}
+	refusal := &wire.Error{Code: wire.CloseUnauthorized, Reason: denial.Reason.Error()}
+	if denial.Detail == "" {
+		return refusal
+	}
+	return fmt.Errorf("%w: %s", refusal, denial.Detail)
+}
+
+// recheck ends a session whose token has expired or been revoked. Called with
+// Hub.mu held.
+func (h *Hub) recheck(c *client, now time.Time) {
+	if h.opts.Gate == nil || c.expelled {
+		return
+	}
+	if err := h.opts.Gate.Stay(&c.who, now); err != nil {
+		c.expelled = true
+		e := wire.AsError(unauthorized(err))
+		h.opts.Log.Info("session ended, its token is good no longer", "session", c.sess.ID, "user", c.who.User, "token_id", c.who.TokenID, "err", err)
+		c.sess.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
+	}
+}
