@@ -33,7 +33,7 @@ type device struct {
 // begins to read. With an observer it decodes what comes.
 func (r *run) dial(sessions context.Context, name string, watches bool, o *observer) (*device, error) {
 	hello := wire.DeviceHello{SubsSet: !watches, Client: "framehub loadtest"}
-	c, err := session.Dial(sessions, r.opts.URL, session.ClientOptions{Hello: hello})
+	c, err := session.Dial(sessions, r.opts.URL, session.ClientOptions{Hello: hello, Token: r.opts.Token})
 	if err != nil {
 		return nil, err
 	}

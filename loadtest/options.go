@@ -23,6 +23,7 @@ const (
 // Options say what load to make. The zero value of each field means its default.
 type Options struct {
 	URL       string // of the hub, as ws://HOST/v1/sync; required
+	Token     string // that the devices connect with; "": none
 	DB        string // the hub's database, to compare the copies with; "": there is none to compare with
 	Unchecked bool   // a run without DB is not a failure for that
 	AdminURL  string // of the hub's operators' listener, for its own figures; "": they are left out
