@@ -23,6 +23,7 @@ const (
 type cli struct {
 	Serve    serveCommand    `cmd:"" help:"Run the hub."`
 	Loadtest loadtestCommand `cmd:"" help:"Load a hub with many devices, check it, and report."`
+	Token    tokenCommand    `cmd:"" help:"Print a token, with which a device or a server connects."`
 	Version  versionCommand  `cmd:"" help:"Print the program's version."`
 
 	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe messages to log: debug, info, warn or error."`

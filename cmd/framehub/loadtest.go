@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -18,6 +19,7 @@ type loadtestCommand struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"Read flags from FILE, in TOML."`
 
 	URL       string `name:"url" default:"ws://127.0.0.1:8080/v1/sync" placeholder:"URL" help:"The hub to load (${default})."`
+	Token     string `placeholder:"TOKEN|@FILE" help:"Who the devices are, where the hub asks; @FILE keeps it out of the list of processes."`
 	Hub       string `enum:",embedded" default:"" placeholder:"embedded" help:"embedded: start a hub for the test, with the example city in a database of its own."`
 	DB        string `name:"db" placeholder:"FILE" help:"The hub's database, to compare with what devices saw."`
 	Unchecked bool   `help:"Let a run without --db, in which nothing is compared with SQL, be a good one."`
@@ -38,7 +40,7 @@ type loadtestCommand struct {
 
 func (l *loadtestCommand) options() loadtest.Options {
 	return loadtest.Options{
-		URL: l.URL, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL,
+		URL: l.URL, Token: l.Token, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL,
 		Table: l.Table, Profile: loadtest.Profile(l.Profile), Devices: l.Devices, Observers: l.Observers, Entities: l.Entities,
 		Hz: l.Hz, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed,
 	}
@@ -55,6 +57,9 @@ func (l *loadtestCommand) Validate() error {
 // Run loads a hub and reports. A signal ends the load, and the report is of what there was.
 func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
 	o := l.options()
+	if err := readToken(&o.Token); err != nil {
+		return err
+	}
 	o.Progress, o.Terminal = a.err, terminal(a.err)
 	if l.Hub != "" {
 		program, err := os.Executable()
@@ -78,6 +83,22 @@ func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
 		return fmt.Errorf("load test: %w", err)
 	}
 	return l.print(a, report)
+}
+
+// readToken replaces @FILE by what the file has.
+func readToken(token *string) error {
+	path, ok := strings.CutPrefix(*token, "@")
+	if !ok {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("--token: %w", err)
+	}
+	if *token = strings.TrimSpace(string(text)); *token == "" {
+		return fmt.Errorf("--token: %s is empty", path)
+	}
+	return nil
 }
 
 func (l *loadtestCommand) print(a *app, report *loadtest.Report) error {

@@ -25,8 +25,9 @@ type serveCommand struct {
 
 	Listen      string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where devices connect."`
 	AdminListen string `default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where operators look: the page, metrics. This machine only."`
-	Insecure    bool   `help:"Let devices connect from other machines, although nothing checks who they are."`
-	Auth        string `enum:"none" default:"none" help:"How devices prove who they are: ${enum}."`
+	Insecure    bool   `help:"Let devices connect from other machines, although --auth none lets nothing check who they are."`
+
+	authFlags `embed:""`
 
 	DB         string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database; its frame log lies beside it."`
 	Schema     string        `placeholder:"FILE" help:"SQL that makes the tables of an empty database."`
@@ -50,8 +51,12 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err := s.checkSchema(st.Schema(), a.log); err != nil {
 		return errors.Join(err, st.Close())
 	}
-	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Log: a.log})
-	err = s.serve(ctx, a, h)
+	g, err := s.open(ctx, s.DB, a.log)
+	if err != nil {
+		return errors.Join(err, st.Close())
+	}
+	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Gate: g.Gate, Log: a.log})
+	err = s.serve(ctx, a, h, g)
 	return errors.Join(err, st.Close())
 }
 
@@ -82,8 +87,11 @@ func (s *serveCommand) check() error {
 	if s.FrameHz <= 0 || s.FrameHz > 1000 {
 		return fmt.Errorf("--frame-hz is %v, it must be above 0 and at most 1000", s.FrameHz)
 	}
-	if !s.Insecure && !loopback(s.Listen) {
-		return fmt.Errorf("--listen %s can be reached from other machines, and nothing checks who connects: use 127.0.0.1, or --insecure if that is wanted", s.Listen)
+	if err := s.authFlags.check(); err != nil {
+		return err
+	}
+	if s.Auth == "none" && !s.Insecure && !loopback(s.Listen) {
+		return fmt.Errorf("--listen %s can be reached from other machines, and nothing checks who connects: use --auth token or jwt, or 127.0.0.1, or --insecure if that is wanted", s.Listen)
 	}
 	if !loopback(s.AdminListen) {
 		return fmt.Errorf("--admin-listen %s can be reached from other machines, and the page has no login yet: use 127.0.0.1", s.AdminListen)
@@ -124,8 +132,8 @@ func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, 
 	return store.Open(o)
 }
 
-func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub) error {
-	o := web.Options{Demo: s.Demo, Remote: s.Insecure, Version: versionText(), Log: a.log}
+func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate) error {
+	o := web.Options{Demo: s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log}
 	admin, err := web.Admin(h, o)
 	if err != nil {
 		return err
@@ -142,6 +150,9 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(devices.serve)
 	group.Go(operators.serve)
+	for _, run := range g.beside {
+		group.Go(func() error { run(ctx, a.log); return nil })
+	}
 	group.Go(func() error {
 		err := h.Run(ctx) // ends after ctx, when every session is gone
 		return errors.Join(err, devices.close(), operators.close())
@@ -153,6 +164,9 @@ func (s *serveCommand) announce(a *app, devices, operators *listener) {
 	_, _ = fmt.Fprintf(a.out, "devices    ws://%s/v1/sync\n", devices.addr())
 	if s.Demo {
 		_, _ = fmt.Fprintf(a.out, "demo       http://%s/   open it twice and drag a dot\n", devices.addr())
+	}
+	if s.Auth == "token" {
+		_, _ = fmt.Fprintf(a.out, "tokens     framehub token --user NAME --key-file %s\n", keyFile(s.KeyFile, s.DB))
 	}
 	_, _ = fmt.Fprintf(a.out, "operators  http://%s/   metrics: /metrics\n", operators.addr())
 	_, _ = fmt.Fprintf(a.out, "database   %s   look with: sqlite3 -readonly %s\n", s.DB, s.DB)
