@@ -216,6 +216,7 @@ func TestRefused(t *testing.T) {
 		"no user":                        {ed(jwt.MapClaims{"sub": nil}), auth.ErrInvalid},
 		"user a number":                  {ed(jwt.MapClaims{"sub": 7}), auth.ErrInvalid},
 		"a user who breaks lines":        {ed(jwt.MapClaims{"sub": "alice\nlevel=ERROR"}), auth.ErrInvalid},
+		"a user who turns lines":         {ed(jwt.MapClaims{"sub": "alice\u202e"}), auth.ErrInvalid},
 		"a user too long":                {ed(jwt.MapClaims{"sub": strings.Repeat("a", 257)}), auth.ErrInvalid},
 		"a user with space around":       {ed(jwt.MapClaims{"sub": "alice "}), auth.ErrInvalid},
 		"id a number":                    {ed(jwt.MapClaims{"jti": 7}), auth.ErrInvalid},
@@ -233,7 +234,7 @@ func TestRefused(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Fatalf("%v, want %v", err, c.want)
 			}
-			if _, ok := errors.AsType[*auth.Denial](err); !ok {
+			if _, ok := errors.AsType[*auth.DeniedError](err); !ok {
 				t.Errorf("%T is no denial", err)
 			}
 			for part := range strings.SplitSeq(c.token, ".") {

@@ -18,15 +18,15 @@ var (
 	ErrRevoked  = errors.New("the token has been revoked: connect with a new one")
 )
 
-// A Denial is a token that is not good: what its owner is told, which is one of
-// the errors above, and why, which is for the operator's log alone.
-type Denial struct {
+// A DeniedError is a token that is not good, a denial: what its owner is told,
+// which is one of the errors above, and why, which is for the operator's log alone.
+type DeniedError struct {
 	Reason error
 	Detail string // "": the reason says it all
 }
 
 // Error returns both.
-func (d *Denial) Error() string {
+func (d *DeniedError) Error() string {
 	if d.Detail == "" {
 		return d.Reason.Error()
 	}
@@ -34,6 +34,6 @@ func (d *Denial) Error() string {
 }
 
 // Unwrap returns the reason.
-func (d *Denial) Unwrap() error { return d.Reason }
+func (d *DeniedError) Unwrap() error { return d.Reason }
 
-func deny(reason error, detail string) error { return &Denial{reason, detail} }
+func deny(reason error, detail string) error { return &DeniedError{reason, detail} }

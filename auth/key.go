@@ -138,7 +138,7 @@ func (k *Key) Mint(id *Identity) (string, error) {
 	now := time.Now()
 	switch {
 	case !isName(id.User):
-		return "", fmt.Errorf("%q is no name of a user: it must have 1 to %d bytes, no control characters, and no space around it", id.User, maxUser)
+		return "", fmt.Errorf("%q is no name of a user: it must have 1 to %d bytes, nothing that can't be seen, and no space around it", id.User, maxUser)
 	case len(id.Roles) == 0:
 		return "", errors.New("a token must allow a role")
 	case id.Expires.Sub(now) > MaxLife:

@@ -76,6 +76,7 @@ func (r *Revoked) Run(ctx context.Context, log *slog.Logger) {
 		}
 		info, err := os.Stat(r.path)
 		if err == nil && same(info, r.seen) {
+			failed = ""
 			continue
 		}
 		if err == nil {

@@ -128,9 +128,10 @@ func (r *rules) identity(claims jwt.MapClaims) (Identity, error) {
 }
 
 // isName says whether a text can stand in a log and in a list: it is not empty,
-// not long, and has no control characters and no space around it.
+// not long, and has nothing that can't be seen and no space around it.
 func isName(s string) bool {
-	return s != "" && len(s) <= maxUser && !strings.ContainsFunc(s, unicode.IsControl) && strings.TrimSpace(s) == s
+	hidden := func(r rune) bool { return !unicode.IsGraphic(r) } // which turn or break a line, for one
+	return s != "" && len(s) <= maxUser && !strings.ContainsFunc(s, hidden) && strings.TrimSpace(s) == s
 }
 
 // roles returns those of ours among a claim's, which is a text or a list.

@@ -15,6 +15,8 @@ const admitTimeout = 5 * time.Second
 
 // admit says who a session belongs to, and its role. The error has a [wire.Error]
 // for the device, and beside it what only the log may say. It never has the token.
+//
+//nolint:contextcheck,nolintlint // a session's hello is nobody's request; contextcheck obeys, and nolintlint does not see it
 func (h *Hub) admit(hello *wire.DeviceHello) (who auth.Identity, role string, err error) {
 	who = auth.Anyone()
 	if h.opts.Gate != nil {
@@ -40,7 +42,7 @@ func whose(err error, who *auth.Identity) error {
 
 // unauthorized makes a refusal of a denial.
 func unauthorized(err error) error {
-	denial, ok := errors.AsType[*auth.Denial](err)
+	denial, ok := errors.AsType[*auth.DeniedError](err)
 	if !ok {
 		return fmt.Errorf("verify a token: %w", err)
 	}
