@@ -75,7 +75,7 @@ export class Table {
    */
   fill(row, s, before, now, seconds) {
     const since = new Date(s.since);
-    put(row.cells[0], s.device.slice(-12), s.role);
+    put(row.cells[0], s.device.slice(-12), s.user ? `${s.role}, ${s.user}` : s.role);
     const port = s.remote.lastIndexOf(":");
     put(row.cells[1], s.remote.slice(0, port).replace(/^\[|\]$/g, ""), `port ${s.remote.slice(port + 1)}`);
     put(row.cells[2], s.in_step ? "In step" : "Catching up", "");
