@@ -309,7 +309,7 @@ func TestAuthMistakesAreTold(t *testing.T) {
 	file := func(name, text string) string { return write(t, filepath.Join(dir, name), text) }
 	tables := file("schema.sql", schema)
 	open := file("open.key", "")
-	if err := os.Chmod(open, 0o644); err != nil { //nolint:gosec // which is the mistake
+	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	serve := func(more ...string) []string { return serveArgs("", append([]string{"--schema", tables}, more...)...) }
@@ -322,6 +322,7 @@ func TestAuthMistakesAreTold(t *testing.T) {
 		"JWT flags, no --auth":     {serve("--jwks", "x", "--issuer", "x"), 1, "--jwks says nothing with --auth none"},
 		"a list for nobody":        {serve("--revoked", "x"), 1, "--revoked says nothing with --auth none"},
 		"JWT flags with token":     {serve("--auth", "token", "--public-key", "x"), 1, "--public-key says nothing with --auth token"},
+		"the demo":                 {serve("--auth", "token", "--demo"), 1, "--demo has no token"},
 		"no keys":                  {serve("--auth", "jwt", "--issuer", "x", "--audience", "x"), 1, "either --jwks or --public-key"},
 		"both keys":                {serve("--auth", "jwt", "--jwks", "x", "--public-key", "x"), 1, "either --jwks or --public-key"},
 		"keys that are missing":    {serve("--auth", "jwt", "--jwks", "nowhere.json", "--issuer", "x", "--audience", "x"), 1, "nowhere.json"},

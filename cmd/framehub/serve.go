@@ -90,6 +90,9 @@ func (s *serveCommand) check() error {
 	if err := s.authFlags.check(); err != nil {
 		return err
 	}
+	if s.Demo && s.Auth != "none" {
+		return fmt.Errorf("--demo has no token to show, and --auth %s asks for one: leave one of them out", s.Auth)
+	}
 	if s.Auth == "none" && !s.Insecure && !loopback(s.Listen) {
 		return fmt.Errorf("--listen %s can be reached from other machines, and nothing checks who connects: use --auth token or jwt, or 127.0.0.1, or --insecure if that is wanted", s.Listen)
 	}
