@@ -141,7 +141,7 @@ func TestKeyFile(t *testing.T) {
 		"all read":         {file("all.key", text, 0o604), "chmod 600"},
 		"the group writes": {file("write.key", text, 0o620), "chmod 600"},
 		"empty":            {file("empty.key", "", 0o600), "no private key in PEM"},
-		"a public key":     {file("public.key", string(publicPEM(t, edKey.Public())), 0o600), "no private key in PEM"},
+		"a public key":     {file("public.key", string(publicPEM(edKey.Public())), 0o600), "no private key in PEM"},
 		"broken":           {file("broken.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0o600), "broken.key"},
 		"RSA":              {file("rsa.key", rsaPEM, 0o600), "not an Ed25519 key"},
 	} {

@@ -171,10 +171,10 @@ func TestPublicKey(t *testing.T) {
 		text []byte
 		want string
 	}{
-		"RSA":           {publicPEM(t, rsaKey.Public()), ""},
-		"EC":            {publicPEM(t, ecKey.Public()), ""},
-		"Ed25519":       {publicPEM(t, edKey.Public()), ""},
-		"P-384":         {publicPEM(t, p384.Public()), "no key for RS256"},
+		"RSA":           {publicPEM(rsaKey.Public()), ""},
+		"EC":            {publicPEM(ecKey.Public()), ""},
+		"Ed25519":       {publicPEM(edKey.Public()), ""},
+		"P-384":         {publicPEM(p384.Public()), "no key for RS256"},
 		"a private key": {privatePEM, "nobody but the issuer"},
 		"no PEM":        {[]byte("hello"), "no public key in PEM"},
 		"a certificate": {pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}), `"CERTIFICATE"`},
@@ -191,13 +191,13 @@ func TestPublicKey(t *testing.T) {
 
 // One key alone: what another method signs is not tried on it.
 func TestPublicKeyPinsItsMethod(t *testing.T) {
-	keys := must(auth.ReadPublicKey(write(t, "key.pem", publicPEM(t, rsaKey.Public()))))
+	keys := must(auth.ReadPublicKey(write(t, "key.pem", publicPEM(rsaKey.Public()))))
 	f := must(auth.NewForeign(auth.ForeignOptions{Issuer: issuer, Audience: audience, Keys: keys}))
 	if _, err := f.Verify(t.Context(), sign(t, jwt.SigningMethodRS256, rsaKey, map[string]any{"kid": "any"}, good())); err != nil {
 		t.Error(err)
 	}
 	for name, token := range map[string]string{
-		"HMAC with its PEM": sign(t, jwt.SigningMethodHS256, publicPEM(t, rsaKey.Public()), nil, good()),
+		"HMAC with its PEM": sign(t, jwt.SigningMethodHS256, publicPEM(rsaKey.Public()), nil, good()),
 		"EdDSA":             sign(t, jwt.SigningMethodEdDSA, edKey, nil, good()),
 		"PS256":             sign(t, jwt.SigningMethodPS256, rsaKey, nil, good()),
 	} {
@@ -208,7 +208,7 @@ func TestPublicKeyPinsItsMethod(t *testing.T) {
 }
 
 func TestForeignNeeds(t *testing.T) {
-	keys := must(auth.ReadPublicKey(write(t, "key.pem", publicPEM(t, edKey.Public()))))
+	keys := must(auth.ReadPublicKey(write(t, "key.pem", publicPEM(edKey.Public()))))
 	for want, o := range map[string]auth.ForeignOptions{
 		"issuer of the tokens":   {Audience: audience, Keys: keys},
 		"audience of the tokens": {Issuer: issuer, Keys: keys},
