@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -74,6 +76,44 @@ func TestCredential(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A device whose token has expired goes on with another one: it keeps its id.
+func TestDeviceSetToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		d, err := session.NewDevice(session.DeviceOptions{
+			URL: sessiontest.URL, Client: session.ClientOptions{Token: "old", HTTPClient: f.listener.HTTPClient()},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(t.Context()) }()
+		p := f.accept(t)
+		if p.auth != "Bearer old" {
+			t.Errorf("it shows %q", p.auth)
+		}
+		p.start(known(10, 0))
+		p.goodbye(wire.Goodbye{Code: wire.CloseUnauthorized, Text: "the token has expired"})
+		if e, ok := errors.AsType[*session.ClosedError](<-ended); !ok || e.Code != wire.CloseUnauthorized {
+			t.Fatalf("Run: %v", e)
+		}
+		d.SetToken("new")
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { ended <- d.Run(ctx) }()
+		p = f.accept(t)
+		if p.auth != "Bearer new" || !bytes.Equal(p.said.Device, known(10, 0).Device) {
+			t.Errorf("it shows %q and is %x", p.auth, p.said.Device)
+		}
+		p.start(known(10, 0))
+		synctest.Wait()
+		cancel()
+		p.wantClose()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
 }
 
 // What the Go client is given as its token goes into the header, on every

@@ -87,6 +87,7 @@ type Device struct {
 	calling sync.Mutex // held while a callback is called; before any other
 
 	mu      sync.Mutex // guards the following; taken before the replica's
+	token   string
 	id      []byte
 	epoch   []byte
 	known   bool   // a hub has settled something of the device
@@ -106,7 +107,7 @@ func NewDevice(o DeviceOptions) (*Device, error) {
 	defaults(&o.MaxWait, defaultMaxWait)
 	defaults(&o.Silence, defaultSilence)
 	defaults(&o.MaxPending, defaultMaxPending)
-	d := &Device{opts: o, wake: make(chan struct{}, 1), subs: slices.Clone(o.Subs), all: o.Subs == nil, fetches: map[uint64]*fetch{}}
+	d := &Device{opts: o, wake: make(chan struct{}, 1), token: o.Client.Token, subs: slices.Clone(o.Subs), all: o.Subs == nil, fetches: map[uint64]*fetch{}}
 	for i := range o.Subs {
 		if o.Subs[i].Name == "" {
 			return nil, fmt.Errorf("subscription %d: a device names tables", i)
@@ -200,6 +201,7 @@ func (d *Device) pause(attempt int, err error) time.Duration {
 // connection is the life of one connection. ctx ends it with a goodbye.
 func (d *Device) connection(ctx context.Context) error {
 	o := d.opts.Client
+	o.Token = d.nextToken()
 	d.sayHello(&o.Hello)
 	c, err := Dial(ctx, d.opts.URL, o)
 	if err != nil {
@@ -330,6 +332,21 @@ func (d *Device) View(f func(*Copy)) { d.replica.View(f) }
 
 // Breaches returns how many times the hub broke a promise of the protocol.
 func (d *Device) Breaches() uint64 { return d.replica.Breaches() }
+
+// SetToken gives the device another token, for its next connection. When Run has
+// returned because the last one was good no longer ([wire.CloseUnauthorized]), it
+// is called again after this, and goes on where it was.
+func (d *Device) SetToken(token string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.token = token
+}
+
+func (d *Device) nextToken() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.token
+}
 
 // ID returns the device's identity, nil before a hub has given one.
 func (d *Device) ID() []byte {

@@ -24,6 +24,7 @@ type fake struct {
 type peer struct {
 	t    *testing.T
 	ws   *websocket.Conn
+	auth string // its Authorization header
 	said wire.DeviceHello
 	over chan struct{}
 }
@@ -42,7 +43,7 @@ func newFake(t *testing.T) *fake {
 			return
 		}
 		ws.SetReadLimit(-1)
-		p := &peer{t: t, ws: ws, over: make(chan struct{})}
+		p := &peer{t: t, ws: ws, auth: r.Header.Get("Authorization"), over: make(chan struct{})}
 		select {
 		case f.peers <- p:
 			<-p.over
