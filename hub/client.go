@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"framehub/rules"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -22,8 +23,9 @@ type client struct {
 	sess    *session.Session
 	device  *device
 	form    form
-	role    string
-	rights  wire.Rights
+	who     rules.Who
+	greeted *book // the rules that the hello was answered by
+	pace    *rules.Pace
 	jobs    chan job
 	ctx     context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
 	cancel  context.CancelFunc
@@ -57,8 +59,8 @@ type job func(*client)
 
 // Write implements session.Handler.
 func (c *client) Write(w *wire.Write, refused *wire.Refusal, size int) error {
-	if refused == nil && c.rights&^wire.RightRead == 0 {
-		refused = wire.Refuse(wire.CodeForbidden, "the role %q only reads", c.role)
+	if refused == nil {
+		refused = c.check(w, size)
 	}
 	known, err := c.hub.in.put(item{device: c.device, write: w, refused: refused, size: size})
 	if known {

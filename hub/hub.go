@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"framehub/rules"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -73,6 +74,9 @@ type Hub struct {
 	stopping  bool
 	sessions  sync.WaitGroup
 
+	rules atomic.Pointer[book] // written under mu, or by book
+	paces paces
+
 	in   inbox
 	down atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
 }
@@ -84,6 +88,9 @@ func New(s *store.Store, o Options) *Hub {
 		audiences: map[string]*audience{}, clients: map[*client]struct{}{}, strangers: map[*session.Session]struct{}{},
 	}
 	h.told.Store(s.Version())
+	var none *rules.Set
+	compiled, _ := none.Compile(RuleTables(s.Schema().Tables))
+	h.rules.Store(&book{none, s.Schema(), compiled})
 	h.in.init()
 	h.metrics = newMetrics(h)
 	return h

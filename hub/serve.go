@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"framehub/rules"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -39,7 +40,7 @@ func (h *Hub) Serve(sess *session.Session) error {
 		h.sessions.Done()
 		return err
 	}
-	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "role", c.role)
+	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "role", c.who.Role)
 	go func() {
 		defer h.sessions.Done()
 		defer h.dismiss(c)
@@ -85,6 +86,7 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	defer h.mu.Unlock()
 	delete(h.strangers, sess)
 	h.clients[c] = struct{}{}
+	c.endIfLost(c.greeted.Compiled, h.rules.Load().Compiled)
 	if h.stopping {
 		c.sess.End(goodbyeStopping)
 	}
@@ -93,7 +95,8 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 
 func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello) (*client, error) {
 	c := &client{
-		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd}, role: hello.Role,
+		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd},
+		who: rules.Who{Role: hello.Role, Anyone: true}, greeted: h.book(),
 		jobs: make(chan job, maxJobs), catchup: true, mixed: map[int]uint64{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -107,17 +110,13 @@ func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello) (*client
 	if hello.Budget != 0 {
 		return nil, &wire.Error{Code: wire.CloseProtocol, Reason: "this hub does not do budget: leave it out of the hello"}
 	}
-	switch c.role {
+	switch c.who.Role {
 	case "":
-		c.role = "device"
-	case "device", "server", "editor", "admin":
-	case "observer":
-		c.rights = wire.RightRead
-		return c, nil
+		c.who.Role = "device"
+	case "device", "server", "editor", "observer", "admin":
 	default:
-		return nil, &wire.Error{Code: wire.CloseForbidden, Reason: fmt.Sprintf("there is no role %q", c.role)}
+		return nil, &wire.Error{Code: wire.CloseForbidden, Reason: fmt.Sprintf("there is no role %q", c.who.Role)}
 	}
-	c.rights = wire.RightRead | wire.RightInsert | wire.RightUpdate | wire.RightDelete
 	return c, nil
 }
 
@@ -127,6 +126,7 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	if err != nil {
 		return err
 	}
+	c.pace = h.paces.get(id, time.Now())
 	var state store.DeviceState
 	var known bool
 	replaced, err := h.in.attach(c, id, func() (uint64, error) {
@@ -185,7 +185,7 @@ func (h *Hub) answer(c *client, id store.Device, state store.DeviceState, known 
 	return wire.HubHello{
 		Session: c.sess.ID[:], Device: id[:], Epoch: h.store.Epoch(), Version: h.Version(),
 		Settled: state.Settled, SettledKnown: known, Rejected: state.Rejected,
-		Schema: schemaFor(h.store.Schema(), c.rights), Limits: wire.HubLimits{
+		Schema: c.greeted.schemaFor(c.who.Role), Limits: wire.HubLimits{
 			Message: h.opts.Limits.Message, Rows: h.opts.Limits.Rows, Unsettled: store.Unsettled,
 		},
 		Capabilities: capabilities, FrameHz: h.opts.FrameHz, Time: time.Now(),
@@ -195,17 +195,16 @@ func (h *Hub) answer(c *client, id store.Device, state store.DeviceState, known 
 // subscribeFirst takes up the subs of a hello: all of those that have a since go
 // on from there, or none does.
 func (h *Hub) subscribeFirst(c *client, hello *wire.DeviceHello, answer *wire.HubHello) *wire.Refusal {
-	schema := h.store.Schema()
+	schema := c.greeted.schema
 	if !hello.SubsSet {
-		for _, t := range schema.Tables {
-			if t.Synced {
-				hello.Subs = append(hello.Subs, wire.Sub{Table: t.ID})
-			}
-		}
+		hello.Subs = c.greeted.defaultSubs(&c.who)
 	}
 	var subs []*sub
 	for i := range hello.Subs {
 		s, refused := resolveSub(schema, &hello.Subs[i])
+		if refused == nil {
+			refused = c.greeted.mayRead(&c.who, s)
+		}
 		if refused != nil {
 			return refused
 		}
@@ -245,11 +244,12 @@ func (h *Hub) resumes(hello *wire.DeviceHello, subs []*sub, now uint64) bool {
 	return any && bytes.Equal(hello.Epoch, h.store.Epoch())
 }
 
-// schemaFor returns the schema as a session with these rights sees it.
-func schemaFor(s *store.Schema, rights wire.Rights) *wire.Schema {
-	out := &wire.Schema{Version: s.Version}
-	for _, t := range s.Tables {
-		if !t.Synced {
+// schemaFor returns the schema as a role sees it.
+func (b *book) schemaFor(role string) *wire.Schema {
+	out := &wire.Schema{Version: b.schema.Version}
+	for _, t := range b.schema.Tables {
+		rights := b.Rights(role, t.ID)
+		if !t.Synced || rights&wire.RightRead == 0 {
 			continue
 		}
 		table := wire.SchemaTable{Number: t.ID, Name: t.Name, KeyLength: t.Key, Scope: t.Scope, Rights: rights, Class: "durable"}
@@ -259,7 +259,7 @@ func schemaFor(s *store.Schema, rights wire.Rights) *wire.Schema {
 			if col.NotNull {
 				flags |= wire.FlagNotNull
 			}
-			if !col.Writable() || rights == wire.RightRead {
+			if !col.Writable() || rights == wire.RightRead || b.ReadOnly(role, t.ID, i) {
 				flags |= wire.FlagReadOnly
 			}
 			if col.Default {
