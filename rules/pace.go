@@ -56,12 +56,15 @@ func (p *Pace) Message(l Limits, now time.Time) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.follow(l, now)
-	wait := p.messages.ReserveN(now, 1).DelayFrom(now)
+	place := p.messages.ReserveN(now, 1)
+	wait := place.DelayFrom(now)
 	if wait == 0 {
 		p.waited = 0
 		return 0, nil
 	}
 	if p.waited += wait; p.waited > maxWait {
+		place.CancelAt(now)
+		p.waited = 0 // of the device's next session
 		return 0, &wire.Error{Code: wire.CloseRate, Reason: "more messages than the " + perSecond(l.Messages) + " that a device may send, for longer than a second"}
 	}
 	return wait, nil
