@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import SCHEMAS, Hub, RemoteHub
+from harness import CONFIGS, SCHEMAS, Hub, RemoteHub
 
 LIMIT = 90.0  # seconds for one test on a slow machine; nothing waits so long unless it hangs
 
@@ -54,7 +54,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path):
         yield RemoteHub(url)
         return
     folder = SCHEMAS[schema]
-    hub = Hub(tmp_path, folder / "schema.sql", folder / "framehub.toml", list(mark(request, "flags", ())))
+    hub = Hub(tmp_path, folder / "schema.sql", CONFIGS[schema], list(mark(request, "flags", ())))
     hub.start()
     request.node.hub = hub
     try:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"framehub/auth"
+	"framehub/rules"
 	"framehub/session/wire"
 )
 
@@ -40,6 +41,24 @@ func whose(err error, who *auth.Identity) error {
 	return fmt.Errorf("%w: user %q, token id %q", err, who.User, who.TokenID)
 }
 
+// whoIs is an identity as rules take it.
+func whoIs(id *auth.Identity, role string, anyone bool) rules.Who {
+	who := rules.Who{User: id.User, Role: role, Scopes: map[string][]wire.Value{}, Anyone: anyone}
+	for table, scopes := range id.Scopes {
+		for _, scope := range scopes {
+			switch v := scope.(type) {
+			case int64:
+				who.Scopes[table] = append(who.Scopes[table], wire.IntegerValue(v))
+			case float64:
+				who.Scopes[table] = append(who.Scopes[table], wire.RealValue(v))
+			case string:
+				who.Scopes[table] = append(who.Scopes[table], wire.TextValue(v))
+			}
+		}
+	}
+	return who
+}
+
 // unauthorized makes a refusal of a denial.
 func unauthorized(err error) error {
 	denial, ok := errors.AsType[*auth.DeniedError](err)
@@ -59,10 +78,10 @@ func (h *Hub) recheck(c *client, now time.Time) {
 	if h.opts.Gate == nil || c.expelled {
 		return
 	}
-	if err := h.opts.Gate.Stay(&c.who, now); err != nil {
+	if err := h.opts.Gate.Stay(&c.identity, now); err != nil {
 		c.expelled = true
 		e := wire.AsError(unauthorized(err))
-		h.opts.Log.Info("session ended, its token is good no longer", "session", c.sess.ID, "user", c.who.User, "token_id", c.who.TokenID, "err", err)
+		h.opts.Log.Info("session ended, its token is good no longer", "session", c.sess.ID, "user", c.identity.User, "token_id", c.identity.TokenID, "err", err)
 		c.sess.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
 	}
 }

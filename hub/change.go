@@ -54,6 +54,9 @@ func (c *client) changed(m *wire.Subscribe) (subs, added []*sub, refused *wire.R
 	}
 	for i := range m.Add {
 		s, refused := resolveSub(schema, &m.Add[i])
+		if refused == nil {
+			refused = c.hub.book().mayRead(&c.who, s)
+		}
 		if refused != nil {
 			return nil, nil, refused
 		}

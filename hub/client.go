@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"framehub/auth"
+	"framehub/rules"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -19,17 +20,18 @@ const maxJobs = 16
 // A client is the hub's side of a session.
 type client struct {
 	// Set before the session runs, never changed after.
-	hub     *Hub
-	sess    *session.Session
-	device  *device
-	form    form
-	who     auth.Identity
-	role    string
-	rights  wire.Rights
-	jobs    chan job
-	ctx     context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
-	cancel  context.CancelFunc
-	reading sync.WaitGroup
+	hub      *Hub
+	sess     *session.Session
+	device   *device
+	form     form
+	identity auth.Identity
+	who      rules.Who // the same as rules take it
+	greeted  *book     // the rules that the hello was answered by
+	pace     *rules.Pace
+	jobs     chan job
+	ctx      context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
+	cancel   context.CancelFunc
+	reading  sync.WaitGroup
 
 	lastID uint64 // owned by the read loop: of a change of subscriptions
 
@@ -60,10 +62,10 @@ type job func(*client)
 
 // Write implements session.Handler.
 func (c *client) Write(w *wire.Write, refused *wire.Refusal, size int) error {
-	if refused == nil && c.rights&^wire.RightRead == 0 {
-		refused = wire.Refuse(wire.CodeForbidden, "the role %q only reads", c.role)
+	if refused == nil {
+		refused = c.check(w, size)
 	}
-	known, err := c.hub.in.put(item{device: c.device, write: w, refused: refused, size: size})
+	known, err := c.hub.in.put(item{device: c.device, write: w, who: &c.who, refused: refused, size: size})
 	if known {
 		return c.again(w.Seq)
 	}

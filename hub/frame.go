@@ -38,7 +38,11 @@ func (h *Hub) frame(now time.Time) {
 		h.fail(now, err)
 		return
 	}
-	outcomes, err := h.apply(f, items)
+	items, err = h.claim(f, items)
+	var outcomes []outcome
+	if err == nil {
+		outcomes, err = h.apply(f, items)
+	}
 	if err != nil {
 		h.fail(now, err)
 		h.refuse(undone(items))
@@ -57,15 +61,39 @@ func (h *Hub) frame(now time.Time) {
 	h.merge(time.Now(), false)
 }
 
+// claim makes devices their users', and returns the transactions without those
+// for a device that is somebody else's. A hello with such a device is refused, so
+// that there should be none; one that slipped through is dropped with its session
+// and settles nothing, for the numbers are the other's.
+func (h *Hub) claim(f *store.Frame, items []item) ([]item, error) {
+	mine := items[:0]
+	for i, it := range items {
+		theirs, err := f.Own(it.device.id, it.who.User)
+		if err != nil {
+			return append(mine, items[i:]...), err
+		}
+		if theirs {
+			mine = append(mine, it)
+			continue
+		}
+		if c := h.in.settle(&outcome{item: it}); c != nil {
+			c.sess.End(wire.Goodbye{Code: wire.CloseForbidden, Text: notYours().Reason})
+		}
+	}
+	return mine, nil
+}
+
 // apply runs the frame's transactions in the order in which they came.
 func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
+	g := &guard{frame: f, book: h.book()}
 	outcomes := make([]outcome, len(items))
 	for i, it := range items {
 		outcomes[i] = outcome{it, it.refused}
 		if it.refused != nil {
 			continue
 		}
-		refused, err := f.Apply(it.device.id, it.write, nil)
+		g.who = it.who
+		refused, err := f.Apply(it.device.id, it.write, g)
 		if err != nil {
 			return nil, err
 		}

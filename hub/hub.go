@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"framehub/auth"
+	"framehub/rules"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -78,6 +79,9 @@ type Hub struct {
 	stopping  bool
 	sessions  sync.WaitGroup
 
+	rules atomic.Pointer[book] // written under mu, or by book
+	paces paces
+
 	in   inbox
 	down atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
 }
@@ -89,6 +93,9 @@ func New(s *store.Store, o Options) *Hub {
 		audiences: map[string]*audience{}, clients: map[*client]struct{}{}, strangers: map[*session.Session]struct{}{},
 	}
 	h.told.Store(s.Version())
+	var none *rules.Set
+	compiled, _ := none.Compile(RuleTables(s.Schema().Tables))
+	h.rules.Store(&book{none, s.Schema(), compiled})
 	h.in.init()
 	h.metrics = newMetrics(h)
 	return h

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"framehub/rules"
 	"framehub/session/wire"
 	"framehub/store"
 )
@@ -16,6 +17,7 @@ const maxPendingBytes = 64 << 20
 type item struct {
 	device  *device
 	write   *wire.Write
+	who     *rules.Who    // whom it is written for
 	refused *wire.Refusal // decided before SQL was asked
 	size    int
 }
@@ -59,15 +61,15 @@ func (b *inbox) attach(c *client, id store.Device, state func() (uint64, error))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := b.devices[id]
-	if d != nil && !owns(d, c.who.User) {
-		return nil, &wire.Error{Code: wire.CloseForbidden, Reason: "this device id belongs to another user: leave it out of the hello to be given one"}
+	if d != nil && !owns(d, c.identity.User) {
+		return nil, notYours()
 	}
 	settled, err := state()
 	if err != nil {
 		return nil, err
 	}
 	if d == nil {
-		d = &device{id: id, user: c.who.User}
+		d = &device{id: id, user: c.identity.User}
 		b.devices[id] = d
 	}
 	d.last = max(d.last, settled)
@@ -76,9 +78,13 @@ func (b *inbox) attach(c *client, id store.Device, state func() (uint64, error))
 	return replaced, nil
 }
 
-// owns says whether a device belongs to a user: to the one who first used it,
-// since it has had a session or transactions under way.
+// owns says whether a device that is in use belongs to a user. The store knows
+// whose those are that have settled something.
 func owns(d *device, user string) bool { return d.user == user }
+
+func notYours() *wire.Error {
+	return &wire.Error{Code: wire.CloseForbidden, Reason: "this device id belongs to another user: leave it out of the hello to be given one"}
+}
 
 // detach forgets c, and its device when nothing of it is under way.
 func (b *inbox) detach(c *client) {

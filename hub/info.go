@@ -37,8 +37,8 @@ func (h *Hub) Sessions() []SessionInfo {
 	for c := range h.clients {
 		st := c.sess.Stats()
 		list = append(list, SessionInfo{
-			ID: c.sess.ID, Device: uuid.UUID(c.device.id), User: c.who.User, TokenID: c.who.TokenID,
-			Role: c.role, Remote: c.sess.Remote, Since: c.sess.Since,
+			ID: c.sess.ID, Device: uuid.UUID(c.device.id), User: c.identity.User, TokenID: c.identity.TokenID,
+			Role: c.who.Role, Remote: c.sess.Remote, Since: c.sess.Since,
 			Silent: c.sess.Silent(now), InStep: c.audience != nil,
 			MessagesIn: st.MessagesIn.Load(), MessagesOut: st.MessagesOut.Load(),
 			BytesIn: st.BytesIn.Load(), BytesOut: st.BytesOut.Load(),

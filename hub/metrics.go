@@ -17,6 +17,7 @@ type Metrics struct {
 	behind    prometheus.Counter
 	caughtUp  prometheus.Counter
 	snapshots prometheus.Counter
+	slowed    prometheus.Counter
 }
 
 func newMetrics(h *Hub) *Metrics {
@@ -34,6 +35,7 @@ func newMetrics(h *Hub) *Metrics {
 	m.behind = m.counter("framehub_sessions_behind_total", "Times that a session did not take its frames and fell behind.")
 	m.caughtUp = m.counter("framehub_catch_up_frames_total", "Frames that merged what one session had missed.")
 	m.snapshots = m.counter("framehub_snapshots_total", "Snapshots begun.")
+	m.slowed = m.counter("framehub_messages_slowed_total", "Messages of devices that waited, because their device sends more than it may.")
 	m.gauges(h)
 	m.storeCounters(h)
 	return m

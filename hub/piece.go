@@ -24,11 +24,17 @@ func (c *client) piece(m *wire.ReadPiece) wire.Piece {
 	if t == nil || !t.Synced {
 		return wire.Piece{Refused: wire.Refuse(wire.CodeUnknownTable, "there is no table with number %d", m.Table)}
 	}
+	if b := c.hub.book(); b.Rights(c.who.Role, t.ID)&wire.RightRead == 0 {
+		return wire.Piece{Refused: b.MayRead(&c.who, t.ID, false, nil)}
+	}
 	if m.Column >= len(t.Columns) {
 		return wire.Piece{Refused: wire.Refuse(wire.CodeUnknownColumn, "table %q has no column %d", t.Name, m.Column)}
 	}
 	key, refused := t.StoredKey(m.Key)
 	if refused != nil {
+		return wire.Piece{Refused: refused}
+	}
+	if refused := c.mayReadRow(t, key); refused != nil {
 		return wire.Piece{Refused: refused}
 	}
 	v, version, found, err := c.hub.value(c.ctx, t, key, m.Column)
@@ -48,6 +54,24 @@ func (c *client) piece(m *wire.ReadPiece) wire.Piece {
 		p.Data = []byte(v.Bytes()[m.Offset:end])
 	}
 	return p
+}
+
+// mayReadRow says why a session may not read a row, for its table or its scope.
+func (c *client) mayReadRow(t *store.Table, key []wire.Value) *wire.Refusal {
+	b := c.hub.book()
+	at := b.ByToken(&c.who, t.ID)
+	if at < 0 {
+		return b.MayRead(&c.who, t.ID, false, nil)
+	}
+	scope, _, found, err := c.hub.value(c.ctx, t, key, at)
+	switch {
+	case err != nil:
+		c.hub.opts.Log.Error("read the scope of a row", "table", t.Name, "err", err)
+		return wire.Refuse(wire.CodeUnavailable, "the value can't be read at the moment")
+	case !found:
+		scope = wire.Value{} // nothing is told of rows that are not there
+	}
+	return b.MayRead(&c.who, t.ID, true, []wire.Value{scope})
 }
 
 // value returns a value as of the last durable version: the game database's, unless

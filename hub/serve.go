@@ -40,12 +40,12 @@ func (h *Hub) Serve(sess *session.Session) error {
 		h.sessions.Done()
 		return err
 	}
-	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "device", uuid.UUID(c.device.id), "role", c.role, "user", c.who.User, "token_id", c.who.TokenID)
+	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "device", uuid.UUID(c.device.id), "role", c.who.Role, "user", c.identity.User, "token_id", c.identity.TokenID)
 	go func() {
 		defer h.sessions.Done()
 		defer h.dismiss(c)
 		err := sess.Run(c)
-		h.opts.Log.Debug("session ended", "session", sess.ID, "remote", sess.Remote, "user", c.who.User, "token_id", c.who.TokenID, "err", err)
+		h.opts.Log.Debug("session ended", "session", sess.ID, "remote", sess.Remote, "user", c.identity.User, "token_id", c.identity.TokenID, "err", err)
 	}()
 	return nil
 }
@@ -90,15 +90,17 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	defer h.mu.Unlock()
 	delete(h.strangers, sess)
 	h.clients[c] = struct{}{}
+	c.endIfLost(c.greeted.Compiled, h.rules.Load().Compiled)
 	if h.stopping {
 		c.sess.End(goodbyeStopping)
 	}
 	return c, nil
 }
 
-func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, who auth.Identity, role string) (*client, error) {
+func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, identity auth.Identity, role string) (*client, error) {
 	c := &client{
-		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd}, who: who, role: role,
+		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd},
+		identity: identity, who: whoIs(&identity, role, h.opts.Gate == nil), greeted: h.book(),
 		jobs: make(chan job, maxJobs), catchup: true, mixed: map[int]uint64{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -112,10 +114,6 @@ func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, who auth
 	if hello.Budget != 0 {
 		return nil, &wire.Error{Code: wire.CloseProtocol, Reason: "this hub does not do budget: leave it out of the hello"}
 	}
-	c.rights = wire.RightRead
-	if c.role != auth.RoleObserver {
-		c.rights |= wire.RightInsert | wire.RightUpdate | wire.RightDelete
-	}
 	return c, nil
 }
 
@@ -125,11 +123,15 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	if err != nil {
 		return err
 	}
+	c.pace = h.paces.get(id, time.Now())
 	var state store.DeviceState
 	var known bool
 	replaced, err := h.in.attach(c, id, func() (uint64, error) {
 		var err error
 		state, known, err = h.store.Device(id)
+		if err == nil && known && state.Owner != "" && state.Owner != c.identity.User {
+			err = notYours()
+		}
 		return state.Settled, err
 	})
 	if err != nil {
@@ -183,7 +185,7 @@ func (h *Hub) answer(c *client, id store.Device, state store.DeviceState, known 
 	return wire.HubHello{
 		Session: c.sess.ID[:], Device: id[:], Epoch: h.store.Epoch(), Version: h.Version(),
 		Settled: state.Settled, SettledKnown: known, Rejected: state.Rejected,
-		Schema: schemaFor(h.store.Schema(), c.rights), Limits: wire.HubLimits{
+		Schema: c.greeted.schemaFor(c.who.Role), Limits: wire.HubLimits{
 			Message: h.opts.Limits.Message, Rows: h.opts.Limits.Rows, Unsettled: store.Unsettled,
 		},
 		Capabilities: capabilities, FrameHz: h.opts.FrameHz, Time: time.Now(),
@@ -193,17 +195,16 @@ func (h *Hub) answer(c *client, id store.Device, state store.DeviceState, known 
 // subscribeFirst takes up the subs of a hello: all of those that have a since go
 // on from there, or none does.
 func (h *Hub) subscribeFirst(c *client, hello *wire.DeviceHello, answer *wire.HubHello) *wire.Refusal {
-	schema := h.store.Schema()
+	schema := c.greeted.schema
 	if !hello.SubsSet {
-		for _, t := range schema.Tables {
-			if t.Synced {
-				hello.Subs = append(hello.Subs, wire.Sub{Table: t.ID})
-			}
-		}
+		hello.Subs = c.greeted.defaultSubs(&c.who)
 	}
 	var subs []*sub
 	for i := range hello.Subs {
 		s, refused := resolveSub(schema, &hello.Subs[i])
+		if refused == nil {
+			refused = c.greeted.mayRead(&c.who, s)
+		}
 		if refused != nil {
 			return refused
 		}
@@ -243,11 +244,12 @@ func (h *Hub) resumes(hello *wire.DeviceHello, subs []*sub, now uint64) bool {
 	return any && bytes.Equal(hello.Epoch, h.store.Epoch())
 }
 
-// schemaFor returns the schema as a session with these rights sees it.
-func schemaFor(s *store.Schema, rights wire.Rights) *wire.Schema {
-	out := &wire.Schema{Version: s.Version}
-	for _, t := range s.Tables {
-		if !t.Synced {
+// schemaFor returns the schema as a role sees it.
+func (b *book) schemaFor(role string) *wire.Schema {
+	out := &wire.Schema{Version: b.schema.Version}
+	for _, t := range b.schema.Tables {
+		rights := b.Rights(role, t.ID)
+		if !t.Synced || rights&wire.RightRead == 0 {
 			continue
 		}
 		table := wire.SchemaTable{Number: t.ID, Name: t.Name, KeyLength: t.Key, Scope: t.Scope, Rights: rights, Class: "durable"}
@@ -257,7 +259,7 @@ func schemaFor(s *store.Schema, rights wire.Rights) *wire.Schema {
 			if col.NotNull {
 				flags |= wire.FlagNotNull
 			}
-			if !col.Writable() || rights == wire.RightRead {
+			if !col.Writable() || rights == wire.RightRead || b.ReadOnly(role, t.ID, i) {
 				flags |= wire.FlagReadOnly
 			}
 			if col.Default {

@@ -71,6 +71,9 @@ func (s *Session) readLoop(h Handler) error {
 			s.drain() // it has been told to go; only its close matters
 			return nil
 		}
+		if err := h.Admit(); err != nil {
+			return err
+		}
 		if err := s.dispatch(h, msg); err != nil {
 			return err
 		}

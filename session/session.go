@@ -31,12 +31,15 @@ type Options struct {
 	Origins []string // host patterns of browsers' pages that may connect, beside the hub's own
 }
 
-// A Handler is what a session does its work for. Write and the methods after it
+// A Handler is what a session does its work for. Admit and the methods after it
 // are called by the read loop, one at a time; Next by the write loop. None may
 // wait for the peer, but the former may for Next to be called, until
 // [Session.Muted]: then a peer that asks faster than it takes answers is read no
 // faster. A [wire.Error] that one returns ends the session with its code.
 type Handler interface {
+	// Admit is asked before each message is done, and may wait for a moment.
+	Admit() error
+
 	// Write takes a transaction; refused is the reason why it can't be done
 	// however it reads, or nil. size is the message's length.
 	Write(w *wire.Write, refused *wire.Refusal, size int) error

@@ -40,6 +40,10 @@ func (s *Store) resolve(w *wire.Write) ([]resolvedOp, *wire.Refusal) {
 	return ops, nil
 }
 
+// Modernize brings a transaction's blocks into the present schema's numbers, or
+// says why that can't be. It may be called at any time.
+func (s *Store) Modernize(w *wire.Write) *wire.Refusal { return s.modernize(s.Schema(), w) }
+
 func (s *Store) modernize(schema *Schema, w *wire.Write) *wire.Refusal {
 	if w.SchemaVersion == schema.Version {
 		return nil

@@ -21,10 +21,11 @@ const (
 )
 
 type cli struct {
-	Serve    serveCommand    `cmd:"" help:"Run the hub."`
-	Loadtest loadtestCommand `cmd:"" help:"Load a hub with many devices, check it, and report."`
-	Token    tokenCommand    `cmd:"" help:"Print a token, with which a device or a server connects."`
-	Version  versionCommand  `cmd:"" help:"Print the program's version."`
+	Serve    serveCommand       `cmd:"" help:"Run the hub."`
+	Loadtest loadtestCommand    `cmd:"" help:"Load a hub with many devices, check it, and report."`
+	Token    tokenCommand       `cmd:"" help:"Print a token, with which a device or a server connects."`
+	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Say what is wrong in a configuration file."`
+	Version  versionCommand     `cmd:"" help:"Print the program's version."`
 
 	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe messages to log: debug, info, warn or error."`
 }
@@ -59,6 +60,7 @@ func Run(ctx context.Context, args []string, out, err io.Writer) int {
 	if e != nil {
 		return report(err, e)
 	}
+	file.keys = serveKeys(parser.Model)
 	return run(ctx, parser, &c, args, out, err)
 }
 

@@ -199,20 +199,22 @@ func TestMistakesAreTold(t *testing.T) {
 		code int
 		want string
 	}{
-		"no command":             {nil, 2, "expected one of"},
-		"unknown flag":           {[]string{"serve", "--lisen", "x"}, 2, "--lisen"},
-		"other machines":         {serveArgs("", "--listen", "0.0.0.0:0"), 1, "--insecure"},
-		"operators elsewhere":    {serveArgs("", "--insecure", "--admin-listen", "0.0.0.0:0"), 1, "--admin-listen"},
-		"no schema":              {serveArgs(""), 1, "--schema FILE"},
-		"schema without keys":    {serveArgs("", "--schema", file("nokey.sql", "CREATE TABLE t(a);")), 1, "PRIMARY KEY"},
-		"schema with a mistake":  {serveArgs("", "--schema", file("bad.sql", "CREATE TABEL t(a);")), 1, "TABEL"},
-		"schema that is missing": {serveArgs("", "--schema", "nowhere.sql"), 1, "nowhere.sql"},
-		"unknown key":            {serveArgs("", "--config", file("key.toml", "lisen = 1\n")), 2, `"lisen"`},
-		"unknown rule":           {serveArgs("", "--config", file("rule.toml", "[tables.thing]\nscop = \"a\"\n")), 2, `"scop"`},
-		"no TOML":                {serveArgs("", "--config", file("no.toml", "a = \n")), 2, "line 1"},
-		"database without keys":  {serveArgs("", "--db", old), 1, "PRIMARY KEY"},
-		"scope without a column": {serveArgs("", "--schema", good, "--config", file("scope.toml", "[tables.thing]\nscope = \"room\"\n")), 1, `"room"`},
-		"frame rate":             {serveArgs("", "--frame-hz", "0"), 1, "--frame-hz"},
+		"no command":               {nil, 2, "expected one of"},
+		"unknown flag":             {[]string{"serve", "--lisen", "x"}, 2, "--lisen"},
+		"other machines":           {serveArgs("", "--listen", "0.0.0.0:0"), 1, "--insecure"},
+		"operators elsewhere":      {serveArgs("", "--insecure", "--admin-listen", "0.0.0.0:0"), 1, "--admin-listen"},
+		"no schema":                {serveArgs(""), 1, "--schema FILE"},
+		"schema without keys":      {serveArgs("", "--schema", file("nokey.sql", "CREATE TABLE t(a);")), 1, "PRIMARY KEY"},
+		"schema with a mistake":    {serveArgs("", "--schema", file("bad.sql", "CREATE TABEL t(a);")), 1, "TABEL"},
+		"schema that is missing":   {serveArgs("", "--schema", "nowhere.sql"), 1, "nowhere.sql"},
+		"unknown key":              {serveArgs("", "--config", file("key.toml", "lisen = 1\n")), 2, `"lisen"`},
+		"unknown rule":             {serveArgs("", "--config", file("rule.toml", "[tables.thing]\nscop = \"a\"\n")), 2, `"scop"`},
+		"many mistakes":            {serveArgs("", "--config", file("many.toml", "lisen = 1\n[tables.thing]\nread = 1\n")), 2, "many.toml:3: read must be"},
+		"a rule without its table": {serveArgs("", "--schema", good, "--config", file("table.toml", "[tables.thong]\n")), 1, `table.toml:1: there is no table "thong"`},
+		"no TOML":                  {serveArgs("", "--config", file("no.toml", "a = \n")), 2, "no.toml:1: "},
+		"database without keys":    {serveArgs("", "--db", old), 1, "PRIMARY KEY"},
+		"scope without a column":   {serveArgs("", "--schema", good, "--config", file("scope.toml", "[tables.thing]\nscope = \"room\"\n")), 1, `"room"`},
+		"frame rate":               {serveArgs("", "--frame-hz", "0"), 1, "--frame-hz"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir()) // where serveArgs then has its database

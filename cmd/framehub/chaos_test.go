@@ -108,11 +108,17 @@ type chaos struct {
 	done    map[string]error // outcomes by journal id
 }
 
+const chaosRules = `
+	tables.reg = { scope = "zone", insert = "all", update = "all", delete = "all" }
+	tables.guarded = { scope = "zone", insert = "all", update = "all", delete = "all" }
+	tables.count = { insert = "all", update = "all", delete = "all" }
+	tables.journal = { insert = "all", update = "all", delete = "all" }`
+
 func newChaos(t *testing.T, seed uint64) *chaos {
 	t.Helper()
 	c := &chaos{t: t, rng: rand.New(rand.NewPCG(seed, 1)), done: map[string]error{}, began: time.Now()}
 	c.finished, c.finish = context.WithCancel(t.Context())
-	c.hub = newHubProcess(t, chaosSchema, "[tables.reg]\nscope = \"zone\"\n[tables.guarded]\nscope = \"zone\"\n")
+	c.hub = newHubProcess(t, chaosSchema, chaosRules)
 	c.net = newRoughNet(t, c.hub.addr, &c.quiet, seed)
 	t.Cleanup(c.finish)
 	return c

@@ -5,23 +5,21 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
+
+	"framehub/rules"
 )
 
-// A config is a framehub.toml: keys named as flags, and the rules of tables,
-// each under [tables.NAME]. Flags win over the environment, and both over it.
+// A config is a framehub.toml: keys named as flags of serve, and rules, under
+// [tables.NAME] and [limits]. Flags win over the environment, and both over it.
 type config struct {
-	flags  map[string]any
-	Tables map[string]tableRules
-}
-
-// tableRules are the rules of one table.
-type tableRules struct {
-	Scope string `toml:"scope"` // the column that devices subscribe by
+	path  string // "": there is no file
+	keys  []string
+	flags map[string]any
+	rules *rules.Set // nil: there is no file
 }
 
 // load reads a configuration file; kong calls it for --config.
@@ -30,66 +28,73 @@ func (c *config) load(r io.Reader) (kong.Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := toml.Unmarshal(b, &c.flags); err != nil {
-		return nil, located(err)
+	if f, ok := r.(*os.File); ok {
+		c.path = f.Name()
 	}
-	var known struct {
-		Tables map[string]tableRules `toml:"tables"`
+	set, mistakes := rules.Parse(b, c.keys)
+	if len(mistakes) > 0 {
+		return nil, &mistakenFile{c.path, mistakes}
 	}
-	if err := toml.Unmarshal(b, &known); err != nil {
-		return nil, located(err)
-	}
-	if err := strictTables(c.flags["tables"]); err != nil {
-		return nil, err
-	}
-	delete(c.flags, "tables")
-	c.Tables = known.Tables
-	return c, nil
+	c.rules = set
+	return c, toml.Unmarshal(b, &c.flags)
 }
 
-// located puts where a mistake is in front of what it is.
-func located(err error) error {
-	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, column := e.Position()
-		return fmt.Errorf("line %d, column %d: %w", line, column, err)
+// reread reads the file's rules as they are now.
+func (c *config) reread() (*rules.Set, error) {
+	b, err := os.ReadFile(c.path)
+	if err != nil {
+		return nil, err
+	}
+	set, mistakes := rules.Parse(b, c.keys)
+	if len(mistakes) > 0 {
+		return nil, &mistakenFile{c.path, mistakes}
+	}
+	return set, nil
+}
+
+// named adds the file's name to what rules say of its lines.
+func (c *config) named(err error) error {
+	if m, ok := errors.AsType[rules.Mistakes](err); ok {
+		return &mistakenFile{c.path, m}
 	}
 	return err
 }
 
-// strictTables refuses rules that are not known: a mistyped one must not be lost.
-func strictTables(tables any) error {
-	all, _ := tables.(map[string]any)
-	for name, rules := range all {
-		m, ok := rules.(map[string]any)
-		if !ok {
-			return fmt.Errorf("tables.%s must be a table of rules", name)
-		}
-		for rule := range m {
-			if rule != "scope" {
-				return fmt.Errorf("[tables.%s] has an unknown rule %q", name, rule)
-			}
-		}
-	}
-	return nil
+// A mistakenFile is a configuration file with mistakes.
+type mistakenFile struct {
+	path     string
+	mistakes rules.Mistakes
 }
 
-// Validate implements kong.Resolver: every key must be a flag.
-func (c *config) Validate(app *kong.Application) error {
-	var known []string
+// Error lists the mistakes as FILE:LINE: what is wrong, what to do.
+func (m *mistakenFile) Error() string {
+	lines := make([]string, len(m.mistakes))
+	for i, one := range m.mistakes {
+		lines[i] = fmt.Sprintf("%s:%d: %s", m.path, one.Line, one.Text)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// serveKeys are the flags of serve, which the file may set.
+func serveKeys(app *kong.Application) []string {
+	var keys []string
 	for _, command := range app.Leaves(false) {
-		for _, group := range command.AllFlags(false) {
+		if command.Name != "serve" {
+			continue
+		}
+		for _, group := range command.AllFlags(true) {
 			for _, f := range group {
-				known = append(known, f.Name)
+				if f.Name != "help" && f.Name != "config" {
+					keys = append(keys, f.Name)
+				}
 			}
 		}
 	}
-	for key := range c.flags {
-		if !slices.Contains(known, key) {
-			return fmt.Errorf("unknown key %q in the configuration file: keys are named as the flags of framehub serve", key)
-		}
-	}
-	return nil
+	return keys
 }
+
+// Validate implements kong.Resolver; load has looked at everything.
+func (c *config) Validate(*kong.Application) error { return nil }
 
 // Resolve implements kong.Resolver.
 func (c *config) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
@@ -101,10 +106,6 @@ func (c *config) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, e
 	value, ok := c.flags[flag.Name]
 	if !ok {
 		return nil, nil
-	}
-	switch value.(type) {
-	case map[string]any, []any:
-		return nil, fmt.Errorf("%s in the configuration file must be one value", flag.Name)
 	}
 	return strings.TrimSpace(fmt.Sprint(value)), nil
 }

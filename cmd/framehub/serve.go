@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -56,7 +57,13 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 		return errors.Join(err, st.Close())
 	}
 	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Gate: g.Gate, Log: a.log})
-	err = s.serve(ctx, a, h, g)
+	if err := h.SetRules(file.rules); err != nil {
+		return errors.Join(file.named(err), st.Close())
+	}
+	if !file.rules.Writable() {
+		a.log.Warn("nobody can write: with a configuration file only what a rule allows may be written, and none does", "file", file.path)
+	}
+	err = s.serve(ctx, a, h, g, file)
 	return errors.Join(err, st.Close())
 }
 
@@ -117,7 +124,7 @@ func loopback(addr string) bool {
 
 func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, error) {
 	o := store.Options{
-		Path: s.DB, Scopes: map[string]string{}, MergeEvery: s.MergeEvery,
+		Path: s.DB, Scopes: file.rules.Scopes(), MergeEvery: s.MergeEvery,
 		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), NewEpoch: s.NewEpoch, Log: log,
 	}
 	if s.Schema != "" {
@@ -127,15 +134,10 @@ func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, 
 		}
 		o.Schema = string(sql)
 	}
-	for name, rules := range file.Tables {
-		if rules.Scope != "" {
-			o.Scopes[name] = rules.Scope
-		}
-	}
 	return store.Open(o)
 }
 
-func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate) error {
+func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, file *config) error {
 	o := web.Options{Demo: s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log}
 	admin, err := web.Admin(h, o)
 	if err != nil {
@@ -149,6 +151,8 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate) e
 	if err != nil {
 		return errors.Join(fmt.Errorf("--admin-listen: %w", err), devices.close())
 	}
+	told := hangups()
+	defer signal.Stop(told)
 	s.announce(a, devices, operators)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(devices.serve)
@@ -156,6 +160,7 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate) e
 	for _, run := range g.beside {
 		group.Go(func() error { run(ctx, a.log); return nil })
 	}
+	group.Go(func() error { return file.reloads(ctx, told, h, a.log) })
 	group.Go(func() error {
 		err := h.Run(ctx) // ends after ctx, when every session is gone
 		return errors.Join(err, devices.close(), operators.close())

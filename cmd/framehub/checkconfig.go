@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"framehub/hub"
+	"framehub/rules"
+	"framehub/store"
+)
+
+type checkConfigCommand struct {
+	Config string `required:"" placeholder:"FILE" help:"The configuration file to look at."`
+	Schema string `placeholder:"FILE" xor:"tables" help:"SQL that makes the tables; default: as the file says."`
+	DB     string `name:"db" placeholder:"FILE" xor:"tables" help:"A database that has the tables; default: as the file says."`
+	JSON   bool   `name:"json" help:"Print a list of mistakes in JSON."`
+}
+
+// Run prints every mistake of the file as FILE:LINE: what is wrong, what to do.
+func (k *checkConfigCommand) Run(a *app, file *config) error {
+	data, err := os.ReadFile(k.Config)
+	if err != nil {
+		_, _ = fmt.Fprintf(a.err, "framehub: --config: %v\n", err)
+		return exitError(exitUsage)
+	}
+	set, mistakes := rules.Parse(data, file.keys)
+	if len(mistakes) == 0 {
+		tables, err := k.tables(data)
+		if err != nil {
+			_, _ = fmt.Fprintf(a.err, "framehub: %v\n", err)
+			return exitError(exitUsage)
+		}
+		if tables == nil {
+			_, _ = fmt.Fprintf(a.err, "%s: tables and columns were not looked at: name them with --schema FILE or --db FILE\n", k.Config)
+		} else {
+			_, mistakes = set.Compile(hub.RuleTables(tables))
+		}
+	}
+	if err := k.print(a, mistakes); err != nil {
+		return err
+	}
+	if len(mistakes) > 0 {
+		return exitError(exitFailed)
+	}
+	return nil
+}
+
+func (k *checkConfigCommand) print(a *app, mistakes rules.Mistakes) error {
+	if k.JSON {
+		type one struct {
+			File string `json:"file"`
+			rules.Mistake
+		}
+		all := []one{}
+		for _, m := range mistakes {
+			all = append(all, one{k.Config, m})
+		}
+		return json.NewEncoder(a.out).Encode(all)
+	}
+	text := k.Config + ": no mistakes"
+	if len(mistakes) > 0 {
+		text = (&mistakenFile{k.Config, mistakes}).Error()
+	}
+	_, err := fmt.Fprintln(a.out, text)
+	return err
+}
+
+// tables returns those that the rules are for: of the flags, or of the database or
+// the schema that the file itself names; nil where there are none.
+func (k *checkConfigCommand) tables(data []byte) ([]*store.Table, error) {
+	var file struct {
+		DB     any `toml:"db"`
+		Schema any `toml:"schema"`
+	}
+	if err := toml.Unmarshal(data, &file); err != nil {
+		return nil, err
+	}
+	db, schema := k.DB, k.Schema
+	if db == "" && schema == "" {
+		db, schema = existing(file.DB), existing(file.Schema)
+	}
+	switch {
+	case db != "":
+		tables, err := store.Describe(db, "")
+		return tables, prefixed("--db", err)
+	case schema != "":
+		sql, err := os.ReadFile(schema)
+		if err != nil {
+			return nil, prefixed("--schema", err)
+		}
+		tables, err := store.Describe("", string(sql))
+		return tables, prefixed("--schema "+schema, err)
+	default:
+		return nil, nil
+	}
+}
+
+// existing returns the name of a file if there is one.
+func existing(name any) string {
+	path, _ := name.(string)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return ""
+	}
+	return path
+}
+
+func prefixed(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

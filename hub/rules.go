@@ -1,0 +1,122 @@
+package hub
+
+import (
+	"time"
+
+	"framehub/rules"
+	"framehub/session/wire"
+	"framehub/store"
+)
+
+// A book is the rules as they apply to a schema. It is never changed once made.
+type book struct {
+	set    *rules.Set
+	schema *store.Schema
+	*rules.Compiled
+}
+
+// SetRules puts rules in force, nil for none: then everything is allowed. What is
+// read from then on is written by them. Sessions whose role has lost the right to
+// read a table, or all of one, end with [wire.CloseForbidden]; the others go on,
+// and see their new rights in the schema when they come again. Rules that do not
+// fit the schema are refused, and those before stay.
+func (h *Hub) SetRules(set *rules.Set) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	schema := h.store.Schema()
+	compiled, mistakes := set.Compile(RuleTables(schema.Tables))
+	if err := mistakes.Err(); err != nil {
+		return err
+	}
+	was := h.rules.Swap(&book{set, schema, compiled})
+	for c := range h.clients {
+		c.endIfLost(was.Compiled, compiled)
+	}
+	return nil
+}
+
+// endIfLost ends a session that read by rules what others take from it.
+func (c *client) endIfLost(was, is *rules.Compiled) {
+	if lost := was.Lost(is, c.who.Role); lost != "" {
+		c.hub.opts.Log.Info("session ended by new rules", "session", c.sess.ID, "reason", lost)
+		c.sess.End(wire.Goodbye{Code: wire.CloseForbidden, Text: lost})
+	}
+}
+
+// book returns the rules as they apply to the present schema. Where that has
+// changed, a table whose rules no longer fit is closed.
+func (h *Hub) book() *book {
+	b, schema := h.rules.Load(), h.store.Schema()
+	if b.schema == schema {
+		return b
+	}
+	compiled, mistakes := b.set.Compile(RuleTables(schema.Tables))
+	now := &book{b.set, schema, compiled}
+	if !h.rules.CompareAndSwap(b, now) {
+		return h.book()
+	}
+	if err := mistakes.Err(); err != nil {
+		h.opts.Log.Error("rules do not fit the schema any longer, their tables are closed", "err", err)
+	}
+	return now
+}
+
+// RuleTables returns what rules must know of the tables that devices see.
+func RuleTables(tables []*store.Table) []rules.Table {
+	var out []rules.Table
+	for _, t := range tables {
+		if !t.Synced {
+			continue
+		}
+		r := rules.Table{Number: t.ID, Name: t.Name, Key: t.Key, Scope: t.Scope}
+		for i := range t.Columns {
+			c := &t.Columns[i]
+			r.Columns = append(r.Columns, rules.Column{Name: c.Name, Type: c.Type, Generated: !c.Writable()})
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// check says why a transaction may not be, and mends it where rules say how.
+func (c *client) check(w *wire.Write, size int) *wire.Refusal {
+	if refused := c.hub.store.Modernize(w); refused != nil {
+		return refused
+	}
+	rows := 0
+	for i := range w.Ops {
+		rows += w.Ops[i].Block.N
+		size = max(size, len(w.Ops[i].Block.Data)) // the message as it was before it was packed
+	}
+	b := c.hub.book()
+	if refused := c.pace.Write(b.Limits(c.who.Role), time.Now(), rows, size); refused != nil {
+		return refused
+	}
+	return b.Check(&c.who, w)
+}
+
+// mayRead says why a session may not have a subscription.
+func (b *book) mayRead(who *rules.Who, s *sub) *wire.Refusal {
+	return b.MayRead(who, s.table.ID, s.scoped, s.scopes)
+}
+
+// defaultSubs are those of a hello that has none: every table that may be read,
+// or the token's scopes of it.
+func (b *book) defaultSubs(who *rules.Who) (subs []wire.Sub) {
+	for _, t := range b.schema.Tables {
+		if !t.Synced || b.Rights(who.Role, t.ID)&wire.RightRead == 0 {
+			continue
+		}
+		s := wire.Sub{Table: t.ID}
+		if at := b.ByToken(who, t.ID); at >= 0 {
+			s.Scoped = true
+			for _, v := range who.Scopes[t.Name] {
+				if fits(v, t.Columns[at].Type) {
+					s.Scopes = append(s.Scopes, v)
+				}
+			}
+		}
+		subs = append(subs, s)
+	}
+	return subs
+}

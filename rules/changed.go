@@ -1,0 +1,59 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Changed returns the names of the tables of which the rules differ, and "limits"
+// where those do. Where a rule stands in its file is no difference.
+func (s *Set) Changed(was *Set) []string {
+	before, after := was.texts(), s.texts()
+	var names []string
+	for name, text := range after {
+		if before[name] != text {
+			names = append(names, name)
+		}
+	}
+	for name := range before {
+		if _, stays := after[name]; !stays {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// texts writes the rules of each table down, for comparing.
+func (s *Set) texts() map[string]string {
+	texts := map[string]string{"limits": fmt.Sprint(s.Limits())}
+	if s == nil {
+		return texts
+	}
+	for _, t := range s.tables {
+		texts["table "+t.name] = t.String()
+	}
+	return texts
+}
+
+// String writes the rules down without their lines.
+func (t *tableRules) String() string {
+	out := fmt.Sprintf("%q %q %v %d,%d,%d,%d,%d %d", t.scope.name, t.owner.name, t.byToken,
+		t.read.roles, t.insert.roles, t.update.roles, t.remove.roles, t.give.roles, t.maxOwned)
+	for _, c := range t.readOnly {
+		out += fmt.Sprintf(" read-only %q", c.name)
+	}
+	for _, c := range t.serverOnly {
+		out += fmt.Sprintf(" server-only %q", c.name)
+	}
+	for _, p := range t.precision {
+		out += fmt.Sprintf(" precision %q %v", p.name, p.step)
+	}
+	for _, x := range t.texts {
+		out += fmt.Sprintf(" text %q %d %v %v %q", x.name, x.max, x.trim, x.multiline, x.source)
+	}
+	for _, b := range t.blobs {
+		out += fmt.Sprintf(" blob %q %d", b.name, b.max)
+	}
+	return out
+}

@@ -1,0 +1,371 @@
+package rules
+
+import (
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Parse reads the rules of a configuration file, and finds every mistake that
+// can be found without the schema. Keys are the names of what the file may set
+// beside rules; nil: any.
+func Parse(data []byte, keys []string) (*Set, Mistakes) {
+	root, mistakes := readTree(data)
+	if mistakes != nil {
+		return nil, mistakes
+	}
+	p := &parser{}
+	s := &Set{}
+	for _, e := range root.entries {
+		switch {
+		case e.key == "tables":
+			p.tables(s, e)
+		case e.key == "limits":
+			each(p, e, "limits", limitRules, &s.limits)
+		case keys == nil:
+		case !slices.Contains(keys, e.key):
+			p.add(e.line, "unknown key %q: %s", e.key, suggest(e.key, append([]string{"tables", "limits"}, keys...)))
+		case e.value.kind == kindTable || e.value.kind == kindList:
+			p.add(e.line, "%s is %v, it must be one value", e.key, e.value.kind)
+		}
+	}
+	return s, p.sorted()
+}
+
+// Names returns the names of all rules, as docs/rules.md calls them.
+func Names() []string {
+	var names []string
+	for _, r := range tableRuleList {
+		names = append(names, r.name)
+	}
+	for _, r := range textRuleList {
+		names = append(names, "text."+r.name)
+	}
+	for _, r := range blobRuleList {
+		names = append(names, "blob."+r.name)
+	}
+	for _, r := range limitRules {
+		names = append(names, "limits."+r.name)
+	}
+	return names
+}
+
+type parser struct{ Mistakes }
+
+// A rule has a name, and what reads it into a T.
+type rule[T any] struct {
+	name string
+	read func(*parser, T, *entry)
+}
+
+var limitRules = []rule[*Limits]{
+	{"messages", func(p *parser, l *Limits, e *entry) { l.Messages = p.rate(e, false) }},
+	{"rows", func(p *parser, l *Limits, e *entry) { l.Rows = p.rate(e, false) }},
+	{"bytes", func(p *parser, l *Limits, e *entry) { l.Bytes = p.rate(e, true) }},
+}
+
+var tableRuleList []rule[*tableRules]
+
+var textRuleList = []rule[*textRule]{
+	{"max", func(p *parser, t *textRule, e *entry) { t.max = p.count(e) }},
+	{"trim", func(p *parser, t *textRule, e *entry) { t.trim = p.yes(e) }},
+	{"multiline", func(p *parser, t *textRule, e *entry) { t.multiline = p.yes(e) }},
+	{"pattern", (*parser).pattern},
+}
+
+var blobRuleList = []rule[*blobRule]{
+	{"max", func(p *parser, b *blobRule, e *entry) { b.max = p.size(e) }},
+}
+
+func init() { // what a rule for columns reads lists rules itself
+	tableRuleList = []rule[*tableRules]{
+		{"scope", func(p *parser, t *tableRules, e *entry) { t.scope = p.column(e) }},
+		{"scopes", (*parser).scopes},
+		{"read", func(p *parser, t *tableRules, e *entry) { t.read = p.who(e) }},
+		{"insert", func(p *parser, t *tableRules, e *entry) { t.insert = p.writers(e) }},
+		{"update", func(p *parser, t *tableRules, e *entry) { t.update = p.writers(e) }},
+		{"delete", func(p *parser, t *tableRules, e *entry) { t.remove = p.writers(e) }},
+		{"read-only", func(p *parser, t *tableRules, e *entry) { t.readOnly = p.columns(e) }},
+		{"server-only", func(p *parser, t *tableRules, e *entry) { t.serverOnly = p.columns(e) }},
+		{"owner", func(p *parser, t *tableRules, e *entry) { t.owner = p.column(e) }},
+		{"give", func(p *parser, t *tableRules, e *entry) { t.give = p.writers(e) }},
+		{"max-owned", func(p *parser, t *tableRules, e *entry) { t.maxOwned, t.maxOwnedLine = p.count(e), e.line }},
+		{"precision", (*parser).precisions},
+		{"text", (*parser).texts},
+		{"blob", (*parser).blobs},
+	}
+}
+
+func (p *parser) tables(s *Set, e *entry) {
+	if e.value.kind != kindTable {
+		p.add(e.line, "tables is %v: the rules of a table stand under [tables.NAME]", e.value.kind)
+		return
+	}
+	for _, one := range e.value.entries {
+		t := &tableRules{name: one.key, line: one.line, read: who{roles: everyone}, give: who{roles: trusted}}
+		each(p, one, "table "+strconv.Quote(one.key), tableRuleList, t)
+		p.consistent(t)
+		s.tables = append(s.tables, t)
+	}
+}
+
+// each reads the rules that stand in a table of the file into a T.
+func each[T any](p *parser, e *entry, what string, known []rule[T], into T) {
+	if e.value.kind != kindTable {
+		p.add(e.line, "%s is %s, it must be a table of rules", what, e.value.kind)
+		return
+	}
+	for _, one := range e.value.entries {
+		if i := slices.IndexFunc(known, func(r rule[T]) bool { return r.name == one.key }); i >= 0 {
+			known[i].read(p, into, one)
+			continue
+		}
+		names := make([]string, len(known))
+		for i := range known {
+			names[i] = known[i].name
+		}
+		p.add(one.line, "unknown rule %q of %s: %s", one.key, what, suggest(one.key, names))
+	}
+}
+
+// consistent finds rules of a table that contradict each other.
+func (p *parser) consistent(t *tableRules) {
+	for _, w := range []struct {
+		name string
+		who
+	}{{"insert", t.insert}, {"update", t.update}, {"delete", t.remove}} {
+		if blind := w.roles &^ t.read.roles; blind != noRole && w.line != 0 {
+			p.add(w.line, "%s lets %v write table %q, which read keeps from it: add it to read, or take it out here", w.name, blind, t.name)
+		}
+	}
+	if t.owner.name == "" {
+		if t.give.line != 0 {
+			p.add(t.give.line, "give says who may hand on the rows of table %q, which has no owner: add owner = \"COLUMN\"", t.name)
+		}
+		if t.maxOwnedLine != 0 {
+			p.add(t.maxOwnedLine, "max-owned counts the rows of a user, and table %q has no owner: add owner = \"COLUMN\"", t.name)
+		}
+	}
+	if t.byToken && t.scope.name == "" {
+		p.add(t.scopesLine, "scopes = \"token\" compares the scope column with a token's, and table %q has none: add scope = \"COLUMN\"", t.name)
+	}
+	seen := map[string]bool{}
+	for _, c := range t.readOnly {
+		seen[c.name] = true
+	}
+	for _, c := range t.serverOnly {
+		if seen[c.name] {
+			p.add(c.line, "column %q of table %q is in read-only and in server-only: leave it in one", c.name, t.name)
+		}
+	}
+	if t.owner.name != "" && seen[t.owner.name] {
+		p.add(t.owner.line, "the owner column %q of table %q is in read-only, and the hub could not fill it in: take it out there", t.owner.name, t.name)
+	}
+}
+
+func (p *parser) column(e *entry) column {
+	if e.value.kind != kindText || e.value.text == "" {
+		p.add(e.line, "%s must be the name of a column in quotes, not %s", e.key, e.value.kind)
+		return column{}
+	}
+	return column{e.value.text, e.line}
+}
+
+func (p *parser) columns(e *entry) (all []column) {
+	if e.value.kind != kindList {
+		p.add(e.line, "%s must be a list of columns, as in [\"score\"], not %s", e.key, e.value.kind)
+		return nil
+	}
+	for _, v := range e.value.list {
+		switch {
+		case v.kind != kindText || v.text == "":
+			p.add(v.line, "%s lists columns by their names in quotes, not %s", e.key, v.kind)
+		case slices.ContainsFunc(all, func(c column) bool { return c.name == v.text }):
+			p.add(v.line, "%s lists column %q twice", e.key, v.text)
+		default:
+			all = append(all, column{v.text, v.line})
+		}
+	}
+	return all
+}
+
+// who reads a list of roles, "all" or "none".
+func (p *parser) who(e *entry) who {
+	w := who{line: e.line}
+	switch v := e.value; {
+	case v.kind == kindText && v.text == "all":
+		w.roles = everyone
+	case v.kind == kindText && v.text == "none":
+	case v.kind == kindText && roleOf(v.text) != noRole:
+		p.add(e.line, "%s must be a list of roles: write [%q]", e.key, v.text)
+	case v.kind == kindList:
+		for _, one := range v.list {
+			role := roleOf(one.text)
+			if one.kind != kindText {
+				p.add(one.line, "%s lists roles by their names in quotes, not %s", e.key, one.kind)
+			} else if role == noRole {
+				p.add(one.line, "%s lists the unknown role %q: %s", e.key, one.text, suggest(one.text, roleNames))
+			}
+			w.roles |= role
+		}
+	default:
+		p.add(e.line, "%s must be a list of roles, as in [\"device\"], or \"all\" or \"none\"", e.key)
+	}
+	return w
+}
+
+// writers reads who may write, which an observer never may.
+func (p *parser) writers(e *entry) who {
+	w := p.who(e)
+	if w.roles&observer != 0 && w.roles != everyone {
+		p.add(e.line, "%s lists the role observer, which only reads: take it out", e.key)
+	}
+	w.roles &^= observer
+	return w
+}
+
+func (p *parser) scopes(t *tableRules, e *entry) {
+	t.scopesLine = e.line
+	switch {
+	case e.value.kind == kindText && e.value.text == "token":
+		t.byToken = true
+	case e.value.kind == kindText && e.value.text == "any":
+	default:
+		p.add(e.line, "scopes must be \"token\" (those that a device's token lists) or \"any\"")
+	}
+}
+
+func (p *parser) precisions(t *tableRules, e *entry) {
+	if e.value.kind != kindTable {
+		p.add(e.line, "precision must be a table of columns, as in { x = 0.001 }, not %s", e.value.kind)
+		return
+	}
+	for _, one := range e.value.entries {
+		step := one.value.number
+		switch {
+		case one.value.kind != kindNumber:
+			p.add(one.line, "the precision of column %q must be a number, as in 0.001, not %s", one.key, one.value.kind)
+		case !(step > 0) || math.IsInf(step, 0):
+			p.add(one.line, "the precision of column %q is %v, it must be above 0", one.key, step)
+		default:
+			t.precision = append(t.precision, precisionRule{column{one.key, one.line}, step})
+		}
+	}
+}
+
+// perColumn calls f for each column under [tables.NAME.text] or [tables.NAME.blob].
+func (p *parser) perColumn(t *tableRules, e *entry, f func(*entry, column)) {
+	if e.value.kind != kindTable {
+		p.add(e.line, "the %s rules of a column stand under [tables.%s.%s.COLUMN]", e.key, t.name, e.key)
+		return
+	}
+	for _, one := range e.value.entries {
+		if one.value.kind != kindTable {
+			p.add(one.line, "the %s rules of column %q stand under [tables.%s.%s.%s]", e.key, one.key, t.name, e.key, one.key)
+			continue
+		}
+		f(one, column{one.key, one.line})
+	}
+}
+
+func (p *parser) texts(t *tableRules, e *entry) {
+	p.perColumn(t, e, func(one *entry, c column) {
+		r := &textRule{column: c}
+		each(p, one, "a text column", textRuleList, r)
+		t.texts = append(t.texts, r)
+	})
+}
+
+func (p *parser) blobs(t *tableRules, e *entry) {
+	p.perColumn(t, e, func(one *entry, c column) {
+		r := blobRule{column: c}
+		each(p, one, "a blob column", blobRuleList, &r)
+		if len(one.value.entries) == 0 {
+			p.add(one.line, "the blob rules of column %q say nothing: add max, as in max = \"64KiB\"", c.name)
+		}
+		t.blobs = append(t.blobs, r)
+	})
+}
+
+func (p *parser) pattern(t *textRule, e *entry) {
+	if e.value.kind != kindText {
+		p.add(e.line, "pattern must be a regular expression in quotes, not %s", e.value.kind)
+		return
+	}
+	if _, err := regexp.Compile(e.value.text); err != nil { // alone, so that it can't close the brackets below
+		p.add(e.line, "the pattern is no regular expression (RE2): %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return
+	}
+	whole, err := regexp.Compile(`\A(?:` + e.value.text + `)\z`)
+	if err != nil {
+		p.add(e.line, "the pattern is too large: %v", err)
+		return
+	}
+	t.pattern, t.source = whole, e.value.text
+}
+
+func (p *parser) yes(e *entry) bool {
+	if e.value.kind != kindBool {
+		p.add(e.line, "%s must be true or false, not %s", e.key, e.value.kind)
+	}
+	return e.value.yes
+}
+
+// count reads a whole number above 0.
+func (p *parser) count(e *entry) int {
+	n := e.value.number
+	if e.value.kind != kindNumber || n < 1 || n > math.MaxInt32 || n != math.Trunc(n) {
+		p.add(e.line, "%s must be a whole number from 1 to %d", e.key, math.MaxInt32)
+		return 0
+	}
+	return int(n)
+}
+
+var sizeText = regexp.MustCompile(`^([0-9]{1,10})(B|KiB|MiB|GiB)$`)
+
+// size reads a number of bytes.
+func (p *parser) size(e *entry) int {
+	n := e.value.number
+	if m := sizeText.FindStringSubmatch(e.value.text); m != nil {
+		n, _ = strconv.ParseFloat(m[1], 64)
+		n *= map[string]float64{"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[m[2]]
+	} else if e.value.kind != kindNumber {
+		n = 0
+	}
+	if n < 1 || n > math.MaxInt32 || n != math.Trunc(n) {
+		p.add(e.line, "%s must be a number of bytes above 0 and below 2 GiB, as 65536 or \"64KiB\"", e.key)
+		return 0
+	}
+	return int(n)
+}
+
+// rate reads NUMBER or { rate = NUMBER, burst = NUMBER }.
+func (p *parser) rate(e *entry, bytes bool) Rate {
+	read := p.count
+	if bytes {
+		read = p.size
+	}
+	if e.value.kind != kindTable {
+		n := read(e)
+		return Rate{float64(n), n}
+	}
+	var r Rate
+	rate, burst := e.value.entry("rate"), e.value.entry("burst")
+	for _, one := range e.value.entries {
+		if one.key != "rate" && one.key != "burst" {
+			p.add(one.line, "%s has no %q: %s", e.key, one.key, suggest(one.key, []string{"rate", "burst"}))
+		}
+	}
+	if rate == nil {
+		p.add(e.line, "%s must say its rate, as in { rate = 100, burst = 200 }", e.key)
+		return r
+	}
+	n := read(rate)
+	r = Rate{float64(n), n}
+	if burst != nil {
+		r.Burst = read(burst)
+	}
+	return r
+}
