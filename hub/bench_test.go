@@ -167,6 +167,11 @@ func (h *benchHub) frames(b *testing.B, n int) time.Duration {
 
 func (h *benchHub) send(b *testing.B) {
 	b.Helper()
+	h.post(b, h.messages())
+}
+
+// messages makes a frame's transactions, each for a writer in turn.
+func (h *benchHub) messages() (all [][]byte) {
 	g := wire.Grid{Stride: 5}
 	for i := range h.rows / h.per {
 		g.Values = g.Values[:0]
@@ -177,8 +182,16 @@ func (h *benchHub) send(b *testing.B) {
 		w := i % len(h.writers)
 		h.seqs[w]++
 		block := wire.AppendBlock(nil, h.number, []int{0, 1, 2, 3, 4}, nil, g, nil)
-		msg := wire.AppendWrite(nil, wire.WriteHeader{Seq: h.seqs[w], SchemaVersion: h.schema}, [][]byte{wire.AppendOp(nil, wire.OpPut, block)})
-		if err := h.writers[w].Write(context.Background(), websocket.MessageBinary, msg); err != nil {
+		all = append(all, wire.AppendWrite(nil, wire.WriteHeader{Seq: h.seqs[w], SchemaVersion: h.schema}, [][]byte{wire.AppendOp(nil, wire.OpPut, block)}))
+	}
+	return all
+}
+
+// post sends messages and waits until the hub has read them.
+func (h *benchHub) post(b *testing.B, all [][]byte) {
+	b.Helper()
+	for i, msg := range all {
+		if err := h.writers[i%len(h.writers)].Write(context.Background(), websocket.MessageBinary, msg); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -325,18 +325,20 @@ func TestMayRead(t *testing.T) {
 func TestLost(t *testing.T) {
 	scoped := "[tables.thing]\nscope = \"zone\"\nscopes = \"token\"\n"
 	for label, tc := range map[string]struct {
-		was, is, role string
-		lost          bool
+		was, is string
+		who     ruler
+		lost    bool
 	}{
-		"nothing":          {"", "", "device", false},
-		"a table":          {"", "[tables.thing]\nread = [\"server\"]", "device", true},
-		"another's table":  {"", "[tables.thing]\nread = [\"server\"]", "server", false},
-		"a part":           {"", scoped, "device", true},
-		"a part, a server": {"", scoped, "server", false},
-		"given back":       {scoped, "", "device", false},
+		"nothing":                {"", "", alice, false},
+		"a table":                {"", "[tables.thing]\nread = [\"server\"]", alice, true},
+		"another's table":        {"", "[tables.thing]\nread = [\"server\"]", server, false},
+		"a part":                 {"", scoped, alice, true},
+		"a part, without tokens": {"", scoped, nobody, false},
+		"a part, a server":       {"", scoped, server, false},
+		"given back":             {scoped, "", alice, false},
 	} {
 		t.Run(label, func(t *testing.T) {
-			if lost := compile(t, tc.was).Lost(compile(t, tc.is), tc.role); (lost != "") != tc.lost {
+			if lost := compile(t, tc.was).Lost(compile(t, tc.is), &tc.who); (lost != "") != tc.lost {
 				t.Fatalf("lost is %q", lost)
 			}
 		})

@@ -264,18 +264,18 @@ func (c *Compiled) OwnerColumn(table int) int {
 	return -1
 }
 
-// Lost says why sessions of a role must end when these rules are replaced by
-// others: they read what they then may not. "": they may stay.
-func (c *Compiled) Lost(next *Compiled, role string) string {
+// Lost says why somebody's session must end when these rules are replaced by
+// others: it reads what it then may not. "": it may stay.
+func (c *Compiled) Lost(next *Compiled, who *Who) string {
 	for number, t := range c.tables {
-		if c.Rights(role, number)&wire.RightRead == 0 {
+		if c.Rights(who.Role, number)&wire.RightRead == 0 {
 			continue
 		}
 		now := next.tables[number]
 		switch {
-		case next.Rights(role, number)&wire.RightRead == 0:
-			return fmt.Sprintf("the rules have changed: the role %q no longer reads table %q", role, t.name)
-		case t.scope < 0 && now.scope >= 0 && roleOf(role)&trusted == 0:
+		case next.Rights(who.Role, number)&wire.RightRead == 0:
+			return fmt.Sprintf("the rules have changed: the role %q no longer reads table %q", who.Role, t.name)
+		case t.scope < 0 && now.scope >= 0 && who.bound():
 			return fmt.Sprintf("the rules have changed: table %q is now read by the scopes of a token", t.name)
 		}
 	}
