@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Changed returns the names of the tables of which the rules differ, and "limits"
@@ -38,22 +39,24 @@ func (s *Set) texts() map[string]string {
 
 // String writes the rules down without their lines.
 func (t *tableRules) String() string {
-	out := fmt.Sprintf("%q %q %v %d,%d,%d,%d,%d %d", t.scope.name, t.owner.name, t.byToken,
+	var out strings.Builder
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(&out, format, args...) }
+	say("%q %q %v %d,%d,%d,%d,%d %d", t.scope.name, t.owner.name, t.byToken,
 		t.read.roles, t.insert.roles, t.update.roles, t.remove.roles, t.give.roles, t.maxOwned)
 	for _, c := range t.readOnly {
-		out += fmt.Sprintf(" read-only %q", c.name)
+		say(" read-only %q", c.name)
 	}
 	for _, c := range t.serverOnly {
-		out += fmt.Sprintf(" server-only %q", c.name)
+		say(" server-only %q", c.name)
 	}
 	for _, p := range t.precision {
-		out += fmt.Sprintf(" precision %q %v", p.name, p.step)
+		say(" precision %q %v", p.name, p.step)
 	}
 	for _, x := range t.texts {
-		out += fmt.Sprintf(" text %q %d %v %v %q", x.name, x.max, x.trim, x.multiline, x.source)
+		say(" text %q %d %v %v %q", x.name, x.max, x.trim, x.multiline, x.source)
 	}
 	for _, b := range t.blobs {
-		out += fmt.Sprintf(" blob %q %d", b.name, b.max)
+		say(" blob %q %d", b.name, b.max)
 	}
-	return out
+	return out.String()
 }

@@ -31,25 +31,25 @@ insert = ["admin"]
 text.owner = { trim = true }
 `
 
-func compile(t testing.TB, file string) *rules.Compiled {
-	t.Helper()
+func compile(tb testing.TB, file string) *rules.Compiled {
+	tb.Helper()
 	set, mistakes := rules.Parse([]byte(file), nil)
 	if mistakes != nil {
-		t.Fatal(mistakes)
+		tb.Fatal(mistakes)
 	}
 	c, mistakes := set.Compile(tables)
 	if mistakes != nil {
-		t.Fatal(mistakes)
+		tb.Fatal(mistakes)
 	}
 	return c
 }
 
 // block makes a block of one table as it is decoded from a message.
-func block(t testing.TB, table int, columns []int, values ...wire.Value) wire.Block {
-	t.Helper()
+func block(tb testing.TB, table int, columns []int, values ...wire.Value) wire.Block {
+	tb.Helper()
 	b, err := wire.DecodeBlock(wire.AppendBlock(nil, table, columns, nil, wire.Grid{Stride: len(columns), Values: values}, nil), 1<<20)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }

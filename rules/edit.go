@@ -1,6 +1,10 @@
 package rules
 
-import "framehub/session/wire"
+import (
+	"slices"
+
+	"framehub/session/wire"
+)
 
 // An editor changes values of a block. What grows goes to the end of a copy of
 // the message, which is made once; the message itself is shared with other blocks.
@@ -33,8 +37,8 @@ func (e *editor) addText(column int, s string) {
 	b := e.block
 	at := e.grow(len(s))
 	copy(b.Data[at:], s)
-	b.Columns = append(b.Columns[:len(b.Columns):len(b.Columns)], column)
-	b.Cols = append(b.Cols[:len(b.Cols):len(b.Cols)], wire.Column{Form: wire.Cells, At: len(b.Cells)})
+	b.Columns = append(slices.Clip(b.Columns), column)
+	b.Cols = append(slices.Clip(b.Cols), wire.Column{Form: wire.Cells, At: len(b.Cells)})
 	for range b.N {
 		b.Cells = append(b.Cells, wire.Cell{Kind: wire.Text, Len: uint32(len(s)), Num: uint64(at)})
 	}

@@ -14,7 +14,7 @@ type Mistake struct {
 }
 
 // Mistakes are all that is wrong in a file, in the order of the lines.
-type Mistakes []Mistake
+type Mistakes []Mistake //nolint:errname // a list of findings first, an error second
 
 // Error lists the mistakes, one a line.
 func (m Mistakes) Error() string {

@@ -63,7 +63,7 @@ func (k *checkConfigCommand) print(a *app, mistakes rules.Mistakes) error {
 	}
 	text := k.Config + ": no mistakes"
 	if len(mistakes) > 0 {
-		text = (&mistakenFile{k.Config, mistakes}).Error()
+		text = (&fileError{k.Config, mistakes}).Error()
 	}
 	_, err := fmt.Fprintln(a.out, text)
 	return err

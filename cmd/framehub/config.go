@@ -33,7 +33,7 @@ func (c *config) load(r io.Reader) (kong.Resolver, error) {
 	}
 	set, mistakes := rules.Parse(b, c.keys)
 	if len(mistakes) > 0 {
-		return nil, &mistakenFile{c.path, mistakes}
+		return nil, &fileError{c.path, mistakes}
 	}
 	c.rules = set
 	return c, toml.Unmarshal(b, &c.flags)
@@ -47,7 +47,7 @@ func (c *config) reread() (*rules.Set, error) {
 	}
 	set, mistakes := rules.Parse(b, c.keys)
 	if len(mistakes) > 0 {
-		return nil, &mistakenFile{c.path, mistakes}
+		return nil, &fileError{c.path, mistakes}
 	}
 	return set, nil
 }
@@ -55,19 +55,19 @@ func (c *config) reread() (*rules.Set, error) {
 // named adds the file's name to what rules say of its lines.
 func (c *config) named(err error) error {
 	if m, ok := errors.AsType[rules.Mistakes](err); ok {
-		return &mistakenFile{c.path, m}
+		return &fileError{c.path, m}
 	}
 	return err
 }
 
-// A mistakenFile is a configuration file with mistakes.
-type mistakenFile struct {
+// A fileError is all that is wrong in a configuration file.
+type fileError struct {
 	path     string
 	mistakes rules.Mistakes
 }
 
 // Error lists the mistakes as FILE:LINE: what is wrong, what to do.
-func (m *mistakenFile) Error() string {
+func (m *fileError) Error() string {
 	lines := make([]string, len(m.mistakes))
 	for i, one := range m.mistakes {
 		lines[i] = fmt.Sprintf("%s:%d: %s", m.path, one.Line, one.Text)
