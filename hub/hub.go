@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"framehub/audit"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -21,7 +22,8 @@ type Options struct {
 
 	PingEvery time.Duration // a session silent for this long is pinged, for twice as long is ended; default 15 s
 
-	Log *slog.Logger // default: slog.Default()
+	Log   *slog.Logger // default: slog.Default()
+	Audit *audit.Log   // of refused writes, and of sessions that the hub ends; default: one that writes to Log
 }
 
 func (o Options) withDefaults() Options {
@@ -42,6 +44,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Audit == nil {
+		o.Audit = audit.New(o.Log)
 	}
 	return o
 }
@@ -177,7 +182,6 @@ func (h *Hub) sweep(now time.Time) {
 	for c := range h.clients {
 		switch silent := c.sess.Silent(now); {
 		case silent > 2*h.opts.PingEvery:
-			h.opts.Log.Info("session silent, ended", "session", c.sess.ID, "silent", silent.Round(time.Second))
 			c.sess.End(wire.Goodbye{Code: wire.CloseTooSlow, Text: fmt.Sprintf("nothing was heard for %v", silent.Round(time.Second))})
 		case silent > h.opts.PingEvery:
 			c.sess.Ping()
