@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -197,7 +196,7 @@ func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 func Listen(ctx context.Context, addr string, h http.Handler, o Options) (*Server, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, err
 	}
 	return NewServer(l, h, o), nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -15,7 +14,10 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
+	"framehub/audit"
+	"framehub/edge"
 	"framehub/hub"
+	"framehub/session"
 	"framehub/store"
 	"framehub/web"
 )
@@ -27,6 +29,8 @@ type serveCommand struct {
 	AdminListen string `default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where operators look: the page, metrics. This machine only."`
 	Insecure    bool   `help:"Let devices connect from other machines, although nothing checks who they are."`
 	Auth        string `enum:"none" default:"none" help:"How devices prove who they are: ${enum}."`
+
+	Edges edgeFlags `embed:""`
 
 	DB         string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database; its frame log lies beside it."`
 	Schema     string        `placeholder:"FILE" help:"SQL that makes the tables of an empty database."`
@@ -43,6 +47,11 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	lines := audit.New(a.log)
+	e, err := s.Edges.open(a.log, lines)
+	if err != nil {
+		return err
+	}
 	st, err := s.openStore(file, a.log)
 	if err != nil {
 		return err
@@ -50,8 +59,8 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err := s.checkSchema(st.Schema(), a.log); err != nil {
 		return errors.Join(err, st.Close())
 	}
-	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Log: a.log})
-	err = s.serve(ctx, a, h)
+	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Log: a.log, Audit: lines})
+	err = s.serve(ctx, a, h, e, lines)
 	return errors.Join(err, st.Close())
 }
 
@@ -124,63 +133,38 @@ func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, 
 	return store.Open(o)
 }
 
-func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub) error {
-	o := web.Options{Demo: s.Demo, Remote: s.Insecure, Version: versionText(), Log: a.log}
+func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, e *edges, lines *audit.Log) error {
+	o := web.Options{
+		Session: session.Options{Origins: s.Edges.Origin},
+		Demo:    s.Demo, Remote: s.Insecure, Version: versionText(), Log: a.log, Audit: lines,
+	}
 	admin, err := web.Admin(h, o)
 	if err != nil {
 		return err
 	}
-	devices, err := listen(ctx, s.Listen, web.Device(h, o))
+	devices, operators, err := e.listen(ctx, s, web.Device(h, o), admin)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return err
 	}
-	operators, err := listen(ctx, s.AdminListen, admin)
-	if err != nil {
-		return errors.Join(fmt.Errorf("--admin-listen: %w", err), devices.close())
-	}
-	s.announce(a, devices, operators)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(devices.serve)
-	group.Go(operators.serve)
+	reloads := onHangup(lines, e.reload)
+	s.announce(a, devices, operators)
+	group.Go(func() error { return reloads(ctx) })
+	group.Go(devices.Serve)
+	group.Go(operators.Serve)
 	group.Go(func() error {
 		err := h.Run(ctx) // ends after ctx, when every session is gone
-		return errors.Join(err, devices.close(), operators.close())
+		return errors.Join(err, devices.Close(), operators.Close())
 	})
+	group.Go(func() error { lines.Run(ctx); return nil })
 	return group.Wait()
 }
 
-func (s *serveCommand) announce(a *app, devices, operators *listener) {
-	_, _ = fmt.Fprintf(a.out, "devices    ws://%s/v1/sync\n", devices.addr())
+func (s *serveCommand) announce(a *app, devices, operators *edge.Server) {
+	_, _ = fmt.Fprintf(a.out, "devices    %s://%s/v1/sync\n", scheme("ws", devices), devices.Addr())
 	if s.Demo {
-		_, _ = fmt.Fprintf(a.out, "demo       http://%s/   open it twice and drag a dot\n", devices.addr())
+		_, _ = fmt.Fprintf(a.out, "demo       %s://%s/   open it twice and drag a dot\n", scheme("http", devices), devices.Addr())
 	}
-	_, _ = fmt.Fprintf(a.out, "operators  http://%s/   metrics: /metrics\n", operators.addr())
+	_, _ = fmt.Fprintf(a.out, "operators  %s://%s/   metrics: /metrics\n", scheme("http", operators), operators.Addr())
 	_, _ = fmt.Fprintf(a.out, "database   %s   look with: sqlite3 -readonly %s\n", s.DB, s.DB)
 }
-
-// A listener is an HTTP server on its address.
-type listener struct {
-	server *http.Server
-	l      net.Listener
-}
-
-func listen(ctx context.Context, addr string, h http.Handler) (*listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	return &listener{l: l, server: &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-	}}, nil
-}
-
-func (l *listener) addr() string { return l.l.Addr().String() }
-
-func (l *listener) serve() error {
-	if err := l.server.Serve(l.l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
-func (l *listener) close() error { return l.server.Close() }
