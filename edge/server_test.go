@@ -26,7 +26,7 @@ func TestSlowPeers(t *testing.T) {
 			t.Parallel()
 			p := dial(t, s.Addr())
 			p.send(c.said)
-			if took, _ := p.gone(); took > c.most {
+			if took := p.gone(); took > c.most {
 				t.Errorf("it was let go after %v", took)
 			}
 		})

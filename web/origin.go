@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,7 @@ func ownOrigins(patterns []string, log *audit.Log, next http.HandlerFunc) http.H
 		origin := strings.Join(origins, ", ")
 		rec := audit.Record{Remote: r.RemoteAddr, Code: "403", Reason: "a page of " + origin + " may not connect"}
 		if u, err := url.Parse(origin); err == nil && u.Host != "" {
-			rec.Fix = "if it may, add to the configuration file: origin = " + tomlList(append(patterns[:len(patterns):len(patterns)], u.Scheme+"://"+u.Host))
+			rec.Fix = "if it may, add to the configuration file: origin = " + tomlList(append(slices.Clip(patterns), u.Scheme+"://"+u.Host))
 		}
 		log.Add(audit.UpgradeRefused, rec)
 		http.Error(w, "pages of "+audit.Text(origin)+" may not connect: who runs the hub can allow them with --origin", http.StatusForbidden)

@@ -110,6 +110,9 @@ func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	c := w.dial(wire.DeviceHello{})
 	put(t, c, 1, 77)
+	eventually(t, "the frame is counted", func() bool {
+		return strings.Contains(w.get(w.Admin, "/metrics").body, "framehub_frame_seconds_count 1\n")
+	})
 	contains(t, w.get(w.Admin, "/metrics").body,
 		fmt.Sprintf("framehub_version %d\n", c.Hello.Version+1), "framehub_sessions 1\n", "framehub_ready 1\n", "framehub_rows_total 1\n",
 		"framehub_transactions_committed_total 1\n", "framehub_frame_seconds_count 1\n", "go_goroutines ", "process_resident_memory_bytes ")
