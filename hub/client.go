@@ -103,6 +103,7 @@ func (h *Hub) settle(version uint64, outcomes []outcome) {
 			h.metrics.committed.Inc()
 		} else {
 			h.metrics.refused.WithLabelValues(string(o.refused.Code)).Inc()
+			h.auditRefused(c, o)
 		}
 		if c == nil {
 			continue

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"framehub/audit"
 	"framehub/auth"
 	"framehub/rules"
 	"framehub/session"
@@ -27,7 +28,8 @@ type Options struct {
 	// that a hello asks for is believed.
 	Gate *auth.Gate
 
-	Log *slog.Logger // default: slog.Default()
+	Log   *slog.Logger // default: slog.Default()
+	Audit *audit.Log   // of refused writes, and of sessions that the hub ends; default: one that writes to Log
 }
 
 func (o Options) withDefaults() Options {
@@ -48,6 +50,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Audit == nil {
+		o.Audit = audit.New(o.Log)
 	}
 	return o
 }
@@ -190,7 +195,6 @@ func (h *Hub) sweep(now time.Time) {
 		h.recheck(c, now)
 		switch silent := c.sess.Silent(now); {
 		case silent > 2*h.opts.PingEvery:
-			h.opts.Log.Info("session silent, ended", "session", c.sess.ID, "silent", silent.Round(time.Second))
 			c.sess.End(wire.Goodbye{Code: wire.CloseTooSlow, Text: fmt.Sprintf("nothing was heard for %v", silent.Round(time.Second))})
 		case silent > h.opts.PingEvery:
 			c.sess.Ping()

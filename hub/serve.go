@@ -45,6 +45,7 @@ func (h *Hub) Serve(sess *session.Session) error {
 		defer h.sessions.Done()
 		defer h.dismiss(c)
 		err := sess.Run(c)
+		h.auditEnd(c, err)
 		h.opts.Log.Debug("session ended", "session", sess.ID, "remote", sess.Remote, "user", c.identity.User, "token_id", c.identity.TokenID, "err", err)
 	}()
 	return nil

@@ -2,19 +2,15 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
-	"time"
+	"strconv"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
+	"framehub/audit"
 	"framehub/hub"
 	"framehub/session"
+	"framehub/session/wire"
 )
 
 // Options say what the handlers offer. The zero value of each field means its default.
@@ -24,11 +20,22 @@ type Options struct {
 	Remote  bool         // devices may come under any name; false: under a name of this machine's own only
 	Version string       // of the program, for the admin page
 	Log     *slog.Logger // default: slog.Default()
+	Audit   *audit.Log   // default: one that writes to Log
+
+	// AdminAuth returns the user of a request to the admin listener that has a
+	// token as Authorization: Bearer, or why the token is not taken, in words that
+	// the peer may read and without the token. Secrets are compared in constant
+	// time. nil: nobody is asked.
+	AdminAuth   func(r *http.Request) (user string, err error)
+	AdminRemote bool // operators may come under any name; it needs AdminAuth
 }
 
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Audit == nil {
+		o.Audit = audit.New(o.Log)
 	}
 	return o
 }
@@ -40,16 +47,7 @@ func (o Options) withDefaults() Options {
 func Device(h *hub.Hub, o Options) http.Handler {
 	o = o.withDefaults()
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/sync", func(w http.ResponseWriter, r *http.Request) {
-		s, err := session.Accept(w, r, o.Session)
-		if err != nil {
-			o.Log.Info("upgrade refused", "remote", r.RemoteAddr, "origin", r.Header.Get("Origin"), "err", err)
-			return
-		}
-		if err := h.Serve(s); err != nil {
-			o.Log.Info("session refused", "session", s.ID, "remote", s.Remote, "err", err)
-		}
-	})
+	mux.HandleFunc("GET /v1/sync", ownOrigins(o.Session.Origins, o.Audit, o.sync(h)))
 	health(mux, h)
 	if o.Demo {
 		pages(mux, "demo")
@@ -60,46 +58,41 @@ func Device(h *hub.Hub, o Options) http.Handler {
 	return secure(mux)
 }
 
-// Admin returns the handler of the admin listener: /healthz, /readyz, /metrics,
-// /api/status, and a page on /.
-// Nothing checks who asks, so that it answers under a name of this machine's own
-// only: a page elsewhere whose name has been made to lead here gets nothing.
-func Admin(h *hub.Hub, o Options) (http.Handler, error) {
-	ours, process := prometheus.NewRegistry(), prometheus.NewRegistry()
-	if err := h.Metrics().Register(ours); err != nil {
-		return nil, err
-	}
-	for _, c := range []prometheus.Collector{
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
-		if err := process.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	mux := http.NewServeMux()
-	health(mux, h)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{ours, process}, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /api/status", status(h, ours, o.Version, time.Now()))
-	pages(mux, "admin")
-	return secure(thisMachine(mux)), nil
-}
-
-// thisMachine refuses requests that were sent to another name than this
-// machine's own.
-func thisMachine(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-		if host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			http.Error(w, "this address is for this machine only: use 127.0.0.1", http.StatusMisdirectedRequest)
+// sync makes sessions of requests.
+func (o Options) sync(h *hub.Hub) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		recorder := &codeRecorder{ResponseWriter: w}
+		s, err := session.Accept(recorder, r, o.Session)
+		if err != nil {
+			o.Audit.Add(audit.UpgradeRefused, audit.Record{Remote: r.RemoteAddr, Code: codeText(recorder.code), Reason: err.Error()})
 			return
 		}
-		next.ServeHTTP(w, r)
-	})
+		if err := h.Serve(s); err != nil {
+			rec := audit.Record{Session: s.ID, Remote: s.Remote, Reason: err.Error()}
+			if e, ok := errors.AsType[*wire.Error](err); ok {
+				rec.Code, rec.Reason = codeText(int(e.Code)), e.Reason
+			}
+			o.Audit.Add(audit.SessionRefused, rec)
+		}
+	}
 }
+
+// A codeRecorder remembers what was answered.
+type codeRecorder struct {
+	http.ResponseWriter
+	code int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *codeRecorder) WriteHeader(code int) {
+	c.code = code
+	c.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap lets [http.ResponseController] find what is under it.
+func (c *codeRecorder) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func codeText(code int) string { return strconv.Itoa(code) }
 
 func health(mux *http.ServeMux, h *hub.Hub) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -114,13 +107,25 @@ func health(mux *http.ServeMux, h *hub.Hub) {
 	})
 }
 
-// secure sets the headers that keep a page to what the hub itself serves.
+// secure sets the headers that keep a page to what the hub itself serves, and
+// others from having it in theirs.
 func secure(next http.Handler) http.Handler {
+	fixed := map[string]string{
+		"Content-Security-Policy":      "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+		"X-Content-Type-Options":       "nosniff",
+		"Referrer-Policy":              "no-referrer",
+		"Permissions-Policy":           "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
+		for name, value := range fixed {
+			header.Set(name, value)
+		}
+		if r.TLS != nil {
+			header.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -32,14 +32,15 @@ type world struct {
 	Path          string // of the game database
 	Device, Admin string // addresses, host:port
 
-	hub  *hub.Hub
-	stop func() // nil: it is stopped
+	options []func(*web.Options)
+	hub     *hub.Hub
+	stop    func() // nil: it is stopped
 }
 
 // newWorld starts a world, and stops it when the test ends.
-func newWorld(tb testing.TB) *world {
+func newWorld(tb testing.TB, options ...func(*web.Options)) *world {
 	tb.Helper()
-	w := &world{tb: tb, Path: filepath.Join(tb.TempDir(), "world.db"), Device: "127.0.0.1:0", Admin: "127.0.0.1:0"}
+	w := &world{tb: tb, options: options, Path: filepath.Join(tb.TempDir(), "world.db"), Device: "127.0.0.1:0", Admin: "127.0.0.1:0"}
 	w.Start()
 	tb.Cleanup(w.Stop)
 	return w
@@ -59,6 +60,9 @@ func (w *world) Start() {
 	}
 	w.hub = hub.New(st, hub.Options{Log: log})
 	o := web.Options{Demo: true, Version: "v0.0.0-test", Log: log}
+	for _, set := range w.options {
+		set(&o)
+	}
 	admin, err := web.Admin(w.hub, o)
 	if err != nil {
 		w.tb.Fatal(err)

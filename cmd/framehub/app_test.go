@@ -215,6 +215,13 @@ func TestMistakesAreTold(t *testing.T) {
 		"database without keys":    {serveArgs("", "--db", old), 1, "PRIMARY KEY"},
 		"scope without a column":   {serveArgs("", "--schema", good, "--config", file("scope.toml", "[tables.thing]\nscope = \"room\"\n")), 1, `"room"`},
 		"frame rate":               {serveArgs("", "--frame-hz", "0"), 1, "--frame-hz"},
+		"a certificate alone":      {serveArgs("", "--tls-cert", "c.pem"), 1, "--tls-cert and --tls-key go together"},
+		"an admin's key alone":     {serveArgs("", "--admin-tls-key", "k.pem"), 1, "--admin-tls-cert and --admin-tls-key go together"},
+		"no such certificate":      {serveArgs("", "--tls-cert", "c.pem", "--tls-key", "k.pem"), 1, "c.pem"},
+		"a proxy that is none":     {serveArgs("", "--trusted-proxy", "10.0.0.0/8,proxy"), 1, `--trusted-proxy: "proxy"`},
+		"an origin that is none":   {serveArgs("", "--origin", "[game"), 1, `--origin: "[game"`},
+		"no sessions":              {serveArgs("", "--max-sessions", "0"), 1, "--max-sessions"},
+		"a list for one value":     {serveArgs("", "--config", file("list.toml", "schema = [\"a\"]\n")), 2, "schema in the configuration file must be one value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir()) // where serveArgs then has its database

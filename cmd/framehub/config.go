@@ -107,5 +107,14 @@ func (c *config) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, e
 	if !ok {
 		return nil, nil
 	}
+	switch value := value.(type) {
+	case []any:
+		if flag.IsSlice() {
+			return value, nil
+		}
+		return nil, fmt.Errorf("%s in the configuration file must be one value", flag.Name)
+	case map[string]any:
+		return nil, fmt.Errorf("%s in the configuration file must be one value", flag.Name)
+	}
 	return strings.TrimSpace(fmt.Sprint(value)), nil
 }

@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
-	"os/signal"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
+	"framehub/audit"
+	"framehub/edge"
 	"framehub/hub"
+	"framehub/session"
 	"framehub/store"
 	"framehub/web"
 )
@@ -29,6 +30,8 @@ type serveCommand struct {
 	Insecure    bool   `help:"Let devices connect from other machines, although --auth none lets nothing check who they are."`
 
 	authFlags `embed:""`
+
+	Edges edgeFlags `embed:""`
 
 	DB         string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database; its frame log lies beside it."`
 	Schema     string        `placeholder:"FILE" help:"SQL that makes the tables of an empty database."`
@@ -45,6 +48,11 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	lines := audit.New(a.log)
+	e, err := s.Edges.open(a.log, lines)
+	if err != nil {
+		return err
+	}
 	st, err := s.openStore(file, a.log)
 	if err != nil {
 		return err
@@ -56,14 +64,14 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Gate: g.Gate, Log: a.log})
+	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Gate: g.Gate, Log: a.log, Audit: lines})
 	if err := h.SetRules(file.rules); err != nil {
 		return errors.Join(file.named(err), st.Close())
 	}
 	if !file.rules.Writable() {
 		a.log.Warn("nobody can write: with a configuration file only what a rule allows may be written, and none does", "file", file.path)
 	}
-	err = s.serve(ctx, a, h, g, file)
+	err = s.serve(ctx, a, h, g, e, file, lines)
 	return errors.Join(err, st.Close())
 }
 
@@ -137,72 +145,44 @@ func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, 
 	return store.Open(o)
 }
 
-func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, file *config) error {
-	o := web.Options{Demo: s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log}
+func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e *edges, file *config, lines *audit.Log) error {
+	o := web.Options{
+		Session: session.Options{Origins: s.Edges.Origin},
+		Demo:    s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log, Audit: lines,
+	}
 	admin, err := web.Admin(h, o)
 	if err != nil {
 		return err
 	}
-	devices, err := listen(ctx, s.Listen, web.Device(h, o))
+	devices, operators, err := e.listen(ctx, s, web.Device(h, o), admin)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return err
 	}
-	operators, err := listen(ctx, s.AdminListen, admin)
-	if err != nil {
-		return errors.Join(fmt.Errorf("--admin-listen: %w", err), devices.close())
-	}
-	told := hangups()
-	defer signal.Stop(told)
-	s.announce(a, devices, operators)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(devices.serve)
-	group.Go(operators.serve)
+	reloads := onHangup(lines, func() error { return errors.Join(e.reload(), file.reloadRules(h, a.log)) })
+	s.announce(a, devices, operators)
 	for _, run := range g.beside {
 		group.Go(func() error { run(ctx, a.log); return nil })
 	}
-	group.Go(func() error { return file.reloads(ctx, told, h, a.log) })
+	group.Go(func() error { return reloads(ctx) })
+	group.Go(devices.Serve)
+	group.Go(operators.Serve)
 	group.Go(func() error {
 		err := h.Run(ctx) // ends after ctx, when every session is gone
-		return errors.Join(err, devices.close(), operators.close())
+		return errors.Join(err, devices.Close(), operators.Close())
 	})
+	group.Go(func() error { lines.Run(ctx); return nil })
 	return group.Wait()
 }
 
-func (s *serveCommand) announce(a *app, devices, operators *listener) {
-	_, _ = fmt.Fprintf(a.out, "devices    ws://%s/v1/sync\n", devices.addr())
+func (s *serveCommand) announce(a *app, devices, operators *edge.Server) {
+	_, _ = fmt.Fprintf(a.out, "devices    %s://%s/v1/sync\n", scheme("ws", devices), devices.Addr())
 	if s.Demo {
-		_, _ = fmt.Fprintf(a.out, "demo       http://%s/   open it twice and drag a dot\n", devices.addr())
+		_, _ = fmt.Fprintf(a.out, "demo       %s://%s/   open it twice and drag a dot\n", scheme("http", devices), devices.Addr())
 	}
 	if s.Auth == "token" {
 		_, _ = fmt.Fprintf(a.out, "tokens     framehub token --user NAME --key-file %s\n", keyFile(s.KeyFile, s.DB))
 	}
-	_, _ = fmt.Fprintf(a.out, "operators  http://%s/   metrics: /metrics\n", operators.addr())
+	_, _ = fmt.Fprintf(a.out, "operators  %s://%s/   metrics: /metrics\n", scheme("http", operators), operators.Addr())
 	_, _ = fmt.Fprintf(a.out, "database   %s   look with: sqlite3 -readonly %s\n", s.DB, s.DB)
 }
-
-// A listener is an HTTP server on its address.
-type listener struct {
-	server *http.Server
-	l      net.Listener
-}
-
-func listen(ctx context.Context, addr string, h http.Handler) (*listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	return &listener{l: l, server: &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-	}}, nil
-}
-
-func (l *listener) addr() string { return l.l.Addr().String() }
-
-func (l *listener) serve() error {
-	if err := l.server.Serve(l.l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
-func (l *listener) close() error { return l.server.Close() }

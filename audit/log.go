@@ -1,0 +1,134 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// An Event is a kind of line.
+type Event string
+
+// The events.
+const (
+	ConnectionRefused Event = "connection_refused" // by a limit, before anything was read
+	UpgradeRefused    Event = "upgrade_refused"    // before the WebSocket
+	AdminRefused      Event = "admin_refused"      // a request to the admin listener
+	SessionRefused    Event = "session_refused"    // at its hello
+	SessionReplaced   Event = "session_replaced"   // its device has a newer one
+	SessionEnded      Event = "session_ended"      // by the hub
+	WriteRefused      Event = "write_refused"
+	Reload            Event = "reload"
+)
+
+const (
+	perSecond    = 10 // lines of an event
+	burst        = 20
+	summaryEvery = 10 * time.Second
+)
+
+// A Record is what a line tells. What is empty is left out.
+type Record struct {
+	Session, Device fmt.Stringer
+	User            string
+	Remote          string // the peer's address
+	Code            string // of the protocol, or of HTTP
+	Reason          string
+	Fix             string // what the operator may do about it
+}
+
+// A Log writes lines: of each event 20 at once and 10 a second, and of what is
+// above that the number only. Its methods may be called at the same time.
+type Log struct {
+	log *slog.Logger
+
+	mu     sync.Mutex // guards the following
+	events map[Event]*sample
+}
+
+// A sample is what an event may still write.
+type sample struct {
+	limit   *rate.Limiter
+	leftOut int
+}
+
+// New returns a log that writes to another.
+func New(log *slog.Logger) *Log {
+	return &Log{log: log, events: map[Event]*sample{}}
+}
+
+// Add writes a line, or counts it as left out. Texts may come from devices: they
+// are cut, and what is not printable in them is escaped.
+func (l *Log) Add(event Event, r Record) {
+	leftOut, ok := l.take(event)
+	if !ok {
+		return
+	}
+	args := []any{"audit", true, "event", string(event)}
+	for _, a := range []struct {
+		key   string
+		value fmt.Stringer
+	}{{"session", r.Session}, {"device", r.Device}} {
+		if a.value != nil {
+			args = append(args, a.key, a.value.String())
+		}
+	}
+	for _, a := range []struct{ key, value string }{
+		{"user", r.User}, {"remote", r.Remote}, {"code", r.Code}, {"reason", r.Reason}, {"fix", r.Fix},
+	} {
+		if a.value != "" {
+			args = append(args, a.key, Text(a.value))
+		}
+	}
+	if leftOut > 0 {
+		args = append(args, "left_out", leftOut)
+	}
+	l.log.Info(strings.ReplaceAll(string(event), "_", " "), args...) //nolint:sloglint // an event is a constant
+}
+
+// take says whether an event may write a line, and how many were left out before it.
+func (l *Log) take(event Event) (leftOut int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.events[event]
+	if s == nil {
+		s = &sample{limit: rate.NewLimiter(perSecond, burst)}
+		l.events[event] = s
+	}
+	if !s.limit.Allow() {
+		s.leftOut++
+		return 0, false
+	}
+	leftOut, s.leftOut = s.leftOut, 0
+	return leftOut, true
+}
+
+// Run writes every ten seconds, and when ctx ends, how many lines were left out
+// since that was last said.
+func (l *Log) Run(ctx context.Context) {
+	tick := time.NewTicker(summaryEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		l.summary()
+	}
+}
+
+func (l *Log) summary() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for event, s := range l.events {
+		if s.leftOut > 0 {
+			l.log.Info("lines left out", "audit", true, "event", string(event), "left_out", s.leftOut)
+			s.leftOut = 0
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lmittmann/tint"
+
+	"framehub/audit"
+)
+
+// output is what is logged; it can be read beside that.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) take() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer o.buf.Reset()
+	return o.buf.String()
+}
+
+// lines takes a log's lines, of JSON.
+func (o *output) lines(t *testing.T) (all []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(o.take()) {
+		m := map[string]any{}
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("%v: %q", err, line)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+func TestAdd(t *testing.T) {
+	var b output
+	id := uuid.New()
+	audit.New(slog.New(slog.NewJSONHandler(&b, nil))).Add(audit.WriteRefused, audit.Record{
+		Session: id, User: "alice", Remote: "192.0.2.1:5", Code: "constraint", Reason: "CHECK failed\n",
+	})
+	got := b.lines(t)[0]
+	for key, want := range map[string]any{
+		"msg": "write refused", "audit": true, "event": "write_refused", "session": id.String(), "user": "alice",
+		"remote": "192.0.2.1:5", "code": "constraint", "reason": `CHECK failed\n`, "device": nil, "fix": nil, "left_out": nil,
+	} {
+		if got[key] != want {
+			t.Errorf("%s is %v, not %v", key, got[key], want)
+		}
+	}
+}
+
+func TestFloodIsSampled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b output
+		l := audit.New(slog.New(slog.NewJSONHandler(&b, nil)))
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { l.Run(ctx) })
+		flood := func(n int) {
+			for range n {
+				l.Add(audit.WriteRefused, audit.Record{})
+			}
+		}
+		expect := func(what string, n int, leftOut any) {
+			t.Helper()
+			synctest.Wait()
+			got := b.lines(t)
+			if len(got) != n || n > 0 && got[len(got)-1]["left_out"] != leftOut {
+				t.Errorf("%s: %d lines, not %d; the last is %v", what, len(got), n, got[max(0, len(got)-1):])
+			}
+		}
+		flood(1000)
+		expect("the burst", 20, nil)
+		l.Add(audit.UpgradeRefused, audit.Record{})
+		expect("another event has lines of its own", 1, nil)
+		<-time.After(100 * time.Millisecond)
+		flood(1000)
+		expect("a tenth of a second later", 1, 980.)
+		<-time.After(10 * time.Second)
+		expect("the summary", 1, 999.)
+		flood(25)
+		expect("a new burst", 20, nil)
+		stop()
+		running.Wait()
+		expect("at the end", 1, 5.)
+	})
+}
+
+// TestText also writes each text with the program's handler: a line stays a line.
+func TestText(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"plain":                {"UNIQUE constraint failed: player.name", "UNIQUE constraint failed: player.name"},
+		"other scripts":        {"größer 大 🙂", "größer 大 🙂"},
+		"a forged line":        {"no\n12:00:00 INF audit=true event=reload", `no\n12:00:00 INF audit=true event=reload`},
+		"carriage return":      {"a\rb", `a\rb`},
+		"terminal":             {"\x1b[2J\x1b]0;title\x07", `\x1b[2J\x1b]0;title\a`},
+		"C1 terminal":          {"\u009b31m", `\u009b31m`},
+		"direction":            {"user\u202Egpj", `user\u202egpj`},
+		"line separator":       {"a\u2028b", `a\u2028b`},
+		"no UTF-8":             {"a\xffb", `a\xffb`},
+		"replacement, rightly": {"a\uFFFDb", "a\uFFFDb"},
+		"NUL":                  {"a\x00b", `a\x00b`},
+		"long":                 {strings.Repeat("a", 1000), strings.Repeat("a", 300) + "…"},
+		"long, in a letter":    {"a" + strings.Repeat("ü", 1000), "a" + strings.Repeat("ü", 149) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := audit.Text(c.text); got != c.want {
+				t.Errorf("%q, not %q", got, c.want)
+			}
+			var b output
+			audit.New(slog.New(tint.NewTextHandler(&b, &tint.Options{NoColor: true}))).Add(audit.WriteRefused, audit.Record{Reason: c.text})
+			if line := b.take(); strings.Count(line, "\n") != 1 || strings.ContainsAny(line, "\x1b\r\x00\u009b\u202e\u2028") {
+				t.Errorf("the line is %q", line)
+			}
+		})
+	}
+}
