@@ -20,6 +20,7 @@ const (
 	UpgradeRefused    Event = "upgrade_refused"    // before the WebSocket
 	AdminRefused      Event = "admin_refused"      // a request to the admin listener
 	SessionRefused    Event = "session_refused"    // at its hello
+	Login             Event = "login"              // a session whose token is good
 	SessionReplaced   Event = "session_replaced"   // its device has a newer one
 	SessionEnded      Event = "session_ended"      // by the hub
 	WriteRefused      Event = "write_refused"

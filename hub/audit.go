@@ -14,13 +14,24 @@ import (
 // session is c, or nil.
 func (h *Hub) auditRefused(c *client, o *outcome) {
 	rec := audit.Record{
-		Device: uuid.UUID(o.device.id), Code: string(o.refused.Code),
+		Device: uuid.UUID(o.device.id), User: o.who.User, Code: string(o.refused.Code),
 		Reason: fmt.Sprintf("transaction %d: %s", o.write.Seq, o.refused.Text),
 	}
 	if c != nil {
 		rec.Session, rec.Remote = c.sess.ID, c.sess.Remote
 	}
 	h.opts.Audit.Add(audit.WriteRefused, rec)
+}
+
+// auditLogin writes down who has proved who he is.
+func (h *Hub) auditLogin(c *client) {
+	if h.opts.Gate == nil {
+		return
+	}
+	h.opts.Audit.Add(audit.Login, audit.Record{
+		Session: c.sess.ID, Device: uuid.UUID(c.device.id), User: c.identity.User, Remote: c.sess.Remote,
+		Reason: fmt.Sprintf("role %s, token id %q", c.who.Role, c.identity.TokenID),
+	})
 }
 
 // auditEnd writes down that the hub has ended a session, and why. That it stops
@@ -35,6 +46,6 @@ func (h *Hub) auditEnd(c *client, err error) {
 		event = audit.SessionReplaced
 	}
 	h.opts.Audit.Add(event, audit.Record{
-		Session: c.sess.ID, Device: uuid.UUID(c.device.id), Remote: c.sess.Remote, Code: fmt.Sprint(uint16(e.Code)), Reason: e.Reason,
+		Session: c.sess.ID, Device: uuid.UUID(c.device.id), User: c.identity.User, Remote: c.sess.Remote, Code: fmt.Sprint(uint16(e.Code)), Reason: e.Reason,
 	})
 }

@@ -40,6 +40,7 @@ func (h *Hub) Serve(sess *session.Session) error {
 		h.sessions.Done()
 		return err
 	}
+	h.auditLogin(c)
 	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "device", uuid.UUID(c.device.id), "role", c.who.Role, "user", c.identity.User, "token_id", c.identity.TokenID)
 	go func() {
 		defer h.sessions.Done()

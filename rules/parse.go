@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -9,9 +10,9 @@ import (
 )
 
 // Parse reads the rules of a configuration file, and finds every mistake that
-// can be found without the schema. Keys are the names of what the file may set
-// beside rules; nil: any.
-func Parse(data []byte, keys []string) (*Set, Mistakes) {
+// can be found without the schema. Keys has the names of what the file may set
+// beside rules, true for what takes a list; nil: any.
+func Parse(data []byte, keys map[string]bool) (*Set, Mistakes) {
 	root, mistakes := readTree(data)
 	if mistakes != nil {
 		return nil, mistakes
@@ -19,15 +20,16 @@ func Parse(data []byte, keys []string) (*Set, Mistakes) {
 	p := &parser{}
 	s := &Set{}
 	for _, e := range root.entries {
+		takesList, known := keys[e.key]
 		switch {
 		case e.key == "tables":
 			p.tables(s, e)
 		case e.key == "limits":
 			each(p, e, "limits", limitRules, &s.limits)
 		case keys == nil:
-		case !slices.Contains(keys, e.key):
-			p.add(e.line, "unknown key %q: %s", e.key, suggest(e.key, append([]string{"tables", "limits"}, keys...)))
-		case e.value.kind == kindTable || e.value.kind == kindList:
+		case !known:
+			p.add(e.line, "unknown key %q: %s", e.key, suggest(e.key, append(slices.Sorted(maps.Keys(keys)), "tables", "limits")))
+		case e.value.kind == kindTable || e.value.kind == kindList && !takesList:
 			p.add(e.line, "%s is %v, it must be one value", e.key, e.value.kind)
 		}
 	}

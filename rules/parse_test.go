@@ -28,6 +28,7 @@ func TestMistakes(t *testing.T) {
 		"a mistyped key":            {"\nlisen = 1", []string{`2: did you mean "listen"?`}},
 		"a mistyped section":        {"[table.thing]", []string{`1: did you mean "tables"?`}},
 		"a key with a list":         {"listen = [1]", []string{"1: must be one value"}},
+		"a list key with a table":   {"[origin]", []string{"1: must be one value"}},
 		"tables that are none":      {"tables = 1", []string{"1: [tables.NAME]"}},
 		"a table that is none":      {"[tables]\nthing = 1", []string{"2: must be a table of rules"}},
 		"a list of tables":          {"[[tables.thing]]\nscope = \"zone\"", []string{"1: a list"}},
@@ -82,7 +83,7 @@ func TestMistakes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set, mistakes := rules.Parse([]byte(tc.file), []string{"listen", "db"})
+			set, mistakes := rules.Parse([]byte(tc.file), map[string]bool{"listen": false, "db": false, "origin": true})
 			if len(mistakes) == 0 {
 				_, mistakes = set.Compile(tables)
 			}
@@ -112,7 +113,7 @@ func TestGoodFiles(t *testing.T) {
 		"a precision":   "[tables.thing]\nprecision = { x = 1e-3, y = 5 }\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			set, mistakes := rules.Parse([]byte(file), []string{"listen"})
+			set, mistakes := rules.Parse([]byte(file), map[string]bool{"listen": false})
 			if err := mistakes.Err(); err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +141,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		set, mistakes := rules.Parse(file, []string{"listen"})
+		set, mistakes := rules.Parse(file, map[string]bool{"listen": false})
 		lines := strings.Count(string(file), "\n") + 1
 		if set != nil {
 			var more rules.Mistakes

@@ -221,7 +221,7 @@ func TestMistakesAreTold(t *testing.T) {
 		"a proxy that is none":     {serveArgs("", "--trusted-proxy", "10.0.0.0/8,proxy"), 1, `--trusted-proxy: "proxy"`},
 		"an origin that is none":   {serveArgs("", "--origin", "[game"), 1, `--origin: "[game"`},
 		"no sessions":              {serveArgs("", "--max-sessions", "0"), 1, "--max-sessions"},
-		"a list for one value":     {serveArgs("", "--config", file("list.toml", "schema = [\"a\"]\n")), 2, "schema in the configuration file must be one value"},
+		"a list for one value":     {serveArgs("", "--config", file("list.toml", "schema = [\"a\"]\n")), 2, "list.toml:1: schema is a list, it must be one value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir()) // where serveArgs then has its database

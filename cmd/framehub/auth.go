@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"framehub/auth"
@@ -84,6 +85,24 @@ func (f *authFlags) open(ctx context.Context, db string, log *slog.Logger) (*gat
 	}
 	g.Gate = auth.NewGate(verifier, revoked)
 	return g, nil
+}
+
+// operator says whose token a request to the admin listener has, which must allow
+// the role admin. The error holds nothing of the token.
+func (g *gate) operator(r *http.Request) (user string, err error) {
+	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(kind, "Bearer") {
+		return "", auth.ErrNoToken
+	}
+	id, err := g.Enter(r.Context(), strings.TrimSpace(token))
+	if err != nil {
+		if denied, ok := errors.AsType[*auth.DeniedError](err); ok {
+			err = denied.Reason
+		}
+		return "", err
+	}
+	_, err = id.Allow(auth.RoleAdmin)
+	return id.User, err
 }
 
 func (f *authFlags) openKeys(ctx context.Context, g *gate) (auth.KeySource, error) {

@@ -31,6 +31,7 @@ type guarded struct {
 	*program
 	url, admin string
 	dir        string
+	operator   string   // a token that opens the operators' listener
 	tokens     []string // that were minted
 }
 
@@ -135,6 +136,10 @@ func TestAuthToken(t *testing.T) {
 		t.Fatalf("the key: %v, %v", info, err)
 	}
 	alice, bob := g.mint("--user", "alice"), g.mint("--user", "bob", "--role", "editor,device", "--ttl", "90m", "--scope", "thing=7")
+	g.operator = g.mint("--user", "root", "--role", "admin")
+	for token, want := range map[string]int{"": 401, alice: 401, bob: 401, "x": 401, g.operator: 200} {
+		g.wantStatus(token, want)
+	}
 	a := g.mustDial(alice, wire.DeviceHello{})
 	g.mustDial("", wire.DeviceHello{Token: bob, Role: "editor"})
 	for name, c := range map[string]struct {
@@ -199,6 +204,14 @@ func (g *guarded) wantUsers(want ...string) {
 	}
 }
 
+// wantStatus asks the operators' listener with a token.
+func (g *guarded) wantStatus(token string, want int) {
+	g.Helper()
+	if code, body, _ := get(g.T, http.DefaultClient, g.admin+"api/status", "Authorization", "Bearer "+token); code != want {
+		g.Errorf("the status of a request with that token is %d, want %d: %s", code, want, body)
+	}
+}
+
 // users lists who has a session, by the operators' listener.
 func (g *guarded) users() (users []string) {
 	g.Helper()
@@ -207,6 +220,7 @@ func (g *guarded) users() (users []string) {
 		g.Fatal(err)
 	}
 	r.Close = true
+	r.Header.Set("Authorization", "Bearer "+g.operator)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		g.Fatal(err)
@@ -304,6 +318,7 @@ func TestAuthJWT(t *testing.T) {
 			g := startGuarded(t, append(keys, "--auth", "jwt", "--issuer", "https://login.test", "--audience", "game", "--role-claim", "groups")...)
 			good := sign(claims)
 			g.tokens = append(g.tokens, good)
+			g.operator = good
 			g.mustDial(good, wire.DeviceHello{})
 			g.wantUsers("carol admin")
 			if _, err := g.dial(foreignToken(t, g.dir), wire.DeviceHello{}); err == nil {

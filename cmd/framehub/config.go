@@ -16,8 +16,8 @@ import (
 // A config is a framehub.toml: keys named as flags of serve, and rules, under
 // [tables.NAME] and [limits]. Flags win over the environment, and both over it.
 type config struct {
-	path  string // "": there is no file
-	keys  []string
+	path  string          // "": there is no file
+	keys  map[string]bool // true: it takes a list
 	flags map[string]any
 	rules *rules.Set // nil: there is no file
 }
@@ -76,8 +76,8 @@ func (m *fileError) Error() string {
 }
 
 // serveKeys are the flags of serve, which the file may set.
-func serveKeys(app *kong.Application) []string {
-	var keys []string
+func serveKeys(app *kong.Application) map[string]bool {
+	keys := map[string]bool{}
 	for _, command := range app.Leaves(false) {
 		if command.Name != "serve" {
 			continue
@@ -85,7 +85,7 @@ func serveKeys(app *kong.Application) []string {
 		for _, group := range command.AllFlags(true) {
 			for _, f := range group {
 				if f.Name != "help" && f.Name != "config" {
-					keys = append(keys, f.Name)
+					keys[f.Name] = f.IsSlice()
 				}
 			}
 		}
@@ -107,14 +107,8 @@ func (c *config) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, e
 	if !ok {
 		return nil, nil
 	}
-	switch value := value.(type) {
-	case []any:
-		if flag.IsSlice() {
-			return value, nil
-		}
-		return nil, fmt.Errorf("%s in the configuration file must be one value", flag.Name)
-	case map[string]any:
-		return nil, fmt.Errorf("%s in the configuration file must be one value", flag.Name)
+	if list, ok := value.([]any); ok {
+		return list, nil
 	}
 	return strings.TrimSpace(fmt.Sprint(value)), nil
 }

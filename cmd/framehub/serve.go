@@ -150,6 +150,9 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 		Session: session.Options{Origins: s.Edges.Origin},
 		Demo:    s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log, Audit: lines,
 	}
+	if g.Gate != nil {
+		o.AdminAuth = g.operator
+	}
 	admin, err := web.Admin(h, o)
 	if err != nil {
 		return err
