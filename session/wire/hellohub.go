@@ -11,7 +11,8 @@ func DecodeHubHello(msg []byte, l Limits) (HubHello, error) {
 		Session: octets(o.Session), Device: octets(o.Device), Epoch: octets(o.Epoch),
 		Version: o.Version, SettledKnown: o.Settled != nil, Resumed: o.Resumed,
 		Limits: o.Limits.hubLimits(), Capabilities: o.Capabilities,
-		FrameHz: o.FrameHz, Time: unixMicro(min(o.Time, MaxVersion)),
+		FrameHz: o.FrameHz + 0, // a zero has no sign
+		Time:    unixMicro(min(o.Time, MaxVersion)),
 	}
 	if o.Settled != nil {
 		h.Settled = *o.Settled
