@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long tests wait for what must come.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // A world is the example city with its hub and both listeners, which can be
 // stopped and started again on the same ports, as `framehub serve` is.
