@@ -213,8 +213,8 @@ func TestDemoLooks(t *testing.T) {
 	one, two := w.demo(b, "one"), w.demo(b, "two")
 	three := w.demo(b, "three")
 	for _, tab := range []*tab{one, two, three} {
-		eval[chromedp.Void](tab, `document.getElementById("add").click()`) // a mouse's may come while the button still moves
-		tab.until("it has its wanderers", "framehub.city.wanderers.size === 10", patience)
+		tab.until("there is a button", `!document.getElementById("add").disabled`, patience)
+		tab.do(chromedp.Click(chromedp.CSS("#add")))
 	}
 	one.until("there are many", "framehub.city.rows.size === 33", patience)
 	one.drag(eval[int64](one, "framehub.me.id"), 420, 560)
