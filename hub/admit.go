@@ -75,13 +75,11 @@ func unauthorized(err error) error {
 // recheck ends a session whose token has expired or been revoked. Called with
 // Hub.mu held.
 func (h *Hub) recheck(c *client, now time.Time) {
-	if h.opts.Gate == nil || c.expelled {
+	if h.opts.Gate == nil {
 		return
 	}
 	if err := h.opts.Gate.Stay(&c.identity, now); err != nil {
-		c.expelled = true
 		e := wire.AsError(unauthorized(err))
-		h.opts.Log.Info("session ended, its token is good no longer", "session", c.sess.ID, "user", c.identity.User, "token_id", c.identity.TokenID, "err", err)
 		c.sess.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"framehub/audit"
+	"framehub/audit/audittest"
 	"framehub/auth"
 	"framehub/hub"
 	"framehub/session"
@@ -24,25 +26,7 @@ type lock struct {
 	*world
 	key     *auth.Key
 	revoked string // a file
-	log     *logged
-}
-
-// logged is what a hub logs, of any level.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log     *audittest.Output
 }
 
 // locked runs f in a synctest bubble with a world that has a gate.
@@ -50,7 +34,7 @@ func locked(t *testing.T, f func(*lock)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		l := &lock{log: &logged{}, revoked: filepath.Join(dir, "revoked")}
+		l := &lock{log: &audittest.Output{}, revoked: filepath.Join(dir, "revoked")}
 		if err := os.WriteFile(l.revoked, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -195,8 +179,8 @@ func TestSessionEndsWithItsToken(t *testing.T) {
 		if list := l.hub.Sessions(); len(list) != 1 || list[0].User != "bob" {
 			l.Errorf("%+v", list)
 		}
-		if n := strings.Count(l.log.String(), "its token is good no longer"); n != 1 {
-			l.Errorf("it is told %d times:\n%s", n, l.log)
+		if told := l.log.Lines(audit.SessionEnded); len(told) != 1 || !strings.Contains(told[0], "user=alice") {
+			l.Errorf("the end of alice's session is told as %q", told)
 		}
 	})
 }

@@ -1,10 +1,8 @@
 package hub_test
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,47 +10,24 @@ import (
 	"github.com/google/uuid"
 
 	"framehub/audit"
+	"framehub/audit/audittest"
 	"framehub/hub"
 	"framehub/session/wire"
 )
 
-// lines is an audit log's text; it can be read beside that.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// of returns the lines of an event.
-func (l *lines) of(event audit.Event) (all []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
-		if strings.Contains(line, "audit=true event="+string(event)) {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
 // audited runs f in a bubble with a world whose audit log can be read.
-func audited(t *testing.T, f func(*world, *lines)) {
+func audited(t *testing.T, f func(*world, *audittest.Output)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := &lines{}
+		l := &audittest.Output{}
 		f(newWorld(t, hub.Options{Audit: audit.New(slog.New(slog.NewTextHandler(l, nil)))}), l)
 	})
 }
 
 // expectLine fails unless there is one line of an event, with parts.
-func (w *world) expectLine(l *lines, event audit.Event, parts ...string) {
+func (w *world) expectLine(l *audittest.Output, event audit.Event, parts ...string) {
 	w.Helper()
-	all := l.of(event)
+	all := l.Lines(event)
 	if len(all) != 1 {
 		w.Fatalf("%d lines of %s: %q", len(all), event, all)
 	}
@@ -64,7 +39,7 @@ func (w *world) expectLine(l *lines, event audit.Event, parts ...string) {
 }
 
 func TestRefusedWriteIsAudited(t *testing.T) {
-	audited(t, func(w *world, l *lines) {
+	audited(t, func(w *world, l *audittest.Output) {
 		p := w.dial(nothing())
 		expect[*wire.SnapshotEnd](p)
 		p.put(1, 1)
@@ -76,27 +51,27 @@ func TestRefusedWriteIsAudited(t *testing.T) {
 }
 
 func TestRefusedWritesAreSampled(t *testing.T) {
-	audited(t, func(w *world, l *lines) {
+	audited(t, func(w *world, l *audittest.Output) {
 		p := w.dial(nothing())
 		expect[*wire.SnapshotEnd](p)
 		for range 60 {
 			p.write(wire.OpUpdate, "thing", []string{"id", "a"}, num(9), num(1))
 		}
 		w.frame()
-		if n := len(l.of(audit.WriteRefused)); n != 20 {
+		if n := len(l.Lines(audit.WriteRefused)); n != 20 {
 			w.Errorf("%d lines", n)
 		}
 		w.pass(time.Second)
 		p.write(wire.OpUpdate, "thing", []string{"id", "a"}, num(9), num(1))
 		w.frame()
-		if all := l.of(audit.WriteRefused); len(all) != 21 || !strings.Contains(all[20], "left_out=40") {
+		if all := l.Lines(audit.WriteRefused); len(all) != 21 || !strings.Contains(all[20], "left_out=40") {
 			w.Errorf("the last of %d lines is %s", len(all), all[len(all)-1])
 		}
 	})
 }
 
 func TestReplacedSessionIsAudited(t *testing.T) {
-	audited(t, func(w *world, l *lines) {
+	audited(t, func(w *world, l *audittest.Output) {
 		old := w.dial(nothing())
 		expect[*wire.SnapshotEnd](old)
 		hello := nothing()
@@ -109,7 +84,7 @@ func TestReplacedSessionIsAudited(t *testing.T) {
 }
 
 func TestEndedSessionIsAudited(t *testing.T) {
-	audited(t, func(w *world, l *lines) {
+	audited(t, func(w *world, l *audittest.Output) {
 		p := w.dial(nothing())
 		expect[*wire.SnapshotEnd](p)
 		if err := p.SendRaw(w.Context(), []byte{0xff, 0xff}); err != nil {
@@ -123,13 +98,13 @@ func TestEndedSessionIsAudited(t *testing.T) {
 
 // TestLeavingIsNotAudited: a device that goes, and a hub that stops, are no events.
 func TestLeavingIsNotAudited(t *testing.T) {
-	audited(t, func(w *world, l *lines) {
+	audited(t, func(w *world, l *audittest.Output) {
 		gone, stays := w.dial(nothing()), w.dial(nothing())
 		gone.Close()
 		expect[*wire.SnapshotEnd](stays)
 		w.hub.Stop()
 		for _, event := range []audit.Event{audit.SessionEnded, audit.SessionReplaced} {
-			if all := l.of(event); len(all) > 0 {
+			if all := l.Lines(event); len(all) > 0 {
 				w.Errorf("%q", all)
 			}
 		}

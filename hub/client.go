@@ -43,7 +43,6 @@ type client struct {
 	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
 
 	audience *audience // guarded by Hub.mu
-	expelled bool      // guarded by Hub.mu; its token is good no longer
 
 	mu        sync.Mutex // guards the following
 	out       [][]byte   // answers

@@ -54,6 +54,10 @@ func (h *Hub) frame(now time.Time) {
 		h.fail(now, err)
 		return
 	}
+	if entry == nil { // nobody who may write was left
+		h.merge(time.Now(), false)
+		return
+	}
 	h.unsaid = nil
 	h.metrics.durable.Observe(time.Since(start).Seconds())
 	h.publish(entry, outcomes)

@@ -38,7 +38,6 @@ func (h *Hub) SetRules(set *rules.Set) error {
 // endIfLost ends a session that read by rules what others take from it.
 func (c *client) endIfLost(was, is *rules.Compiled) {
 	if lost := was.Lost(is, &c.who); lost != "" {
-		c.hub.opts.Log.Info("session ended by new rules", "session", c.sess.ID, "reason", lost)
 		c.sess.End(wire.Goodbye{Code: wire.CloseForbidden, Text: lost})
 	}
 }
