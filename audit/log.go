@@ -124,12 +124,15 @@ func (l *Log) Run(ctx context.Context) {
 }
 
 func (l *Log) summary() {
+	leftOut := map[Event]int{}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	for event, s := range l.events {
 		if s.leftOut > 0 {
-			l.log.Info("lines left out", "audit", true, "event", string(event), "left_out", s.leftOut)
-			s.leftOut = 0
+			leftOut[event], s.leftOut = s.leftOut, 0
 		}
+	}
+	l.mu.Unlock()
+	for event, n := range leftOut { // nobody who adds a line waits for these
+		l.log.Info("lines left out", "audit", true, "event", string(event), "left_out", n)
 	}
 }

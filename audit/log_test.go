@@ -1,7 +1,6 @@
 package audit_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -15,31 +14,16 @@ import (
 	"github.com/lmittmann/tint"
 
 	"framehub/audit"
+	"framehub/audit/audittest"
 )
 
-// output is what is logged; it can be read beside that.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) take() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	defer o.buf.Reset()
-	return o.buf.String()
-}
+// output is what is logged.
+type output struct{ audittest.Output }
 
 // lines takes a log's lines, of JSON.
 func (o *output) lines(t *testing.T) (all []map[string]any) {
 	t.Helper()
-	for line := range strings.Lines(o.take()) {
+	for line := range strings.Lines(o.Take()) {
 		m := map[string]any{}
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			t.Fatalf("%v: %q", err, line)
@@ -126,7 +110,7 @@ func TestText(t *testing.T) {
 			}
 			var b output
 			audit.New(slog.New(tint.NewTextHandler(&b, &tint.Options{NoColor: true}))).Add(audit.WriteRefused, audit.Record{Reason: c.text})
-			if line := b.take(); strings.Count(line, "\n") != 1 || strings.ContainsAny(line, "\x1b\r\x00\u009b\u202e\u2028") {
+			if line := b.Take(); strings.Count(line, "\n") != 1 || strings.ContainsAny(line, "\x1b\r\x00\u009b\u202e\u2028") {
 				t.Errorf("the line is %q", line)
 			}
 		})

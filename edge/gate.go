@@ -89,6 +89,20 @@ func (g *gate) admit(nc net.Conn) *conn {
 	peer, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
 	addr := peer.Addr().Unmap()
 	c.proxied = g.trusts.has(addr)
+	tell := g.count(c, addr)
+	if c.refusal != "" {
+		g.audit.Add(audit.ConnectionRefused, audit.Record{Remote: peer.String(), Code: "503", Reason: c.refusal})
+	}
+	if !tell {
+		_ = nc.Close()
+		return nil
+	}
+	return c
+}
+
+// count counts a connection from an address, or says in it why it is refused; false:
+// it can't even be told so.
+func (g *gate) count(c *conn, addr netip.Addr) (tell bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -97,17 +111,15 @@ func (g *gate) admit(nc net.Conn) *conn {
 	case !c.proxied && !addr.IsLoopback():
 		c.refusal = g.enter(c, addr)
 	}
-	if c.refusal == "" {
+	switch {
+	case c.refusal == "":
 		g.all++
-		return c
+	case g.told < maxTold:
+		g.told++
+	default:
+		return false
 	}
-	g.audit.Add(audit.ConnectionRefused, audit.Record{Remote: peer.String(), Code: "503", Reason: c.refusal})
-	if g.told >= maxTold {
-		_ = nc.Close()
-		return nil
-	}
-	g.told++
-	return c
+	return true
 }
 
 // enter counts a connection as one of an address, or says why not. It is called

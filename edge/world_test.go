@@ -2,7 +2,6 @@ package edge_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -13,29 +12,15 @@ import (
 	"testing"
 	"time"
 
+	"framehub/audit/audittest"
 	"framehub/edge"
 )
 
 // patience is how long tests wait for what must come.
 const patience = 15 * time.Second
 
-// output is what is logged; it can be read beside that.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
+// output is what is logged.
+type output struct{ audittest.Output }
 
 func (o *output) logger() *slog.Logger { return slog.New(slog.NewTextHandler(o, nil)) }
 

@@ -86,12 +86,12 @@ func (o Options) authenticated(next http.Handler) http.Handler {
 			return
 		}
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
+		if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="framehub"`)
 			o.refuseAdmin(w, r, http.StatusUnauthorized, "an admin's token is missing: send it as Authorization: Bearer TOKEN")
 			return
 		}
-		if _, err := o.AdminAuth(r); err != nil {
+		if err := o.AdminAuth(r.Context(), token); err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="framehub", error="invalid_token"`)
 			o.refuseAdmin(w, r, http.StatusUnauthorized, "the token is not taken: "+err.Error())
 			return

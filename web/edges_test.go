@@ -2,7 +2,7 @@ package web_test
 
 import (
 	"bufio"
-	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -13,32 +13,17 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"framehub/audit/audittest"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/web"
 )
 
-// output is what is logged; it can be read beside that.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
+// output is what is logged.
+type output struct{ audittest.Output }
 
 func (o *output) set(opts *web.Options) { opts.Log = slog.New(slog.NewTextHandler(o, nil)) }
 
@@ -255,11 +240,11 @@ func TestAdminAuth(t *testing.T) {
 	var logged output
 	w := newWorld(t, logged.set, func(o *web.Options) {
 		o.AdminRemote = true
-		o.AdminAuth = func(r *http.Request) (string, error) {
-			if r.Header.Get("Authorization") != "Bearer "+secret {
-				return "", errors.New("it is not one of ours")
+		o.AdminAuth = func(_ context.Context, token string) error {
+			if token != secret {
+				return errors.New("it is not one of ours")
 			}
-			return "alice", nil
+			return nil
 		}
 	})
 	as := func(header string) func(*http.Request) {

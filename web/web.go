@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -22,11 +23,10 @@ type Options struct {
 	Log     *slog.Logger // default: slog.Default()
 	Audit   *audit.Log   // default: one that writes to Log
 
-	// AdminAuth returns the user of a request to the admin listener that has a
-	// token as Authorization: Bearer, or why the token is not taken, in words that
-	// the peer may read and without the token. Secrets are compared in constant
-	// time. nil: nobody is asked.
-	AdminAuth   func(r *http.Request) (user string, err error)
+	// AdminAuth says why the token of a request to the admin listener is not taken,
+	// in words that the peer may read and without the token. Secrets are compared
+	// in constant time. nil: nobody is asked.
+	AdminAuth   func(ctx context.Context, token string) error
 	AdminRemote bool // operators may come under any name; it needs AdminAuth
 }
 

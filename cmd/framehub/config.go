@@ -31,11 +31,9 @@ func (c *config) load(r io.Reader) (kong.Resolver, error) {
 	if f, ok := r.(*os.File); ok {
 		c.path = f.Name()
 	}
-	set, mistakes := rules.Parse(b, c.keys)
-	if len(mistakes) > 0 {
-		return nil, &fileError{c.path, mistakes}
+	if c.rules, err = c.parse(b); err != nil {
+		return nil, err
 	}
-	c.rules = set
 	return c, toml.Unmarshal(b, &c.flags)
 }
 
@@ -45,6 +43,10 @@ func (c *config) reread() (*rules.Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.parse(b)
+}
+
+func (c *config) parse(b []byte) (*rules.Set, error) {
 	set, mistakes := rules.Parse(b, c.keys)
 	if len(mistakes) > 0 {
 		return nil, &fileError{c.path, mistakes}
