@@ -20,6 +20,12 @@ case ${GOFLAGS:-} in
 *) GOFLAGS="$(go env GOFLAGS 2>/dev/null || true) -tags=sqlite_preupdate_hook" && export GOFLAGS ;;
 esac
 
+# go.mod names a toolchain whose standard library has the known holes mended. An older go fetches that one, even where it was
+# told to stay as it is; where it can't, the old one goes on and govulncheck says what is wrong with it.
+if command -v go >/dev/null; then
+  if GOTOOLCHAIN=auto go version >/dev/null; then export GOTOOLCHAIN=auto; else export GOTOOLCHAIN=local; fi
+fi
+
 me=$(basename "$0")
 say() { echo "$me: $*" >&2; }
 die() { say "$@" && exit 1; }
