@@ -23,6 +23,7 @@ const (
 	Login             Event = "login"              // a session whose token is good
 	SessionReplaced   Event = "session_replaced"   // its device has a newer one
 	SessionEnded      Event = "session_ended"      // by the hub
+	Kick              Event = "kick"               // of a session, by an operator: his name is in the reason
 	WriteRefused      Event = "write_refused"
 	Reload            Event = "reload"
 )

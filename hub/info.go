@@ -35,17 +35,22 @@ func (h *Hub) Sessions() []SessionInfo {
 	defer h.mu.Unlock()
 	list := make([]SessionInfo, 0, len(h.clients))
 	for c := range h.clients {
-		st := c.sess.Stats()
-		list = append(list, SessionInfo{
-			ID: c.sess.ID, Device: uuid.UUID(c.device.id), User: c.identity.User, TokenID: c.identity.TokenID,
-			Role: c.who.Role, Remote: c.sess.Remote, Since: c.sess.Since,
-			Silent: c.sess.Silent(now), InStep: c.audience != nil,
-			MessagesIn: st.MessagesIn.Load(), MessagesOut: st.MessagesOut.Load(),
-			BytesIn: st.BytesIn.Load(), BytesOut: st.BytesOut.Load(),
-		})
+		list = append(list, c.info(now))
 	}
 	slices.SortFunc(list, func(a, b SessionInfo) int {
 		return cmp.Or(a.Since.Compare(b.Since), slices.Compare(a.ID[:], b.ID[:]))
 	})
 	return list
+}
+
+// info describes the session. Called with Hub.mu held.
+func (c *client) info(now time.Time) SessionInfo {
+	st := c.sess.Stats()
+	return SessionInfo{
+		ID: c.sess.ID, Device: uuid.UUID(c.device.id), User: c.identity.User, TokenID: c.identity.TokenID,
+		Role: c.who.Role, Remote: c.sess.Remote, Since: c.sess.Since,
+		Silent: c.sess.Silent(now), InStep: c.audience != nil,
+		MessagesIn: st.MessagesIn.Load(), MessagesOut: st.MessagesOut.Load(),
+		BytesIn: st.BytesIn.Load(), BytesOut: st.BytesOut.Load(),
+	}
 }

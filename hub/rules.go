@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"bytes"
+	"fmt"
 	"time"
 
 	"framehub/rules"
@@ -18,8 +20,8 @@ type book struct {
 // SetRules puts rules in force, nil for none: then everything is allowed. What is
 // read from then on is written by them. Sessions whose role has lost the right to
 // read a table, or all of one, end with [wire.CloseForbidden]; the others go on,
-// and see their new rights in the schema when they come again. Rules that do not
-// fit the schema are refused, and those before stay.
+// and are told the schema with their new rights. Rules that do not fit the schema
+// are refused, and those before stay.
 func (h *Hub) SetRules(set *rules.Set) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -28,17 +30,49 @@ func (h *Hub) SetRules(set *rules.Set) error {
 	if err := mistakes.Err(); err != nil {
 		return err
 	}
-	was := h.rules.Swap(&book{set, schema, compiled})
+	is := &book{set, schema, compiled}
+	told := is.since(h.rules.Swap(is))
 	for c := range h.clients {
-		c.endIfLost(was.Compiled, compiled)
+		c.follow(told)
 	}
 	return nil
 }
 
-// endIfLost ends a session that read by rules what others take from it.
-func (c *client) endIfLost(was, is *rules.Compiled) {
-	if lost := was.Lost(is, &c.who); lost != "" {
+// A reform is the change from one book to another, as sessions are told of it.
+type reform struct {
+	was, is *book
+	news    map[string][]byte // by role: the schema as a message, nil where it is as before
+}
+
+func (b *book) since(was *book) *reform { return &reform{was: was, is: b, news: map[string][]byte{}} }
+
+// schema returns what sessions of a role are to be sent, if anything.
+func (r *reform) schema(role string) []byte {
+	msg, ok := r.news[role]
+	if !ok {
+		msg = r.is.schemaFor(role).Append(nil)
+		if bytes.Equal(msg, r.was.schemaFor(role).Append(nil)) {
+			msg = nil
+		}
+		r.news[role] = msg
+	}
+	return msg
+}
+
+// follow takes a session from one book to another: it is told what it may now, or
+// ended when what it reads was taken from it. Called with Hub.mu held.
+func (c *client) follow(r *reform) {
+	if r.was == r.is {
+		return
+	}
+	msg := r.schema(c.who.Role)
+	switch lost := r.was.Lost(r.is.Compiled, &c.who); {
+	case lost != "":
 		c.sess.End(wire.Goodbye{Code: wire.CloseForbidden, Text: lost})
+	case len(msg) > c.form.max:
+		c.sess.End(wire.Goodbye{Code: wire.CloseTooLarge, Text: fmt.Sprintf("the schema takes %d bytes, the device takes %d: raise max_message", len(msg), c.form.max)})
+	case msg != nil:
+		c.say(msg)
 	}
 }
 

@@ -148,6 +148,38 @@ func TestRulesChange(t *testing.T) {
 	})
 }
 
+// Who goes on is told what he may from now on, and nobody else is told anything.
+func TestRightsThatChangeAreTold(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.rule("[tables.thing]\nscope = \"zone\"\n[tables.other]\nread = [\"server\"]")
+		device, observer, server := w.dial(wire.DeviceHello{}), w.dial(wire.DeviceHello{Role: "observer"}), w.dial(wire.DeviceHello{Role: "server"})
+		for _, p := range []*peer{device, observer, server} {
+			await[*wire.SnapshotEnd](p)
+		}
+		w.rule("[tables.thing]\nscope = \"zone\"\nupdate = [\"device\"]\nread-only = [\"a\"]\n[tables.other]\nread = [\"server\", \"device\"]")
+		s := expect[*wire.Schema](device)
+		at := slices.IndexFunc(s.Tables, func(t wire.SchemaTable) bool { return t.Name == "thing" })
+		if s.Version != device.Hello.Schema.Version || len(s.Tables) != 2 || s.Tables[at].Number != device.Hello.Schema.Tables[0].Number {
+			w.Fatalf("the schema is %+v", s)
+		}
+		if thing := s.Tables[at]; thing.Rights != wire.RightRead|wire.RightUpdate || thing.Columns[2].Flags&wire.FlagReadOnly == 0 || thing.Columns[3].Flags&wire.FlagReadOnly != 0 {
+			w.Errorf("the table is %+v", thing)
+		}
+		for _, p := range []*peer{observer, server} { // the next that they hear is this
+			if err := p.Clock(w.Context(), 1); err != nil {
+				w.Fatal(err)
+			}
+			expect[*wire.Clock](p)
+		}
+		if err := device.Subscribe(w.Context(), &wire.Subscribe{ID: 1, Add: []wire.Sub{{Name: "other"}}}); err != nil {
+			w.Fatal(err)
+		}
+		if e := await[*wire.SnapshotEnd](device); e.Refused != nil {
+			w.Errorf("what may be read now is answered %+v", e.Refused)
+		}
+	})
+}
+
 // A device that sends too fast is slowed, then ended; another is not.
 func TestTooManyMessages(t *testing.T) {
 	bubble(t, func(w *world) {

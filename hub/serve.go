@@ -92,7 +92,7 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	defer h.mu.Unlock()
 	delete(h.strangers, sess)
 	h.clients[c] = struct{}{}
-	c.endIfLost(c.greeted.Compiled, h.rules.Load().Compiled)
+	c.follow(h.rules.Load().since(c.greeted))
 	if h.stopping {
 		c.sess.End(goodbyeStopping)
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/dustin/go-humanize"
 )
 
 const (
@@ -72,9 +74,9 @@ func (r *run) figures() string {
 	r.mu.Lock()
 	connected := len(r.devices)
 	r.mu.Unlock()
-	s := fmt.Sprintf("%d connected, %s sent, %s acknowledged", connected, count(r.sent.Load()), count(r.acked.Load()))
+	s := fmt.Sprintf("%d connected, %s sent, %s acknowledged", connected, humanize.Comma(r.sent.Load()), humanize.Comma(r.acked.Load()))
 	if n := r.refused.Load(); n > 0 {
-		s += fmt.Sprintf(", %s refused", count(n))
+		s += fmt.Sprintf(", %s refused", humanize.Comma(n))
 	}
 	if q := r.ages.quantiles(); q != nil {
 		s += fmt.Sprintf(", seen p50 %.1f p99 %.1f ms", q.P50, q.P99)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/dustin/go-humanize"
 )
 
 // Text writes the report for a person.
@@ -15,15 +17,15 @@ func (p *Report) Text(w io.Writer) error {
 	t.title(p.title())
 	t.line("devices", "%s", p.devices())
 	t.line("writes", "%s sent, %s acknowledged, %s refused, %s without an outcome",
-		count(p.Sent), count(p.Acked), count(p.Refused), count(p.unsettled))
+		humanize.Comma(p.Sent), humanize.Comma(p.Acked), humanize.Comma(p.Refused), humanize.Comma(p.unsettled))
 	for _, code := range slices.Sorted(maps.Keys(p.refusals)) {
-		t.line("", "refused as %s: %s", code, count(p.refusals[code]))
+		t.line("", "refused as %s: %s", code, humanize.Comma(p.refusals[code]))
 	}
 	if p.refusedAs != "" {
 		t.line("", "the first: %s", p.refusedAs)
 	}
 	t.line("delivered", "%s updates to %d who watch: %.1f bytes an update, %s a second and device",
-		count(p.Delivered), p.watchers, p.BytesPerUpdate, size(p.BytesPerDevice))
+		humanize.Comma(p.Delivered), p.watchers, p.BytesPerUpdate, humanize.IBytes(uint64(p.BytesPerDevice)))
 	t.heads()
 	t.quantiles("acknowledged", p.Ack)
 	t.quantiles("seen by an observer", p.Age)
@@ -64,7 +66,7 @@ func (p *Report) generator() string {
 		s += fmt.Sprintf("; late by itself: p99 %.2f ms", own.P99)
 	}
 	if p.held > 0 {
-		s += fmt.Sprintf("; %s writes waited for the hub to take more", count(p.held))
+		s += fmt.Sprintf("; %s writes waited for the hub to take more", humanize.Comma(p.held))
 	}
 	if p.Generator.Limited {
 		s += fmt.Sprintf("\nTHE LOAD TEST WAS THE LIMIT (from %d ms): these are not the hub's figures; load less, or from another machine", limitedFrom)
@@ -82,9 +84,9 @@ func (p *Report) hubText(t *text) {
 		t.line("hub", "no figures")
 		return
 	}
-	t.line("hub", "%.1f s of processor time, %.2f µs an update delivered; %s resident", h.CPUSeconds, h.CPUPerUpdate, size(float64(h.ResidentBytes)))
+	t.line("hub", "%.1f s of processor time, %.2f µs an update delivered; %s resident", h.CPUSeconds, h.CPUPerUpdate, humanize.IBytes(uint64(h.ResidentBytes)))
 	t.line("", "%s versions, %s merges; sessions fell behind %s times and caught up in %s frames",
-		count(h.versions), count(h.merges), count(h.behind), count(h.caught))
+		humanize.Comma(h.versions), humanize.Comma(h.merges), humanize.Comma(h.behind), humanize.Comma(h.caught))
 	t.quantiles("hub: frame durable", h.durable)
 	t.quantiles("hub: frame told", h.Frame)
 }
@@ -98,7 +100,7 @@ func (p *Report) check() string {
 		return "nothing could be compared"
 	case *p.Converged:
 		return fmt.Sprintf("%d copies are what SQL has at version %d: %s rows in %d tables; against what was acknowledged, %d rows are lost",
-			p.opts.Observers, v.version, count(int64(v.rows)), v.tables, v.lost)
+			p.opts.Observers, v.version, humanize.Comma(int64(v.rows)), v.tables, v.lost)
 	default:
 		return fmt.Sprintf("%d DIFFERENCES between %d copies and SQL at version %d; against what was acknowledged, %d rows are lost",
 			v.different, p.opts.Observers, v.version, v.lost)
@@ -107,7 +109,7 @@ func (p *Report) check() string {
 
 func (p *Report) outcome(t *text) {
 	if p.interrupted {
-		t.line("", "interrupted: %s of %s writes were sent", count(p.Sent), count(p.planned))
+		t.line("", "interrupted: %s of %s writes were sent", humanize.Comma(p.Sent), humanize.Comma(p.planned))
 	}
 	for _, f := range p.failures {
 		t.line("FAILED", "%s", f)
@@ -145,25 +147,4 @@ func (t *text) quantiles(label string, q *Quantiles) {
 		return
 	}
 	t.print("%-*s %10.2f %10.2f %10.2f %10.2f\n", labelWidth, label, q.P50, q.P90, q.P99, q.Max)
-}
-
-// count writes a number with its thousands apart.
-func count(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// size writes bytes in the unit that fits.
-func size(bytes float64) string {
-	const kilo = 1024
-	for _, unit := range []string{"B", "KiB", "MiB"} {
-		if bytes < kilo {
-			return fmt.Sprintf("%.1f %s", bytes, unit)
-		}
-		bytes /= kilo
-	}
-	return fmt.Sprintf("%.1f GiB", bytes)
 }

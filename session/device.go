@@ -248,6 +248,11 @@ func (d *Device) take(m Message) error {
 			return err
 		}
 		return d.snapshotEnded(m)
+	case *wire.Schema:
+		if err := d.replica.Take(m); err != nil {
+			return err
+		}
+		d.schemaChanged(m)
 	case *wire.Frame:
 		if err := d.replica.Take(m); err != nil {
 			return err

@@ -363,3 +363,23 @@ func TestDeviceOfEveryTable(t *testing.T) {
 		}
 	})
 }
+
+// A device of every table asks for those that it may read since a new schema, once.
+func TestDeviceMayReadMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.run(t, session.DeviceOptions{Strict: true})
+		small, all := known(10, 0), known(10, 0).Schema
+		small.Schema.Tables = small.Schema.Tables[:1]
+		p := f.accept(t)
+		p.start(small)
+		p.send(all, all)
+		m, err := wire.DecodeSubscribe(p.read(), wire.Limits{})
+		if err != nil || len(m.Add) != 1 || m.Add[0].Name != "pair" {
+			t.Fatalf("%+v, %v", m, err)
+		}
+		p.send(all, &wire.SnapshotEnd{ID: m.ID, Version: 10}, all)
+		synctest.Wait()
+		p.quiet()
+	})
+}

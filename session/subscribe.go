@@ -196,18 +196,37 @@ func (d *Device) inForce() []wire.Sub {
 		subs[i].Since, subs[i].SinceSet = 0, false
 	}
 	if d.all {
-		c := &subChange{}
-		for _, s := range everything(schema) {
-			if !slices.ContainsFunc(subs, newReplicaSub(s).sameAs) {
-				c.Add = append(c.Add, s)
-			}
-		}
-		if len(c.Add) > 0 {
-			d.changes = append(d.changes, c)
-			d.wakeWriter()
-		}
+		d.askForTheRest(subs, schema)
 	}
 	return subs
+}
+
+// schemaChanged asks for the tables that a device of every table may read since
+// now.
+func (d *Device) schemaChanged(s *wire.Schema) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.all && d.subs != nil {
+		d.askForTheRest(d.subs, s)
+	}
+}
+
+// askForTheRest subscribes to the tables that are neither in a list nor asked for.
+// mu is held.
+func (d *Device) askForTheRest(subs []wire.Sub, schema *wire.Schema) {
+	for _, c := range d.changes {
+		subs = c.apply(subs)
+	}
+	more := &subChange{}
+	for _, s := range everything(schema) {
+		if !slices.ContainsFunc(subs, newReplicaSub(s).sameAs) {
+			more.Add = append(more.Add, s)
+		}
+	}
+	if len(more.Add) > 0 {
+		d.changes = append(d.changes, more)
+		d.wakeWriter()
+	}
 }
 
 // changed tells those who asked for changes what became of them.

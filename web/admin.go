@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/pprof"
@@ -17,7 +18,8 @@ import (
 )
 
 // Admin returns the handler of the admin listener: /healthz, /readyz, /metrics,
-// /api/status, /debug/pprof/, and a page on /.
+// /api/status, /api/sessions, /api/sessions/{id}/kick, /api/reload,
+// /debug/pprof/, and a page on /.
 // With AdminAuth every path but the first two wants a token. Without, nothing
 // checks who asks, so that it answers under a name of this machine's own only: a
 // page elsewhere whose name has been made to lead here gets nothing.
@@ -41,6 +43,9 @@ func Admin(h *hub.Hub, o Options) (http.Handler, error) {
 	health(mux, h)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{ours, process}, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/status", status(h, ours, o.Version, time.Now()))
+	mux.HandleFunc("GET /api/sessions", sessions(h))
+	mux.HandleFunc("POST /api/sessions/{id}/kick", o.kick(h))
+	mux.HandleFunc("POST /api/reload", o.reload)
 	profiles(mux)
 	pages(mux, "admin")
 	handler := o.authenticated(o.sameSite(mux))
@@ -91,13 +96,22 @@ func (o Options) authenticated(next http.Handler) http.Handler {
 			o.refuseAdmin(w, r, http.StatusUnauthorized, "an admin's token is missing: send it as Authorization: Bearer TOKEN")
 			return
 		}
-		if err := o.AdminAuth(r.Context(), token); err != nil {
+		name, err := o.AdminAuth(r.Context(), token)
+		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="framehub", error="invalid_token"`)
 			o.refuseAdmin(w, r, http.StatusUnauthorized, "the token is not taken: "+err.Error())
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), operatorKey{}, name)))
 	})
+}
+
+type operatorKey struct{} // of a request's context: whose token it has
+
+// operator names who asks; "" where nobody is asked who he is.
+func operator(r *http.Request) string {
+	name, _ := r.Context().Value(operatorKey{}).(string)
+	return name
 }
 
 func (o Options) refuseAdmin(w http.ResponseWriter, r *http.Request, code int, reason string) {

@@ -37,7 +37,7 @@ type Bucket struct {
 	Count   uint64  `json:"count"`
 }
 
-// Session is a session in it.
+// Session is a session in it, and in the answers of /api/sessions.
 type Session struct {
 	ID          string    `json:"id"`
 	Device      string    `json:"device"`
@@ -58,7 +58,7 @@ func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started tim
 	return func(w http.ResponseWriter, _ *http.Request) {
 		s := Status{
 			Program: program, Started: started, Now: time.Now(),
-			Version: h.Version(), Ready: true, Sessions: []Session{},
+			Version: h.Version(), Ready: true,
 		}
 		if err := h.Ready(); err != nil {
 			s.Ready, s.Trouble = false, err.Error()
@@ -68,14 +68,29 @@ func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started tim
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		for _, i := range h.Sessions() {
-			s.Sessions = append(s.Sessions, Session{
-				ID: i.ID.String(), Device: i.Device.String(), User: i.User, TokenID: i.TokenID, Role: i.Role, Remote: i.Remote, Since: i.Since,
-				SilentMS: i.Silent.Milliseconds(), InStep: i.InStep,
-				MessagesIn: i.MessagesIn, MessagesOut: i.MessagesOut, BytesIn: i.BytesIn, BytesOut: i.BytesOut,
-			})
-		}
+		s.Sessions = listed(h.Sessions())
 		writeJSON(w, s)
+	}
+}
+
+// sessions answers with the sessions, oldest first.
+func sessions(h *hub.Hub) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, listed(h.Sessions())) }
+}
+
+func listed(infos []hub.SessionInfo) []Session {
+	list := make([]Session, len(infos))
+	for i := range infos {
+		list[i] = describe(&infos[i])
+	}
+	return list
+}
+
+func describe(i *hub.SessionInfo) Session {
+	return Session{
+		ID: i.ID.String(), Device: i.Device.String(), User: i.User, TokenID: i.TokenID, Role: i.Role, Remote: i.Remote, Since: i.Since,
+		SilentMS: i.Silent.Milliseconds(), InStep: i.InStep,
+		MessagesIn: i.MessagesIn, MessagesOut: i.MessagesOut, BytesIn: i.BytesIn, BytesOut: i.BytesOut,
 	}
 }
 

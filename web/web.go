@@ -23,11 +23,16 @@ type Options struct {
 	Log     *slog.Logger // default: slog.Default()
 	Audit   *audit.Log   // default: one that writes to Log
 
-	// AdminAuth says why the token of a request to the admin listener is not taken,
-	// in words that the peer may read and without the token. Secrets are compared
-	// in constant time. nil: nobody is asked.
-	AdminAuth   func(ctx context.Context, token string) error
+	// AdminAuth says whose the token of a request to the admin listener is, or why it
+	// is not taken, in words that the peer may read and without the token. Secrets are
+	// compared in constant time. nil: nobody is asked.
+	AdminAuth   func(ctx context.Context, token string) (operator string, err error)
 	AdminRemote bool // operators may come under any name; it needs AdminAuth
+
+	// Reload reads again what may change while the hub runs, and says what has
+	// changed. What can't be read stays as it was. It may be called at any time. nil:
+	// there is no such thing.
+	Reload func() (changed []string, err error)
 }
 
 func (o Options) withDefaults() Options {
@@ -36,6 +41,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Audit == nil {
 		o.Audit = audit.New(o.Log)
+	}
+	if o.Reload == nil {
+		o.Reload = func() ([]string, error) { return nil, nil }
 	}
 	return o
 }

@@ -24,6 +24,7 @@ type cli struct {
 	Serve    serveCommand       `cmd:"" help:"Run the hub."`
 	Loadtest loadtestCommand    `cmd:"" help:"Load a hub with many devices, check it, and report."`
 	Token    tokenCommand       `cmd:"" help:"Print a token, with which a device or a server connects."`
+	Sessions sessionsCommand    `cmd:"" help:"List the sessions of a hub that runs, or end one."`
 	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Say what is wrong in a configuration file."`
 	Version  versionCommand     `cmd:"" help:"Print the program's version."`
 

@@ -61,7 +61,19 @@ func trusting(t *testing.T, roots *x509.CertPool) *http.Client {
 
 func get(t *testing.T, client *http.Client, url string, headers ...string) (code int, body string, header http.Header) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	return ask(t, client, http.MethodGet, url, headers...)
+}
+
+// post asks the operators' listener, with a token and without a body.
+func post(t *testing.T, url, token string) (code int, body string) {
+	t.Helper()
+	code, body, _ = ask(t, http.DefaultClient, http.MethodPost, url, "Authorization", "Bearer "+token)
+	return code, body
+}
+
+func ask(t *testing.T, client *http.Client, method, url string, headers ...string) (code int, body string, header http.Header) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

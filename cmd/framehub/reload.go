@@ -2,22 +2,55 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"framehub/audit"
 	"framehub/hub"
 )
 
-// onHangup reads again at every SIGHUP, from now on, what may change while the hub
-// runs. What it returns does so until its context ends. What can't be read is
-// told, and what was before goes on.
-func onHangup(lines *audit.Log, reload func() error) func(context.Context) error {
+// A reloader reads again what may change while the hub runs: certificates, and the
+// rules of the configuration file, if there is one.
+type reloader struct {
+	edges *edges
+	file  *config
+	hub   *hub.Hub
+	log   *slog.Logger
+
+	mu sync.Mutex // held while it reads
+}
+
+// reload says which rules have changed. What can't be read is returned, and what
+// was before goes on.
+func (r *reloader) reload() (changed []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err = r.edges.reload()
+	if r.file.path == "" {
+		return nil, err
+	}
+	changed, e := r.file.reload(r.hub)
+	switch {
+	case e != nil:
+		e = fmt.Errorf("the rules are not reloaded, those before stay in force: %w", e)
+	case len(changed) == 0:
+		r.log.Info("the rules are reloaded, they are as before", "file", r.file.path)
+	default:
+		r.log.Info("the rules are reloaded", "file", r.file.path, "changed", strings.Join(changed, ", "))
+	}
+	return changed, errors.Join(err, e)
+}
+
+// onHangup reloads at every SIGHUP, from now on. What it returns does so until its
+// context ends.
+func (r *reloader) onHangup(lines *audit.Log) func(context.Context) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	return func(ctx context.Context) error {
@@ -29,30 +62,12 @@ func onHangup(lines *audit.Log, reload func() error) func(context.Context) error
 			case <-hangup:
 			}
 			rec := audit.Record{Code: "done", Reason: "SIGHUP"}
-			if err := reload(); err != nil {
+			if _, err := r.reload(); err != nil {
 				rec.Code, rec.Reason = "failed", "SIGHUP: "+err.Error()
 			}
 			lines.Add(audit.Reload, rec)
 		}
 	}
-}
-
-// reloadRules puts the rules of the file in force, if there is one, and tells what
-// has changed. What is wrong with them is returned, and those before stay.
-func (c *config) reloadRules(h *hub.Hub, log *slog.Logger) error {
-	if c.path == "" {
-		return nil
-	}
-	changed, err := c.reload(h)
-	switch {
-	case err != nil:
-		return fmt.Errorf("the rules are not reloaded, those before stay in force: %w", err)
-	case len(changed) == 0:
-		log.Info("the rules are reloaded, they are as before", "file", c.path)
-	default:
-		log.Info("the rules are reloaded", "file", c.path, "changed", strings.Join(changed, ", "))
-	}
-	return nil
 }
 
 // reload puts the file's rules in force, and says of which tables they have changed.

@@ -153,6 +153,8 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 	if g.Gate != nil {
 		o.AdminAuth = g.operator
 	}
+	r := &reloader{edges: e, file: file, hub: h, log: a.log}
+	o.Reload = r.reload
 	admin, err := web.Admin(h, o)
 	if err != nil {
 		return err
@@ -162,7 +164,7 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	reloads := onHangup(lines, func() error { return errors.Join(e.reload(), file.reloadRules(h, a.log)) })
+	reloads := r.onHangup(lines)
 	s.announce(a, devices, operators)
 	for _, run := range g.beside {
 		group.Go(func() error { run(ctx, a.log); return nil })

@@ -230,7 +230,7 @@ export class Framehub {
     if (this.state.name !== "live" && m.type !== Type.GOODBYE) return this.greet(m);
     switch (m.type) {
       case Type.SCHEMA:
-        return this.link.lose("the database's schema has changed"); // begins anew: the hub knows what can be kept
+        return this.changedSchema(m);
       case Type.SNAPSHOT:
         return this.copyDoes(() => this.copy.setAside(m.id, m.blocks));
       case Type.SNAPSHOT_END:
@@ -269,9 +269,20 @@ export class Framehub {
     if (this.all) this.addNewTables();
   }
 
-  /** Subscribes to tables that have come while there was no connection. */
+  /** The schema is another, or what this session may do with it. @param {import("./messages.js").Schema} schema */
+  changedSchema(schema) {
+    if (schema.version !== this.hub.schema.version) {
+      return this.link.lose("the database's schema has changed"); // begins anew: the hub knows what can be kept
+    }
+    this.hub.schema = schema;
+    this.copy.describe(schema);
+    if (this.all) this.addNewTables();
+  }
+
+  /** Subscribes to tables that have come since the subscriptions were made. */
   addNewTables() {
-    const add = readable(this.hub.schema).filter((s) => !this.copy.subs.some((other) => other.table === s.table));
+    const have = [...this.copy.subs, ...this.changes.flatMap((c) => c.add)];
+    const add = readable(this.hub.schema).filter((s) => !have.some((other) => other.table === s.table));
     if (add.length > 0) this.subscribe(add).catch((e) => this.emit("error", e));
   }
 
@@ -282,6 +293,7 @@ export class Framehub {
     let list = this.copy.subs;
     const done = this.changes.filter((c) => c.id === m.id);
     this.changes = this.changes.filter((c) => !done.includes(c));
+    if (done.some((c) => c.remove.length > 0)) this.all = false;
     if (m.id === 0) this.fresh = null;
     else if (done.length > 0) {
       fresh = done[0].add;

@@ -315,7 +315,7 @@ test("a new device, of which nothing has settled, is not a forgotten one", () =>
   );
 });
 
-for (const code of [4001, 4003, 4009]) {
+for (const code of [4001, 4003, 4009, 4010]) {
   test(`after ${code} it never comes back`, async () => {
     const c = live();
     const lost = settled(c.hub.write([["put", "point", { id: 1 }]]));
@@ -332,6 +332,13 @@ test("the same by the close frame alone", () => {
   const c = live();
   c.socket.end(4009, "replaced");
   assert.equal(c.hub.state.name, "ended");
+});
+
+test("who is kicked comes back when the operator has said when", () => {
+  const c = live();
+  c.socket.say(12, 4010, "an operator ended the session", 3000);
+  c.machine.pass(10_000);
+  assert.equal(c.sockets.made.length, 2);
 });
 
 test("it comes back after the goodbye's time, and not before", () => {

@@ -38,6 +38,7 @@ const STABLE_AFTER = 5_000; // a session that lasted so long was a good one
 
 /** Unauthorized, forbidden, replaced: trying again would change nothing, or throw out the other session. */
 const FINAL = new Set([4001, 4003, 4009]);
+const KICKED = 4010; // by an operator, who may have said when to come back
 
 /** @type {Environment} */
 export const machine = {
@@ -139,7 +140,7 @@ export class Link {
    */
   lose(text, code = 0, retry = null) {
     this.drop();
-    if (FINAL.has(code)) return this.end(text, code);
+    if (FINAL.has(code) || (code === KICKED && retry === null)) return this.end(text, code);
     if (this.state.name === "live" && this.env.now() - this.liveSince > STABLE_AFTER) this.tries = 0;
     const wait = this.pause(retry);
     this.tries++;

@@ -130,6 +130,13 @@ test("who wants all tables gets those that come later", () => {
   assert.deepEqual(socket.of(10), [[10, 1, [["new"]], []]]);
 });
 
+test("who has given up a table gets no others by themselves", async () => {
+  const c = live();
+  c.hub.subscribe([], [{ table: "pair" }]);
+  c.socket.say(3, 1, 10);
+  assert.deepEqual(reconnect(c).of(10), []);
+});
+
 test("who wants all tables begins anew where one has gone", () => {
   const c = live();
   const socket = reconnect(c, { resumed: false, schema: [4, [SCHEMA[1][0]]] });
@@ -155,10 +162,25 @@ test("subscriptions of a hello that are refused are an error, and leave nothing"
 
 test("a schema that changes begins the session anew, with what it has", () => {
   const c = live();
-  c.socket.say(1, SCHEMA);
+  c.socket.say(1, [4, SCHEMA[1]]);
   c.machine.pass(1000);
   c.sockets.last().open();
   assert.deepEqual(c.sockets.last().sent[0][1].subs[0], ["point", null, null, 10]);
+});
+
+test("rights that change leave the session as it is", () => {
+  const c = live();
+  const rows = c.hub.table("point").rows.size;
+  const tables = structuredClone(SCHEMA[1]);
+  tables[0][5] = 1;
+  c.socket.say(1, [3, [...tables, [3, "new", 1, null, [["id", "INTEGER", 1]], 1, "durable"]]]);
+  assert.equal(c.hub.state.name, "live");
+  assert.equal(c.hub.table("point").schema.rights, 1);
+  assert.equal(c.hub.table("point").rows.size, rows);
+  assert.ok(rows > 0);
+  assert.deepEqual(c.socket.of(10), [[10, 1, [["new"]], []]]);
+  c.socket.say(1, [3, [...tables, [3, "new", 1, null, [["id", "INTEGER", 1]], 3, "durable"]]]);
+  assert.equal(c.socket.of(10).length, 1, "what is asked for is not asked for again");
 });
 
 test("keys as SQL compares them", () => {

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// operatorFlags say how a command reaches a hub that runs, on its operators' listener.
+type operatorFlags struct {
+	AdminURL string `name:"admin-url" default:"http://127.0.0.1:8081" placeholder:"URL" help:"The hub's operators' listener (${default})."`
+	Token    string `placeholder:"TOKEN|@FILE" help:"An admin's token, where the hub asks; @FILE keeps it out of the list of processes."`
+}
+
+const (
+	operatorTimeout = 30 * time.Second
+	mostAnswer      = 64 << 20 // 10,000 sessions are 5 MiB
+)
+
+// ask sends a request to the admin API, with a body if that is not nil, and reads
+// the answer's JSON into answer.
+func (f *operatorFlags) ask(ctx context.Context, method, path string, body, answer any) error {
+	token := f.Token
+	if err := readToken(&token); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, operatorTimeout)
+	defer cancel()
+	r, err := f.request(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("no hub answers at --admin-url %s: %w", f.AdminURL, reason(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+	switch {
+	case err != nil:
+		return fmt.Errorf("the hub's answer breaks off: %w", err)
+	case resp.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("the hub refuses: %s (--token, from: framehub token --role admin --user NAME)", strings.TrimSpace(string(text)))
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("the hub refuses (%d): %s", resp.StatusCode, strings.TrimSpace(string(text)))
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("%s is no hub's operators' listener: %w", f.AdminURL, err)
+	}
+	return nil
+}
+
+func (f *operatorFlags) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
+	at, err := url.JoinPath(f.AdminURL, path)
+	if err != nil {
+		return nil, fmt.Errorf("--admin-url: %w", err)
+	}
+	var text []byte
+	if body != nil {
+		if text, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, at, bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("--admin-url: %w", err)
+	}
+	return r, nil
+}
+
+// reason leaves out of an error the method and the URL, which its reader knows.
+func reason(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
