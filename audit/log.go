@@ -25,6 +25,7 @@ const (
 	SessionEnded      Event = "session_ended"      // by the hub
 	Kick              Event = "kick"               // of a session, by an operator: his name is in the reason
 	WriteRefused      Event = "write_refused"
+	WillRefused       Event = "will_refused" // when its device had gone
 	Reload            Event = "reload"
 )
 

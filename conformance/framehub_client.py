@@ -417,6 +417,13 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class WillAnswer:
+    id: int
+    version: int | None
+    refusal: Refused | None
+
+
+@dataclass(frozen=True)
 class Unavailable:
     """The answer to a message of a kind that this hub does not do."""
 
@@ -534,6 +541,11 @@ def read_piece(fields: Fields) -> Piece:
     return Piece(asked, version, fields.take(uint), fields.take(blob), None)
 
 
+def read_will_answer(fields: Fields) -> WillAnswer:
+    asked, version = fields.take(uint), fields.take(uint, None)
+    return WillAnswer(asked, version, read_refusal(fields) if version is None else None)
+
+
 def read_refusal(fields: Fields) -> Refused:
     return Refused(fields.take(text), fields.take(text))
 
@@ -557,7 +569,8 @@ READERS: dict[int, Callable[[Fields], Any]] = {
     8: read_clock,
     12: read_goodbye,
     13: read_piece,
-    **{kind: unavailable_reader(kind) for kind in (7, 11, 14, 15)},
+    14: read_will_answer,
+    **{kind: unavailable_reader(kind) for kind in (7, 11, 15)},
 }
 
 
@@ -855,6 +868,12 @@ class Device:
             said["subs"] = [sub.item() for sub in self.wanted]
         return said
 
+    async def leave(self) -> None:
+        """Says that it does not mean to come back, and waits for the hub to answer in kind."""
+        self._send([12, 1000, "leaving"])
+        await asyncio.gather(self._tasks[0], return_exceptions=True)
+        await self._finish()
+
     async def close(self) -> None:
         """Goes; what is not settled yet is asked for again at the next connect."""
         if self._socket is not None:
@@ -959,6 +978,8 @@ class Device:
                 self._answer((8, message.echo), message)
             case Piece():
                 self._answer((13, message.id), message)
+            case WillAnswer():
+                self._answer((14, message.id), message)
             case Unavailable():
                 self._answer((message.type, message.id), message)
 
@@ -992,7 +1013,8 @@ class Device:
     def _subscribe_by_hello(self, hello: Hello) -> None:
         """Subs with a `since` go on with frames if the hub resumes; all others are snapshotted under id 0."""
         if self.copy.epoch is None:
-            readable = [Sub(table.name) for table in hello.schema.tables if table.rights & READ]
+            tables = [table for table in hello.schema.tables if not table.name.startswith("framehub_")]
+            readable = [Sub(table.name) for table in tables if table.rights & READ]
             self.copy.subs = readable if self.wanted is None else self.wanted
         if not hello.resumed:
             for sub in self.copy.subs:
@@ -1074,6 +1096,15 @@ class Device:
             transaction.refuse(outcome)
         else:
             transaction.commit(outcome)
+
+    async def will(self, *ops: Op) -> int:
+        """Sets what the hub does when this device has gone; without ops nothing. Returns a version from which it is durable."""
+        self._last_id += 1
+        said = [one.item(self.copy.schema) for one in ops] or None
+        answer = await self.ask((14, self._last_id), [14, self._last_id, self.copy.schema.version, said])
+        if answer.refusal is not None:
+            raise answer.refusal
+        return answer.version
 
     # --- asking
 

@@ -148,7 +148,8 @@ EXPECTED = {
     8: lambda m: {"echo": value_of(m["echo"]), "time": m["time"], "version": m["version"]},
     12: lambda m: {"code": m["code"], "words": m["text"], "retry": m["retry_ms"]},
     13: lambda m: {**{n: m[n] for n in ("id", "version", "size")}, "bytes": bytes_of(m["data"]), "refusal": refusal(m["refused"])},
-    **dict.fromkeys((7, 11, 14, 15), lambda m: {"id": m["id"], "refusal": refusal(m["refused"])}),
+    14: lambda m: {"id": m["id"], "version": m["version"], "refusal": refusal(m["refused"])},
+    **dict.fromkeys((7, 11, 15), lambda m: {"id": m["id"], "refusal": refusal(m["refused"])}),
 }
 
 
@@ -173,7 +174,12 @@ def built_write(meaning: dict) -> list:
     return [5, meaning["seq"], meaning["base"], meaning["schema_version"], ops]
 
 
-BUILT = {5: built_write, 8: lambda m: [8, value_of(m["echo"])], 12: lambda m: [12, m["code"], m["text"]]}
+def built_will(meaning: dict) -> list:
+    ops = meaning["ops"] and [[one["op"], encode_block(block_of(one["block"]))] for one in meaning["ops"]]
+    return [14, meaning["id"], meaning["schema_version"], ops]
+
+
+BUILT = {5: built_write, 14: built_will, 8: lambda m: [8, value_of(m["echo"])], 12: lambda m: [12, m["code"], m["text"]]}
 
 
 @pytest.mark.parametrize("vector", vectors("messages.json", "device"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"framehub/auth"
@@ -32,6 +33,7 @@ type client struct {
 	ctx      context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
 	cancel   context.CancelFunc
 	reading  sync.WaitGroup
+	willing  atomic.Int32 // last wills on their way to a frame
 
 	lastID uint64 // owned by the read loop: of a change of subscriptions
 
@@ -97,6 +99,10 @@ func (h *Hub) settle(version uint64, outcomes []outcome) {
 	var urgent []*client // a refusal goes at once, with all that came with it
 	for i := range outcomes {
 		o := &outcomes[i]
+		if o.will != nil {
+			h.willSettled(version, o)
+			continue
+		}
 		c := h.in.settle(o)
 		if o.refused == nil {
 			h.metrics.committed.Inc()

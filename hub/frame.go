@@ -27,12 +27,16 @@ func (h *Hub) frame(now time.Time) {
 		return
 	}
 	items := h.in.take()
-	if len(items) == 0 && len(h.unsaid) == 0 {
+	news, err := h.presence.look(h.store, now)
+	if len(items) == 0 && len(h.unsaid) == 0 && !news && err == nil {
 		h.merge(now, true)
 		return
 	}
 	start := time.Now()
-	f, err := h.store.Begin()
+	var f *store.Frame
+	if err == nil {
+		f, err = h.store.Begin()
+	}
 	if err != nil {
 		h.in.putBack(items)
 		h.fail(now, err)
@@ -43,6 +47,10 @@ func (h *Hub) frame(now time.Time) {
 	if err == nil {
 		outcomes, err = h.apply(f, items)
 	}
+	var attended *attendance
+	if err == nil {
+		attended, err = h.attend(f, start)
+	}
 	if err != nil {
 		h.fail(now, err)
 		h.refuse(undone(items))
@@ -50,7 +58,7 @@ func (h *Hub) frame(now time.Time) {
 	}
 	entry, err := f.Commit(now, h.refusals(outcomes))
 	if err != nil {
-		h.limbo = outcomes
+		h.limbo, h.absent = outcomes, attended
 		h.fail(now, err)
 		return
 	}
@@ -59,6 +67,7 @@ func (h *Hub) frame(now time.Time) {
 		return
 	}
 	h.unsaid = nil
+	h.presence.written(attended)
 	h.metrics.durable.Observe(time.Since(start).Seconds())
 	h.publish(entry, outcomes)
 	h.metrics.frame.Observe(time.Since(start).Seconds())
@@ -97,7 +106,13 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 			continue
 		}
 		g.who = it.who
-		refused, err := f.Apply(it.device.id, it.write, g)
+		var refused *wire.Refusal
+		var err error
+		if it.will != nil {
+			refused, err = h.keepWill(f, &it)
+		} else {
+			refused, err = f.Apply(it.device.id, it.write, g)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +126,7 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 func (h *Hub) refusals(outcomes []outcome) []store.Outcome {
 	refused := h.unsaid
 	for i := range outcomes {
-		if o := &outcomes[i]; o.refused != nil {
+		if o := &outcomes[i]; o.refused != nil && o.will == nil {
 			refused = append(refused, o.logged())
 		}
 	}
@@ -206,7 +221,9 @@ func (h *Hub) refuse(outcomes []outcome) {
 		if o.refused == nil {
 			o.refused = wire.Refuse(wire.CodeUnavailable, "the hub can't commit at the moment: try again later")
 		}
-		h.unsaid = append(h.unsaid, o.logged())
+		if o.will == nil {
+			h.unsaid = append(h.unsaid, o.logged())
+		}
 	}
 	h.settle(h.Version(), outcomes)
 }
@@ -218,15 +235,16 @@ func (h *Hub) recover(now time.Time) bool {
 	}
 	late, err := h.store.Recover()
 	if late != nil {
+		h.presence.written(h.absent)
 		h.publish(late, h.limbo)
-		h.limbo, h.unsaid = nil, nil
+		h.limbo, h.absent, h.unsaid = nil, nil, nil
 	}
 	if err != nil {
 		h.fail(now, err)
 		return false
 	}
 	h.refuse(h.limbo)
-	h.limbo = nil
+	h.limbo, h.absent = nil, nil
 	if err := h.confess(now); err != nil {
 		h.fail(now, err)
 		return false

@@ -22,6 +22,8 @@ type Options struct {
 	FrameHz float64     // frames a second; default 60
 	Limits  wire.Limits // of what devices send
 
+	Grace time.Duration // how long a device may be away before it has gone, with [store.Options].Presence; default 10 s
+
 	PingEvery time.Duration // a session silent for this long is pinged, for twice as long is ended; default 15 s
 
 	// Gate says who a session's token belongs to. nil: nobody is asked, and the role
@@ -35,6 +37,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.FrameHz == 0 {
 		o.FrameHz = 60
+	}
+	if o.Grace == 0 {
+		o.Grace = 10 * time.Second
 	}
 	if o.PingEvery == 0 {
 		o.PingEvery = 15 * time.Second
@@ -67,6 +72,7 @@ type Hub struct {
 	// Owned by the frame loop.
 	trouble trouble
 	limbo   []outcome       // of a frame whose append has an unknown outcome
+	absent  *attendance     // the same
 	unsaid  []store.Outcome // refused while the store could not write it down
 	swept   time.Time       // when sweep last looked at every session
 	acking  []*client       // with acknowledgements that wait for company
@@ -83,6 +89,8 @@ type Hub struct {
 	strangers map[*session.Session]struct{} // that have not said hello
 	stopping  bool
 	sessions  sync.WaitGroup
+
+	presence presence
 
 	rules atomic.Pointer[book] // written under mu, or by book
 	paces paces
@@ -101,7 +109,9 @@ func New(s *store.Store, o Options) *Hub {
 	var none *rules.Set
 	compiled, _ := none.Compile(RuleTables(s.Schema().Tables))
 	h.rules.Store(&book{none, s.Schema(), compiled})
+	h.presence.init(s, h.opts.Grace)
 	h.in.init()
+	h.in.moved = h.presence.moved
 	h.metrics = newMetrics(h)
 	return h
 }

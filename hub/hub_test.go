@@ -31,21 +31,32 @@ const schema = `
 // A world is a hub in memory whose frames the test closes itself.
 type world struct {
 	*testing.T
-	hub   *hub.Hub
-	store *store.Store
-	path  string
-	net   *sessiontest.Listener
+	hub      *hub.Hub
+	store    *store.Store
+	path     string
+	options  hub.Options
+	presence bool
+	net      *sessiontest.Listener
 }
 
 // newWorld must be called inside a synctest bubble.
 func newWorld(t *testing.T, o hub.Options) *world {
 	t.Helper()
-	w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db")}
+	w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db"), options: o}
+	w.begin()
+	t.Cleanup(func() { w.end() })
+	return w
+}
+
+// begin opens the store and makes a hub on it, until the test ends.
+func (w *world) begin() {
+	w.Helper()
+	t, o := w.T, w.options
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	w.store, err = store.Open(store.Options{Path: w.path, Schema: schema, Scopes: map[string]string{"thing": "zone"}, Log: o.Log})
+	w.store, err = store.Open(store.Options{Path: w.path, Schema: schema, Scopes: map[string]string{"thing": "zone"}, Presence: w.presence, Log: o.Log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +68,14 @@ func newWorld(t *testing.T, o hub.Options) *world {
 			}
 		}
 	}))
-	t.Cleanup(func() {
-		w.hub.Stop()
-		if err := w.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return w
+}
+
+// end stops the hub and closes the store.
+func (w *world) end() {
+	w.hub.Stop()
+	if err := w.store.Close(); err != nil {
+		w.Error(err)
+	}
 }
 
 // frame waits until everything that was sent has been read, and closes a frame.

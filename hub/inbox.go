@@ -3,6 +3,7 @@ package hub
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"framehub/rules"
 	"framehub/session/wire"
@@ -19,6 +20,7 @@ type item struct {
 	write   *wire.Write
 	who     *rules.Who    // whom it is written for
 	refused *wire.Refusal // decided before SQL was asked
+	will    *bequest      // it is a last will to be kept, not to be run now; nil: it is none
 	size    int
 }
 
@@ -47,6 +49,8 @@ type inbox struct {
 	bytes   int
 	closed  bool
 	devices map[store.Device]*device
+
+	moved func(*move) // is told who comes and goes, with mu held
 }
 
 func (b *inbox) init() {
@@ -75,6 +79,7 @@ func (b *inbox) attach(c *client, id store.Device, state func() (uint64, error))
 	d.last = max(d.last, settled)
 	replaced, d.client = d.client, c
 	c.device = d
+	b.moved(&move{device: id, user: c.identity.User, role: c.who.Role, at: time.Now(), here: true})
 	return replaced, nil
 }
 
@@ -92,6 +97,7 @@ func (b *inbox) detach(c *client) {
 	defer b.mu.Unlock()
 	if d := c.device; d != nil && d.client == c {
 		d.client = nil
+		b.moved(&move{device: d.id, at: time.Now(), left: c.sess.Left()})
 		b.forget(d)
 	}
 }
@@ -124,6 +130,19 @@ func (b *inbox) put(it item) (known bool, err error) {
 	b.items = append(b.items, it)
 	b.bytes += it.size
 	return false, nil
+}
+
+// putWill takes a last will in. It has no number, and is not taken twice.
+func (b *inbox) putWill(it item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.bytes > maxPendingBytes && !b.closed {
+		b.room.Wait()
+	}
+	if !b.closed {
+		b.items = append(b.items, it)
+		b.bytes += it.size
+	}
 }
 
 // isPending says whether the number's outcome is still to come.

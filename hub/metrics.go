@@ -18,6 +18,7 @@ type Metrics struct {
 	caughtUp  prometheus.Counter
 	snapshots prometheus.Counter
 	slowed    prometheus.Counter
+	wills     prometheus.Counter
 }
 
 func newMetrics(h *Hub) *Metrics {
@@ -36,6 +37,7 @@ func newMetrics(h *Hub) *Metrics {
 	m.caughtUp = m.counter("framehub_catch_up_frames_total", "Frames that merged what one session had missed.")
 	m.snapshots = m.counter("framehub_snapshots_total", "Snapshots begun.")
 	m.slowed = m.counter("framehub_messages_slowed_total", "Messages of devices that waited, because their device sends more than it may.")
+	m.wills = m.counter("framehub_wills_total", "Last wills that have run.")
 	m.gauges(h)
 	m.storeCounters(h)
 	return m

@@ -101,7 +101,7 @@ func RuleTables(tables []*store.Table) []rules.Table {
 		if !t.Synced {
 			continue
 		}
-		r := rules.Table{Number: t.ID, Name: t.Name, Key: t.Key, Scope: t.Scope}
+		r := rules.Table{Number: t.ID, Name: t.Name, Key: t.Key, Scope: t.Scope, Own: t.Own}
 		for i := range t.Columns {
 			c := &t.Columns[i]
 			r.Columns = append(r.Columns, rules.Column{Name: c.Name, Type: c.Type, Generated: !c.Writable()})
@@ -133,11 +133,11 @@ func (b *book) mayRead(who *rules.Who, s *sub) *wire.Refusal {
 	return b.MayRead(who, s.table.ID, s.scoped, s.scopes)
 }
 
-// defaultSubs are those of a hello that has none: every table that may be read,
-// or the token's scopes of it.
+// defaultSubs are those of a hello that has none: every table of the game's that may
+// be read, or the token's scopes of it.
 func (b *book) defaultSubs(who *rules.Who) (subs []wire.Sub) {
 	for _, t := range b.schema.Tables {
-		if !t.Synced || b.Rights(who.Role, t.ID)&wire.RightRead == 0 {
+		if !t.Synced || wire.OwnTable(t.Name) || b.Rights(who.Role, t.ID)&wire.RightRead == 0 {
 			continue
 		}
 		s := wire.Sub{Table: t.ID}

@@ -20,8 +20,14 @@ const (
 	mostMaxMessage    = 16 << 20
 )
 
-// Capabilities lists the optional parts of the protocol that this hub does.
-var capabilities = []string{"zstd"}
+// capabilities lists the optional parts of the protocol that this hub does.
+func (h *Hub) capabilities() []string {
+	list := []string{"zstd"}
+	if h.presence.on() {
+		list = append(list, "presence", "wills")
+	}
+	return list
+}
 
 // Serve takes over a session: it reads the hello, and then lets the session run in
 // a goroutine of its own, whose small stack is all that an idle one keeps. It
@@ -190,7 +196,7 @@ func (h *Hub) answer(c *client, id store.Device, state store.DeviceState, known 
 		Schema: c.greeted.schemaFor(c.who.Role), Limits: wire.HubLimits{
 			Message: h.opts.Limits.Message, Rows: h.opts.Limits.Rows, Unsettled: store.Unsettled,
 		},
-		Capabilities: capabilities, FrameHz: h.opts.FrameHz, Time: time.Now(),
+		Capabilities: h.capabilities(), FrameHz: h.opts.FrameHz, Time: time.Now(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -14,6 +15,7 @@ type Table struct {
 	Columns []Column // key columns first; their place is their number on the wire
 	Key     int      // number of key columns
 	Scope   int      // place of the scope column, -1: none
+	Own     bool     // it is the hub's, whom alone it is written by
 }
 
 // A Column of a [Table].
@@ -33,6 +35,7 @@ type Compiled struct {
 type compiledTable struct {
 	name     string
 	key      int
+	own      bool
 	rules    *tableRules
 	columns  []compiledColumn
 	free     bool // no column has a rule
@@ -106,10 +109,13 @@ type compiler struct {
 
 func compileTable(r *tableRules, t *Table) (*compiledTable, Mistakes) {
 	c := &compiler{t: t, out: &compiledTable{
-		name: t.Name, key: t.Key, rules: r, columns: make([]compiledColumn, len(t.Columns)), scope: -1, owner: -1, maxOwned: r.maxOwned,
+		name: t.Name, key: t.Key, own: t.Own, rules: r, columns: make([]compiledColumn, len(t.Columns)), scope: -1, owner: -1, maxOwned: r.maxOwned,
 	}}
 	for i := range t.Columns {
 		c.out.columns[i].name = t.Columns[i].Name
+	}
+	if t.Own {
+		c.ownTable(r)
 	}
 	if at := c.find(r.scope, "scope"); at >= 0 && r.byToken {
 		c.out.scope = at
@@ -142,6 +148,15 @@ func compileTable(r *tableRules, t *Table) (*compiledTable, Mistakes) {
 	}
 	c.out.free = !slices.ContainsFunc(c.out.columns, func(col compiledColumn) bool { return col.ruled() })
 	return c.out, c.Mistakes
+}
+
+// ownTable finds rules for a table of the hub's, which can be read, and no more.
+func (c *compiler) ownTable(r *tableRules) {
+	for _, line := range []int{r.insert.line, r.update.line, r.remove.line, r.give.line, r.scope.line, r.owner.line, r.maxOwnedLine, r.scopesLine, r.onGone} {
+		if line != 0 {
+			c.add(line, "table %q is the hub's own, which nobody else writes: the only rule for it is read", c.t.Name)
+		}
+	}
 }
 
 func (c *compiler) owner(r *tableRules) {
@@ -207,7 +222,7 @@ func (c *Compiled) Rights(role string, table int) wire.Rights {
 		return 0
 	case !c.open:
 		return t.rules.rights(r)
-	case r == observer:
+	case r == observer || t.own:
 		return wire.RightRead
 	default:
 		return wire.RightRead | wire.RightInsert | wire.RightUpdate | wire.RightDelete
@@ -262,6 +277,23 @@ func (c *Compiled) OwnerColumn(table int) int {
 		return t.owner
 	}
 	return -1
+}
+
+// An Owned is a table whose rows go with their owner, and the place of the column
+// that names him.
+type Owned struct{ Table, Column int }
+
+// GoneWithOwner returns the tables whose rows go with their owner, in the order of
+// their numbers.
+func (c *Compiled) GoneWithOwner() []Owned {
+	var list []Owned
+	for number, t := range c.tables {
+		if t.rules.onGone != 0 && t.owner >= 0 {
+			list = append(list, Owned{number, t.owner})
+		}
+	}
+	slices.SortFunc(list, func(a, b Owned) int { return cmp.Compare(a.Table, b.Table) })
+	return list
 }
 
 // Lost says why somebody's session must end when these rules are replaced by

@@ -93,6 +93,7 @@ func init() { // what a rule for columns reads lists rules itself
 		{"server-only", func(p *parser, t *tableRules, e *entry) { t.serverOnly = p.columns(e) }},
 		{"owner", func(p *parser, t *tableRules, e *entry) { t.owner = p.column(e) }},
 		{"give", func(p *parser, t *tableRules, e *entry) { t.give = p.writers(e) }},
+		{"on-gone", (*parser).onGone},
 		{"max-owned", func(p *parser, t *tableRules, e *entry) { t.maxOwned, t.maxOwnedLine = p.count(e), e.line }},
 		{"precision", (*parser).precisions},
 		{"text", (*parser).texts},
@@ -145,6 +146,9 @@ func (p *parser) consistent(t *tableRules) {
 	if t.owner.name == "" {
 		if t.give.line != 0 {
 			p.add(t.give.line, "give says who may hand on the rows of table %q, which has no owner: add owner = \"COLUMN\"", t.name)
+		}
+		if t.onGone != 0 {
+			p.add(t.onGone, "on-gone says what becomes of a user's rows, and table %q has no owner: add owner = \"COLUMN\"", t.name)
 		}
 		if t.maxOwnedLine != 0 {
 			p.add(t.maxOwnedLine, "max-owned counts the rows of a user, and table %q has no owner: add owner = \"COLUMN\"", t.name)
@@ -237,6 +241,13 @@ func (p *parser) scopes(t *tableRules, e *entry) {
 	default:
 		p.add(e.line, "scopes must be \"token\" (those that a device's token lists) or \"any\"")
 	}
+}
+
+func (p *parser) onGone(t *tableRules, e *entry) {
+	if e.value.kind != kindText || e.value.text != "delete" {
+		p.add(e.line, "on-gone must be \"delete\": what becomes of a user's rows when the last of his devices has gone")
+	}
+	t.onGone = e.line
 }
 
 func (p *parser) precisions(t *tableRules, e *entry) {

@@ -55,6 +55,7 @@ type tableRules struct {
 	scope, owner                       column
 	read, insert, update, remove, give who
 	readOnly, serverOnly               []column
+	onGone                             int // the line of on-gone = "delete"; 0: there is none
 	maxOwned                           int // 0: no limit
 	maxOwnedLine                       int
 	byToken                            bool // scopes = "token"

@@ -99,6 +99,7 @@ type Device struct {
 	changes []*subChange
 	lastID  uint64 // given to a change or a read
 	fetches map[uint64]*fetch
+	will    *lastWill // nil: none was set
 }
 
 // NewDevice returns a device, which does nothing before Run.
@@ -243,6 +244,8 @@ func (d *Device) take(m Message) error {
 		d.settle(m)
 	case *wire.Piece:
 		d.piece(m)
+	case *wire.WillAnswer:
+		d.willAnswered(m)
 	case *wire.SnapshotEnd:
 		if err := d.replica.Take(m); err != nil {
 			return err
@@ -312,6 +315,9 @@ func (d *Device) stillThere(ctx context.Context, c *Client, now time.Time) bool 
 // it may be silent is as good as gone.
 func (d *Device) sendAll(ctx context.Context, c *Client) error {
 	for {
+		if err := d.sendWill(ctx, c); err != nil {
+			return err
+		}
 		msg, finished := d.next()
 		for _, f := range finished {
 			d.finish(f)
@@ -322,13 +328,30 @@ func (d *Device) sendAll(ctx context.Context, c *Client) error {
 			}
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, d.opts.Silence)
-		err := c.SendRaw(ctx, msg)
-		cancel()
-		if err != nil {
+		if err := d.send(ctx, c, msg); err != nil {
 			return err
 		}
 	}
+}
+
+func (d *Device) send(ctx context.Context, c *Client, msg []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, d.opts.Silence)
+	defer cancel()
+	return c.SendRaw(ctx, msg)
+}
+
+// sendWill sends the last will, if the hub does not have it from this connection.
+func (d *Device) sendWill(ctx context.Context, c *Client) error {
+	d.mu.Lock()
+	msg, refused, why := d.nextWill()
+	d.mu.Unlock()
+	if refused != nil {
+		d.tellWill(refused.done, why)
+	}
+	if msg == nil {
+		return nil
+	}
+	return d.send(ctx, c, msg)
 }
 
 // View calls f with the copy, which does not change meanwhile. f must be short, as

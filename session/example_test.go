@@ -57,7 +57,10 @@ func (m *miniature) Write(w *wire.Write, _ *wire.Refusal, _ int) error {
 func (*miniature) Subscribe(*wire.Subscribe) error { return nil }
 func (*miniature) Admit() error                    { return nil }
 func (*miniature) ReadPiece(*wire.ReadPiece) error { return nil }
-func (*miniature) Version() uint64                 { return 0 }
+func (*miniature) Will(*wire.Will, int) (*wire.Refusal, error) {
+	return wire.Refuse(wire.CodeUnavailable, "there are no last wills"), nil
+}
+func (*miniature) Version() uint64 { return 0 }
 
 // serve answers the hello with the table and its rows, and runs the session.
 func (m *miniature) serve(w http.ResponseWriter, r *http.Request) {

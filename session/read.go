@@ -121,7 +121,9 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 			return err
 		}
 		return &wire.Error{Code: wire.CloseNormal, Reason: "goodbye"}
-	case wire.TypeTick, wire.TypeSQL, wire.TypeWill, wire.TypeEvent:
+	case wire.TypeWill:
+		return s.will(h, msg)
+	case wire.TypeTick, wire.TypeSQL, wire.TypeEvent:
 		m, err := wire.UnavailableFor(msg, fmt.Sprintf("this hub does not do messages of type %d: its hello lists what it does", kind))
 		if err != nil {
 			return err
@@ -134,14 +136,34 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 
 func (s *Session) write(h Handler, msg []byte, size int) error {
 	w, err := wire.DecodeWrite(msg, s.limits)
-	var refused *wire.Refusal
+	refused, err := asRefusal(err)
 	if err != nil {
-		var ok bool
-		if refused, ok = err.(*wire.Refusal); !ok { //nolint:errorlint // as DecodeWrite's contract has it
-			return err
-		}
+		return err
 	}
 	return h.Write(&w, refused, size)
+}
+
+// will answers a will that is refused; one that is taken is answered by the handler
+// when it is durable.
+func (s *Session) will(h Handler, msg []byte) error {
+	w, err := wire.DecodeWill(msg, s.limits)
+	refused, err := asRefusal(err)
+	if refused == nil && err == nil {
+		refused, err = h.Will(&w, len(msg))
+	}
+	if refused == nil || err != nil {
+		return err
+	}
+	return s.answer((&wire.WillAnswer{ID: w.ID, Refused: refused}).Append(nil))
+}
+
+// asRefusal tells the refusal of a transaction, with which its session goes on, from
+// an error.
+func asRefusal(err error) (*wire.Refusal, error) {
+	if refused, ok := err.(*wire.Refusal); ok { //nolint:errorlint // as the decoders' contract has it
+		return refused, nil
+	}
+	return nil, err
 }
 
 // answer puts an answer of the read loop's own on its way. When the peer asks

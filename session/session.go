@@ -44,6 +44,9 @@ type Handler interface {
 	// however it reads, or nil. size is the message's length.
 	Write(w *wire.Write, refused *wire.Refusal, size int) error
 	Subscribe(m *wire.Subscribe) error
+
+	// Will takes a last will, or says why it doesn't. size is the message's length.
+	Will(w *wire.Will, size int) (*wire.Refusal, error)
 	ReadPiece(m *wire.ReadPiece) error
 
 	// Version returns the version that a clock message is answered with.
@@ -72,6 +75,7 @@ type Session struct {
 
 	bye   atomic.Pointer[wire.Goodbye]
 	over  atomic.Bool // the read loop has ended
+	left  bool        // set by Run at its end
 	stats Stats
 
 	rest io.Reader // the read loop's: a message that it has not read to its end
@@ -128,6 +132,10 @@ func (s *Session) pinged(_ context.Context, payload []byte) (answer bool) {
 
 // Stats returns the counters.
 func (s *Session) Stats() *Stats { return &s.stats }
+
+// Left says, once Run has returned, whether the peer has said goodbye, in band or
+// by its close frame, and does not mean to come back.
+func (s *Session) Left() bool { return s.left }
 
 // Silent returns how long the peer has not been heard, not even with a part of a
 // message.
@@ -191,6 +199,8 @@ func (s *Session) Run(h Handler) error {
 	s.Wake()
 	writer.Wait()
 	s.close()
+	g := s.bye.Load()
+	s.left = g == nil && websocket.CloseStatus(err) == websocket.StatusNormalClosure || g != nil && g.Code == wire.CloseNormal
 	return s.reason(err)
 }
 

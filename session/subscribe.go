@@ -108,6 +108,9 @@ func (d *Device) disconnect() {
 	for _, c := range d.changes {
 		c.ID = 0
 	}
+	if d.will != nil {
+		d.will.sent = false
+	}
 }
 
 // nextChange returns the next change of subscriptions to send, nil when there is

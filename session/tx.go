@@ -90,6 +90,14 @@ func (t *Tx) op(kind wire.OpKind, table string, columns []string, rows [][]wire.
 
 // encode returns the transaction in the numbers of a schema, or why it can't be done.
 func (t *Tx) encode(s *wire.Schema, seq uint64) ([]byte, *wire.Refusal) {
+	ops, refused := t.encodeOps(s)
+	if refused != nil {
+		return nil, refused
+	}
+	return wire.AppendWrite(nil, wire.WriteHeader{Seq: seq, Base: t.base, BaseSet: t.baseSet, SchemaVersion: s.Version}, ops), nil
+}
+
+func (t *Tx) encodeOps(s *wire.Schema) ([][]byte, *wire.Refusal) {
 	ops := make([][]byte, len(t.ops))
 	for i := range t.ops {
 		block, refused := t.ops[i].block(s)
@@ -99,7 +107,7 @@ func (t *Tx) encode(s *wire.Schema, seq uint64) ([]byte, *wire.Refusal) {
 		}
 		ops[i] = wire.AppendOp(nil, t.ops[i].kind, block)
 	}
-	return wire.AppendWrite(nil, wire.WriteHeader{Seq: seq, Base: t.base, BaseSet: t.baseSet, SchemaVersion: s.Version}, ops), nil
+	return ops, nil
 }
 
 // block encodes the rows with key columns first, in key order.

@@ -29,8 +29,8 @@ type Entry struct {
 
 // A Writer is a transaction that was accepted, in the order of arrival.
 type Writer struct {
-	Device Device
-	Seq    uint64
+	Device Device // the nil device: the hub itself
+	Seq    uint64 // 0: it settles no number, for it is the hub's, or a last will
 }
 
 // An Outcome is a transaction that was refused.

@@ -69,7 +69,9 @@ func (ds *devices) settle(e *Entry) {
 		}
 	}
 	for _, w := range e.Writers {
-		ds.device(w.Device, e.Time).settle(w.Seq)
+		if w.Seq != 0 {
+			ds.device(w.Device, e.Time).settle(w.Seq)
+		}
 	}
 	for _, o := range e.Refused {
 		d := ds.device(o.Device, e.Time)
@@ -305,6 +307,9 @@ func (ds *devices) preload(c *sqlite.Conn, e *Entry) error {
 		}
 	}
 	for _, w := range e.Writers {
+		if w.Seq == 0 {
+			continue
+		}
 		if err := ds.load(c, w.Device); err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ type Frame struct {
 type acceptedWrite struct {
 	device Device
 	write  *wire.Write
+	own    bool // the hub's
 }
 
 // ErrBusy is another program holding the game database's write lock. The frame
@@ -72,14 +73,19 @@ func (s *Store) Begin() (*Frame, error) {
 }
 
 // Apply runs a transaction on top of those before it, as far as the guard lets
-// it; nil: it is let. What is refused leaves nothing behind.
+// it; nil: it is let. What is refused leaves nothing behind. One with the number 0
+// settles none.
 func (f *Frame) Apply(d Device, w *wire.Write, g Guard) (*wire.Refusal, error) {
+	return f.transact(d, w, false, g)
+}
+
+func (f *Frame) transact(d Device, w *wire.Write, own bool, g Guard) (*wire.Refusal, error) {
 	if err := f.usable(); err != nil {
 		return nil, err
 	}
 	f.guard = g
 	start := time.Now()
-	refusal, err := f.apply(d, w)
+	refusal, err := f.apply(d, w, own)
 	f.s.stats.CheckNanos.Add(uint64(time.Since(start)))
 	if err != nil {
 		f.s.broken = true
@@ -98,9 +104,9 @@ func (f *Frame) usable() error {
 	}
 }
 
-func (f *Frame) apply(d Device, w *wire.Write) (*wire.Refusal, error) {
+func (f *Frame) apply(d Device, w *wire.Write, own bool) (*wire.Refusal, error) {
 	s := f.s
-	ops, refusal := s.resolve(w)
+	ops, refusal := s.resolve(w, own)
 	if refusal == nil {
 		refusal = f.conflict(d, w, ops)
 	}
@@ -109,7 +115,7 @@ func (f *Frame) apply(d Device, w *wire.Write) (*wire.Refusal, error) {
 	}
 	refusal, err := f.execute(d, w.Seq, ops)
 	if refusal == nil && err == nil {
-		f.accepted = append(f.accepted, acceptedWrite{d, w})
+		f.accepted = append(f.accepted, acceptedWrite{d, w, own})
 	}
 	return refusal, err
 }
@@ -225,7 +231,7 @@ func (f *Frame) rerun() error {
 	f.guard = nil
 	f.accepted, f.entry, f.size = nil, &Entry{Schema: f.entry.Schema, Owners: f.entry.Owners, hints: s.hints}, 0
 	for _, a := range again {
-		refusal, err := f.apply(a.device, a.write)
+		refusal, err := f.apply(a.device, a.write, a.own)
 		if err != nil {
 			return err
 		}

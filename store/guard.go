@@ -52,13 +52,18 @@ func (f *Frame) checkPlain(i int, op *resolvedOp, rows []*memRow) (*wire.Refusal
 	if !f.watched(op) {
 		return nil, nil
 	}
-	before := make([]BeforeRow, op.block.N)
-	for row := range before {
-		if r := rows[row]; r.there {
-			before[row] = r.image
+	return f.check(i, op, images(rows[:op.block.N]))
+}
+
+// images returns rows as guards see them.
+func images(rows []*memRow) []BeforeRow {
+	before := make([]BeforeRow, len(rows))
+	for i, r := range rows {
+		if r.there {
+			before[i] = r.image
 		}
 	}
-	return f.check(i, op, before)
+	return before
 }
 
 // checkSQL lets the guard judge an op that runs in SQL.
@@ -134,8 +139,8 @@ func (s *Store) wholeRow(t *Table) (*sqlite.Stmt, error) {
 	return sel, nil
 }
 
-// countOf names a statement of [Frame.Count].
-type countOf struct{ table, column int }
+// valueOf names a statement about the rows that have a value in a column.
+type valueOf struct{ table, column int }
 
 // Count returns how many rows of a table have a value in a column at this
 // moment, equal as SQL has it for that column; NULL counts NULLs. It looks at
@@ -159,26 +164,43 @@ func (f *Frame) Count(t *Table, column int, v wire.Value) (int64, error) {
 }
 
 func (s *Store) count(t *Table, column int, v wire.Value) (int64, error) {
-	if m := s.rows.tables[t.ID]; m != nil {
-		if err := s.flushTable(m, m.dirty, time.Time{}); err != nil {
-			return 0, err
-		}
+	if err := s.flushFor(t); err != nil {
+		return 0, err
 	}
-	id := countOf{t.ID, column}
-	sel := s.counts[id]
-	if sel == nil {
-		var err error
-		if sel, err = s.w.Prepare(fmt.Sprintf("SELECT count(*) FROM %s WHERE %s IS ?1", quote(t.Name), quote(t.Columns[column].Name))); err != nil {
-			return 0, err
-		}
-		if s.counts == nil {
-			s.counts = map[countOf]*sqlite.Stmt{}
-		}
-		s.counts[id] = sel
+	sel, err := s.byValue(&s.counts, t, column, "count(*)")
+	if err != nil {
+		return 0, err
 	}
 	row, err := fetchRow(sel, []wire.Value{v})
 	if err != nil {
 		return 0, err
 	}
 	return row[0].Int64(), nil
+}
+
+// flushFor gives SQL what has changed in a table, which is to be looked at.
+func (s *Store) flushFor(t *Table) error {
+	m := s.rows.tables[t.ID]
+	if m == nil {
+		return nil
+	}
+	return s.flushTable(m, m.dirty, time.Time{})
+}
+
+// byValue returns the statement that selects something of the rows that have a
+// value in a column.
+func (s *Store) byValue(known *map[valueOf]*sqlite.Stmt, t *Table, column int, what string) (*sqlite.Stmt, error) {
+	id := valueOf{t.ID, column}
+	if sel := (*known)[id]; sel != nil {
+		return sel, nil
+	}
+	sel, err := s.w.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s IS ?1", what, quote(t.Name), quote(t.Columns[column].Name)))
+	if err != nil {
+		return nil, err
+	}
+	if *known == nil {
+		*known = map[valueOf]*sqlite.Stmt{}
+	}
+	(*known)[id] = sel
+	return sel, nil
 }

@@ -11,7 +11,8 @@ import (
 	"framehub/store/internal/sqlite"
 )
 
-// privatePrefix begins the names of the hub's own tables, which the log leaves out.
+// privatePrefix begins the names of the hub's own tables that devices don't see. But
+// for WillTable the log leaves them out.
 const privatePrefix = "_framehub_"
 
 // inspect reads the tables as they are. Ids are zero, and Since too: [number]
@@ -24,8 +25,8 @@ func inspect(c *sqlite.Conn, scopes map[string]string) ([]*Table, error) {
 		ORDER BY name`, nil,
 		func(row []driver.Value) error {
 			name := text(row[0])
-			if !strings.HasPrefix(name, privatePrefix) {
-				t := &Table{Name: name, Scope: -1, Synced: text(row[2]) == "table" && !strings.HasPrefix(name, "_")}
+			if own := ownTable(name); own || !strings.HasPrefix(name, privatePrefix) {
+				t := &Table{Name: name, Scope: -1, Synced: text(row[2]) == "table" && !strings.HasPrefix(name, "_"), Own: own}
 				tables = append(tables, t)
 				withoutRowid = append(withoutRowid, row[1] != int64(0))
 			}

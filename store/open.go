@@ -74,7 +74,7 @@ func logPath(db string) string {
 // prepareDatabase makes the tables of an empty database, and the hub's own.
 func (s *Store) prepareDatabase() error {
 	empty := true
-	err := s.w.Query(`SELECT 1 FROM sqlite_schema WHERE name NOT LIKE '\_framehub\_%' ESCAPE '\' LIMIT 1`, nil,
+	err := s.w.Query(`SELECT 1 FROM sqlite_schema WHERE tbl_name NOT LIKE '\_framehub\_%' ESCAPE '\' AND tbl_name <> ? LIMIT 1`, []driver.Value{SessionTable},
 		func([]driver.Value) error { empty = false; return nil })
 	if err != nil {
 		return err
@@ -84,7 +84,12 @@ func (s *Store) prepareDatabase() error {
 	}
 	sql := privateTables
 	if empty {
-		sql += s.opts.Schema
+		sql += s.opts.Schema + "\n;\n" // which need not end with one
+	}
+	if s.opts.Presence {
+		sql += ownTables
+	} else {
+		sql += dropOwnTables
 	}
 	err = s.w.Exec(sql)
 	if err == nil {
@@ -120,7 +125,10 @@ func (s *Store) checkMade() error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(tables, func(t *Table) bool { return t.Synced }) {
+	if err := checkOwn(tables); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(tables, func(t *Table) bool { return t.Synced && !t.Own }) {
 		return errors.New("the schema makes no table that devices can see: declare PRIMARY KEY columns, by which devices tell rows apart, " +
 			"and no _ at the beginning of the name")
 	}

@@ -41,7 +41,7 @@ func findPlain(c *sqlite.Conn, tables []*Table) error {
 		}
 	}
 	for _, t := range tables {
-		if !t.Synced || t.triggers || parents[lowerASCII(t.Name)] || !t.plainColumns() {
+		if !t.Synced && !t.Own || t.triggers || parents[lowerASCII(t.Name)] || !t.plainColumns() {
 			continue
 		}
 		ok, err := plainBySchema(c, t.Name)

@@ -15,6 +15,9 @@ func (s *Store) readSchema() error {
 	if err != nil {
 		return fmt.Errorf("read the schema: %w", err)
 	}
+	if err := checkOwn(tables); err != nil {
+		return err
+	}
 	version, last, err := s.log.lastSchema()
 	if err != nil {
 		return err

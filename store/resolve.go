@@ -16,9 +16,9 @@ type resolvedOp struct {
 }
 
 // resolve finds what a transaction's ops are about, and refuses what names
-// something that is not there or must not be written. The transaction's blocks
-// are then in the present schema's numbers.
-func (s *Store) resolve(w *wire.Write) ([]resolvedOp, *wire.Refusal) {
+// something that is not there or must not be written; own: by the hub itself. The
+// transaction's blocks are then in the present schema's numbers.
+func (s *Store) resolve(w *wire.Write, own bool) ([]resolvedOp, *wire.Refusal) {
 	s.stmts.trim()
 	schema := s.Schema()
 	if refusal := s.modernize(schema, w); refusal != nil {
@@ -28,7 +28,7 @@ func (s *Store) resolve(w *wire.Write) ([]resolvedOp, *wire.Refusal) {
 	for i := range w.Ops {
 		op := &ops[i]
 		op.kind, op.block = w.Ops[i].Kind, &w.Ops[i].Block
-		refusal := op.find(schema)
+		refusal := op.find(schema, own)
 		if refusal == nil {
 			op.stmts, refusal = s.statementsFor(op)
 		}
@@ -70,11 +70,15 @@ func (s *Store) statementsFor(op *resolvedOp) (*sqlite.Stmts, *wire.Refusal) {
 	return stmts, nil
 }
 
-func (op *resolvedOp) find(schema *Schema) *wire.Refusal {
+func (op *resolvedOp) find(schema *Schema, own bool) *wire.Refusal {
 	b := op.block
 	t := schema.ByID(b.Table)
-	if t == nil || !t.Synced {
+	switch {
+	case own: // which knows what it does
+	case t == nil || !t.Synced:
 		return wire.Refuse(wire.CodeUnknownTable, "there is no table with number %d", b.Table)
+	case t.Own && op.kind != wire.OpExpect:
+		return wire.Refuse(wire.CodeReadOnly, "table %q is the hub's own", t.Name)
 	}
 	op.table = t
 	for _, c := range b.Columns {

@@ -32,6 +32,7 @@ type Table struct {
 	Key     int      // number of key columns
 	Scope   int      // place of the scope column, -1: none
 	Synced  bool     // devices may see it; the others are private, or have no key to tell rows by
+	Own     bool     // it is the hub's own, which nobody else writes
 	Since   uint64   // the version that gave it its present shape
 
 	rowid    string // the name of the rowid, the only key column, where that is the key

@@ -27,6 +27,8 @@ type Options struct {
 
 	DeviceAge time.Duration // a device not seen for longer is forgotten; default 30 days
 
+	Presence bool // keep the hub's own tables of who is here, SessionTable and WillTable; false: take them away
+
 	NewEpoch bool // make a new history of a game database whose frame log is lost
 
 	Log *slog.Logger // default: slog.Default()
@@ -67,10 +69,11 @@ type Store struct {
 	log         *frameLog // its reading is for all
 	capture     *sqlite.Capture
 	stmts       *statements
-	virtual     map[int]*sqlite.Stmt // by table, reads its virtual columns
-	whole       map[int]*sqlite.Stmt // by table, reads a row for guards
-	counts      map[countOf]*sqlite.Stmt
-	sequences   []wire.Value // sqlite_sequence as the log has it; nil: not known
+	virtual     map[int]*sqlite.Stmt     // by table, reads its virtual columns
+	whole       map[int]*sqlite.Stmt     // by table, reads a row for guards
+	counts      map[valueOf]*sqlite.Stmt // how many rows
+	keys        map[valueOf]*sqlite.Stmt // which
+	sequences   []wire.Value             // sqlite_sequence as the log has it; nil: not known
 	sql         fixedStatements
 	frame       *Frame      // the one under way
 	begun       uint64      // frames so far

@@ -94,7 +94,7 @@ func TestReload(t *testing.T) {
 	seq := uint64(0)
 	rejected := func() int {
 		seq++
-		block := wire.AppendBlock(nil, c.Hello.Schema.Tables[0].Number, []int{0}, nil, wire.Grid{Stride: 1, Values: []wire.Value{wire.IntegerValue(int64(seq))}}, nil)
+		block := wire.AppendBlock(nil, thingOf(c.Hello.Schema).Number, []int{0}, nil, wire.Grid{Stride: 1, Values: []wire.Value{wire.IntegerValue(int64(seq))}}, nil)
 		if err := c.Write(t.Context(), wire.WriteHeader{Seq: seq, SchemaVersion: c.Hello.Schema.Version}, [][]byte{wire.AppendOp(nil, wire.OpInsert, block)}); err != nil {
 			t.Fatal(err)
 		}

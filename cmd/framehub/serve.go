@@ -37,6 +37,8 @@ type serveCommand struct {
 	Schema     string        `placeholder:"FILE" help:"SQL that makes the tables of an empty database."`
 	FrameHz    float64       `default:"60" placeholder:"HZ" help:"Frames a second."`
 	MergeEvery time.Duration `default:"100ms" help:"Most that the game database's tables are behind the frame log."`
+	Presence   bool          `default:"true" negatable:"" help:"Keep the table framehub_session, of who is here, and the last wills of devices."`
+	Grace      time.Duration `default:"10s" help:"How long a device may be away before it has gone, and its last will runs."`
 	NewEpoch   bool          `help:"Begin a new history of a game database whose frame log is lost."`
 
 	Demo bool `help:"Serve a page that is a device on the device listener's /."`
@@ -64,7 +66,7 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Gate: g.Gate, Log: a.log, Audit: lines})
+	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, Grace: s.Grace, Gate: g.Gate, Log: a.log, Audit: lines})
 	if err := h.SetRules(file.rules); err != nil {
 		return errors.Join(file.named(err), st.Close())
 	}
@@ -81,6 +83,7 @@ func (s *serveCommand) checkSchema(schema *store.Schema, log *slog.Logger) error
 	synced, others := 0, 0
 	for _, t := range schema.Tables {
 		switch {
+		case t.Own:
 		case t.Synced:
 			synced++
 		case !strings.HasPrefix(t.Name, "_"):
@@ -101,6 +104,9 @@ func (s *serveCommand) checkSchema(schema *store.Schema, log *slog.Logger) error
 func (s *serveCommand) check() error {
 	if s.FrameHz <= 0 || s.FrameHz > 1000 {
 		return fmt.Errorf("--frame-hz is %v, it must be above 0 and at most 1000", s.FrameHz)
+	}
+	if s.Grace <= 0 {
+		return fmt.Errorf("--grace is %v, it must be above 0", s.Grace)
 	}
 	if err := s.authFlags.check(); err != nil {
 		return err
@@ -133,7 +139,7 @@ func loopback(addr string) bool {
 func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, error) {
 	o := store.Options{
 		Path: s.DB, Scopes: file.rules.Scopes(), MergeEvery: s.MergeEvery,
-		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), NewEpoch: s.NewEpoch, Log: log,
+		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), Presence: s.Presence, NewEpoch: s.NewEpoch, Log: log,
 	}
 	if s.Schema != "" {
 		sql, err := os.ReadFile(s.Schema)

@@ -97,7 +97,7 @@ func TestReloadByOperator(t *testing.T) {
 			t.Fatalf("no schema is told: %v", err)
 		}
 		if s, ok := m.(*wire.Schema); ok {
-			if s.Tables[0].Rights != wire.RightRead|wire.RightInsert {
+			if thingOf(s).Rights != wire.RightRead|wire.RightInsert {
 				t.Errorf("the schema is %+v", s)
 			}
 			break

@@ -34,7 +34,7 @@ var decodes = map[string]map[wire.Type]decodeFunc{
 		wire.TypeSQL:       unavailable,
 		wire.TypeGoodbye:   decoding(wire.DecodeGoodbye),
 		wire.TypeReadPiece: decoding(wire.DecodeReadPiece),
-		wire.TypeWill:      unavailable,
+		wire.TypeWill:      decoding(wire.DecodeWill),
 		wire.TypeEvent:     unavailable,
 	},
 	fromHub: {
@@ -49,7 +49,7 @@ var decodes = map[string]map[wire.Type]decodeFunc{
 		wire.TypeSQL:         decoding(wire.DecodeUnavailable),
 		wire.TypeGoodbye:     decoding(wire.DecodeGoodbye),
 		wire.TypeReadPiece:   decoding(wire.DecodePiece),
-		wire.TypeWill:        decoding(wire.DecodeUnavailable),
+		wire.TypeWill:        decoding(wire.DecodeWillAnswer),
 		wire.TypeEvent:       decoding(wire.DecodeUnavailable),
 	},
 }

@@ -32,7 +32,7 @@ var layouts = map[string]map[wire.Type]layout{
 		wire.TypeSQL:       {{"id", readID}},
 		wire.TypeGoodbye:   {{"code", plain}, {"text", plain}, {"retry_ms", plain}},
 		wire.TypeReadPiece: {{"id", plain}, {"table", plain}, {"key", readKey}, {"column", plain}, {"offset", plain}},
-		wire.TypeWill:      {{"id", readID}},
+		wire.TypeWill:      {{"id", plain}, {"schema_version", plain}, {"ops", maybeListOf(readOp)}},
 		wire.TypeEvent:     {{"id", readID}},
 	},
 	fromHub: {
@@ -47,6 +47,7 @@ var layouts = map[string]map[wire.Type]layout{
 		wire.TypeClock:     {{"echo", readValue}, {"time", plain}, {"version", plain}},
 		wire.TypeGoodbye:   {{"code", plain}, {"text", plain}, {"retry_ms", plain}},
 		wire.TypeReadPiece: {{"id", plain}, {"version", plain}, {"size", plain}, {"data", octets}},
+		wire.TypeWill:      {{"id", plain}, {"version", plain}},
 	},
 }
 
@@ -78,7 +79,7 @@ func readMessage(from string, msg []byte) (any, error) {
 		return tree{"id": body[0], "version": body[1], "blocks": listOf(readBlock)(body[2:])}, nil
 	case from == fromHub && l == nil: // the answer of a hub that doesn't
 		return tree{"id": body[0], "refused": tree{"code": body[2], "text": body[3]}}, nil
-	case from == fromHub && (t == wire.TypeSnapshotEnd || t == wire.TypeReadPiece):
+	case from == fromHub && (t == wire.TypeSnapshotEnd || t == wire.TypeReadPiece || t == wire.TypeWill):
 		return l.readAnswer(body), nil
 	default:
 		return l.read(body), nil
@@ -130,6 +131,15 @@ func listOf(read func(any) any) func(any) any {
 	return func(v any) any {
 		all, _ := v.(list)
 		return each(all, read)
+	}
+}
+
+func maybeListOf(read func(any) any) func(any) any {
+	return func(v any) any {
+		if v == nil {
+			return nil
+		}
+		return listOf(read)(v)
 	}
 }
 

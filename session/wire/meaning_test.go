@@ -63,6 +63,17 @@ func smallMeaning(m message) any {
 			return tree{"id": m.ID, "version": nil, "size": nil, "data": nil, "refused": refusedMeaning(m.Refused)}
 		}
 		return tree{"id": m.ID, "version": m.Version, "size": m.Size, "data": hex.EncodeToString(m.Data), "refused": nil}
+	case *wire.Will:
+		out := tree{"id": m.ID, "schema_version": m.SchemaVersion, "ops": nil}
+		if m.Set {
+			out["ops"] = each(m.Ops, opMeaning)
+		}
+		return out
+	case *wire.WillAnswer:
+		if m.Refused != nil {
+			return tree{"id": m.ID, "version": nil, "refused": refusedMeaning(m.Refused)}
+		}
+		return tree{"id": m.ID, "version": m.Version, "refused": nil}
 	case *wire.Unavailable:
 		return tree{"id": maybe(m.ID, m.IDSet), "refused": refusedMeaning(&m.Refusal)}
 	case *unknown:

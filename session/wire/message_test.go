@@ -154,7 +154,7 @@ func TestUnavailableFor(t *testing.T) {
 // TestCopies: only blocks point into a message.
 func TestCopies(t *testing.T) {
 	for _, v := range readVectors(t, messagesFile) {
-		if slices.Contains([]wire.Type{wire.TypeSnapshot, wire.TypeFrame, wire.TypeWrite, wire.TypePacked}, *v.Type) {
+		if slices.Contains([]wire.Type{wire.TypeSnapshot, wire.TypeFrame, wire.TypeWrite, wire.TypeWill, wire.TypePacked}, *v.Type) {
 			continue
 		}
 		msg := unhex(t, v.Hex)

@@ -212,7 +212,7 @@ func (r random) schema() wire.Schema {
 
 // deviceMessage makes a message of those that a device sends.
 func (r random) deviceMessage() message {
-	switch r.IntN(6) {
+	switch r.IntN(7) {
 	case 0:
 		h := &wire.DeviceHello{
 			Token: r.text(), Device: r.bytes(9), Epoch: r.bytes(9), SubsSet: r.bool(), Zstd: r.bool(),
@@ -231,6 +231,10 @@ func (r random) deviceMessage() message {
 		})}
 	case 3:
 		return &wire.Clock{Echo: wire.RealValue(r.real())}
+	case 5:
+		return &wire.Will{ID: r.uint(), SchemaVersion: r.uint(), Set: true, Ops: some(r, 4, func() wire.Op {
+			return wire.Op{Kind: wire.OpKind(r.IntN(int(wire.OpExpect) + 1)), Block: r.block()}
+		})}
 	case 4:
 		return &wire.Subscribe{ID: 1 + r.uint()>>1, Add: some(r, 3, r.sub), Remove: some(r, 3, r.sub)}
 	default:
@@ -242,7 +246,7 @@ func (r random) deviceMessage() message {
 
 // hubMessage makes a message of those that a hub sends.
 func (r random) hubMessage() message {
-	switch r.IntN(8) {
+	switch r.IntN(9) {
 	case 0:
 		schema := r.schema()
 		return &wire.HubHello{
@@ -263,6 +267,11 @@ func (r random) hubMessage() message {
 		}
 	case 5:
 		return &wire.Goodbye{Code: wire.CloseCode(r.IntN(5000)), Text: r.text(), Retry: time.Duration(r.IntN(9999)) * time.Millisecond, RetrySet: true}
+	case 7:
+		if refused := r.refusal(); refused != nil {
+			return &wire.WillAnswer{ID: r.uint(), Refused: refused}
+		}
+		return &wire.WillAnswer{ID: r.uint(), Version: r.uint()}
 	case 6:
 		if refused := r.refusal(); refused != nil {
 			return &wire.Piece{ID: r.uint(), Refused: refused}

@@ -1,6 +1,13 @@
 package wire
 
-import "math"
+import (
+	"math"
+	"strings"
+)
+
+// OwnTable says whether a table is the hub's own, which only those get who ask for
+// it by name.
+func OwnTable(name string) bool { return strings.HasPrefix(name, "framehub_") }
 
 // DecodeSchema reads the message that announces another schema.
 func DecodeSchema(msg []byte, l Limits) (Schema, error) {

@@ -145,6 +145,10 @@ func deviceSamples() []sample {
 		ours("read piece: a composite key", fromDevice, &wire.ReadPiece{
 			ID: 2, Table: 5, Key: []wire.Value{wire.TextValue("a"), wire.BlobValue([]byte{0}), wire.RealValue(0.25)}, Column: 3, Offset: 1 << 20,
 		}),
+		ours("will: set", fromDevice, &wire.Will{ID: 1, SchemaVersion: 2, Ops: everyOp()[3:4], Set: true}),
+		ours("will: with nothing in it", fromDevice, &wire.Will{ID: 2, SchemaVersion: 2, Set: true}),
+		ours("will: cleared", fromDevice, &wire.Will{ID: 3, SchemaVersion: 2}),
+		theirs("will: what is left out is null", fromDevice, 14, 4, 2),
 		packedSample("packed: a write", fromDevice, &wire.Write{Seq: 12, SchemaVersion: 2, Ops: everyOp()}),
 	}, otherDeviceSamples()...)
 }
@@ -155,8 +159,6 @@ func otherDeviceSamples() []sample {
 	return []sample{
 		theirs("tick", fromDevice, 7, 1234),
 		theirs("sql", fromDevice, 11, 5, "SELECT ?", list{1}),
-		theirs("will: set", fromDevice, 14, list{list{3, list{3, list{0}, 1, list{7}}}}),
-		theirs("will: none", fromDevice, 14, nil),
 		theirs("event", fromDevice, 15, "server", "boom", tree{"x": 1}),
 	}
 }
@@ -196,7 +198,8 @@ func hubSamples() []sample {
 		ours("piece: refused", fromHub, &wire.Piece{ID: 2, Refused: refused}),
 		unavailableSample("tick: unavailable", wire.TypeTick, 1234, true),
 		unavailableSample("sql: unavailable", wire.TypeSQL, 5, true),
-		unavailableSample("will: unavailable", wire.TypeWill, 0, false),
+		ours("will: taken", fromHub, &wire.WillAnswer{ID: 1, Version: 42}),
+		ours("will: refused", fromHub, &wire.WillAnswer{ID: 2, Refused: refused}),
 		unavailableSample("event: unavailable", wire.TypeEvent, 0, false),
 		packedSample("packed: a frame", fromHub, &wire.Frame{
 			Version: 42, Previous: 41, Time: moment, Changed: []wire.Block{positions()}, All: true,

@@ -85,11 +85,15 @@ const WriteOverhead = 1 + 1 + 9 + 9 + 9 + 5
 
 // Append appends the message.
 func (w *Write) Append(dst []byte) []byte {
-	ops := make([][]byte, len(w.Ops))
-	for i := range w.Ops {
-		ops[i] = AppendOp(nil, w.Ops[i].Kind, w.Ops[i].Block.Append(nil))
+	return AppendWrite(dst, WriteHeader{w.Seq, w.Base, w.BaseSet, w.SchemaVersion}, encodedOps(w.Ops))
+}
+
+func encodedOps(ops []Op) [][]byte {
+	encoded := make([][]byte, len(ops))
+	for i := range ops {
+		encoded[i] = AppendOp(nil, ops[i].Kind, ops[i].Block.Append(nil))
 	}
-	return AppendWrite(dst, WriteHeader{w.Seq, w.Base, w.BaseSet, w.SchemaVersion}, ops)
+	return encoded
 }
 
 // DecodeSettled reads what became of transactions.

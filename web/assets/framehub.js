@@ -15,6 +15,7 @@ import { Type, readMessage } from "./messages.js";
 import { Outbox, Refused } from "./outbox.js";
 import { Pieces } from "./pieces.js";
 import { writeClock, writeHello, writeSubscribe } from "./requests.js";
+import { Will } from "./will.js";
 
 export { Real, Refused, Sub, Table, keyOf };
 
@@ -58,6 +59,7 @@ export class Framehub {
     this.copy = new Copy();
     this.outbox = new Outbox(options.lastSeq ?? 0);
     this.pieces = new Pieces(this.copy);
+    this.will = new Will(this.outbox);
     this.clock = new Clock();
     /** What the hub said of itself; null before it has. @type {any} */
     this.hub = null;
@@ -164,6 +166,16 @@ export class Framehub {
     return settled;
   }
 
+  /**
+   * Sets what the hub does when this device has gone: one transaction. It replaces the one before; null: nothing. It
+   * resolves with the version from which it is durable, and rejects with a Refused.
+   * @param {import("./outbox.js").Op[] | null} ops @returns {Promise<number>}
+   */
+  setWill(ops) {
+    if (this.state.name === "ended") return Promise.reject(new Refused("unavailable", this.state.text));
+    return this.will.set(ops);
+  }
+
   /** How many transactions have not settled. */
   get unsettled() {
     return this.outbox.size;
@@ -243,6 +255,8 @@ export class Framehub {
         return this.clock.answer(m.echo, this.env.now(), m.time);
       case Type.PIECE:
         return this.pieces.answer(m);
+      case Type.WILL:
+        return this.will.answer(m);
       case Type.GOODBYE:
         return this.link.goodbye(m);
     }
@@ -264,6 +278,7 @@ export class Framehub {
     const send = (message) => this.link.send(message);
     this.pieces.begin(send);
     this.outbox.begin(hello, newEpoch, this.copy.tables, send);
+    this.will.begin(send);
     this.everySecond(true);
     for (const c of this.changes) if (!c.merged) this.sendChange(c); // asked for since the hello
     if (this.all) this.addNewTables();
@@ -347,12 +362,14 @@ export class Framehub {
   lost() {
     this.outbox.end();
     this.pieces.end();
+    this.will.end();
   }
 
   /** @param {import("./link.js").State} state */
   changed(state) {
     if (state.name === "ended") {
       this.outbox.abandon(state.text);
+      this.will.abandon(state.text);
       for (const c of this.changes) c.reject(new Refused("unavailable", state.text));
       this.changes = [];
     }
@@ -370,9 +387,9 @@ function after(subs, change) {
   return list.concat(change.add);
 }
 
-/** A subscription to each table that may be read, in order. @param {import("./messages.js").Schema} schema */
+/** A subscription to each table of the game's that may be read, in order. @param {import("./messages.js").Schema} schema */
 function readable(schema) {
-  return schema.tables.filter((t) => t.rights & 1).map((t) => new Sub(t.name));
+  return schema.tables.filter((t) => t.rights & 1 && !t.name.startsWith("framehub_")).map((t) => new Sub(t.name));
 }
 
 /** @param {Uint8Array} a @param {Uint8Array} b */

@@ -135,7 +135,7 @@ const READERS = {
   [Type.PIECE]: readPiece,
   [Type.TICK]: readUnavailable,
   [Type.SQL]: readUnavailable,
-  [Type.WILL]: readUnavailable,
+  [Type.WILL]: readWill,
   [Type.EVENT]: readUnavailable,
 };
 
@@ -326,6 +326,13 @@ function readPiece(f) {
   if (version === null) return { id, version, size: null, data: null, refused: readRefusal(f) };
   const size = f.uint("the size of a value");
   return { id, version, size, data: f.require("a part of a value").octets("a part of a value"), refused: null };
+}
+
+/** What became of a last will. @param {Fields} f */
+function readWill(f) {
+  const id = f.uint("a will's id");
+  const version = f.maybeUint("the version of a will");
+  return { id, version, refused: version === null ? readRefusal(f) : null };
 }
 
 /** The answer to a message of a kind that the hub does not do. @param {Fields} f */

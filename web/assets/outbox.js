@@ -55,12 +55,7 @@ export class Outbox {
   /** @param {Op[]} ops @param {number | null} base @returns {Promise<{seq: number, version: number}>} */
   add(ops, base) {
     return new Promise((resolve, reject) => {
-      // Copied: the game may go on to change its rows.
-      const copies = ops.map(
-        ([kind, table, rows]) =>
-          /** @type {[OpKind, string, Values[]]} */ ([kind, table, [rows].flat().map((r) => ({ ...r }))]),
-      );
-      this.waiting.push({ ops: copies, base, seq: 0, origin: [], resolve, reject });
+      this.waiting.push({ ops: copied(ops), base, seq: 0, origin: [], resolve, reject });
       this.flush();
     });
   }
@@ -163,16 +158,24 @@ export class Outbox {
 
   /** @param {Transaction} t */
   encode(t) {
+    t.origin = [];
+    return writeTransaction(t.seq, t.base, this.schemaVersion, this.encodeOps(t.ops, t.origin));
+  }
+
+  /**
+   * The ops in the numbers of the schema of now, as what writes them.
+   * @param {[OpKind, string, Values[]][]} named @param {[number, number][]} origin is told which op each block is of
+   */
+  encodeOps(named, origin) {
     /** @type {((w: Writer) => void)[]} */
     const ops = [];
-    t.origin = [];
-    t.ops.forEach(([kind, name, rows], place) => {
+    named.forEach(([kind, name, rows], place) => {
       const table = this.tables.get(name);
       const op = OPS.indexOf(kind);
       if (op < 0) throw new TypeError(`there is no op ${kind}: there are ${OPS.join(", ")}`);
       if (!table) throw new Refused("unknown_table", `there is no table ${name}`, place);
       for (const { columns, first, rows: some } of blocksOf(table, rows, kind === "delete")) {
-        t.origin.push([place, first]);
+        origin.push([place, first]);
         const data = columns.map((c) => some.map((r) => r[table.columns[c]]));
         const block = { table: table.schema.number, columns, n: some.length, data };
         ops.push((w) => {
@@ -186,8 +189,16 @@ export class Outbox {
         });
       }
     });
-    return writeTransaction(t.seq, t.base, this.schemaVersion, ops);
+    return ops;
   }
+}
+
+/** Copied: the game may go on to change its rows. @param {Op[]} ops */
+export function copied(ops) {
+  return ops.map(
+    ([kind, table, rows]) =>
+      /** @type {[OpKind, string, Values[]]} */ ([kind, table, [rows].flat().map((r) => ({ ...r }))]),
+  );
 }
 
 /**

@@ -78,6 +78,22 @@ export function writeTransaction(seq, base, schemaVersion, ops) {
   });
 }
 
+/**
+ * A last will; null clears it.
+ * @param {number} id @param {number} schemaVersion @param {((w: Writer) => void)[] | null} ops
+ */
+export function writeWill(id, schemaVersion, ops) {
+  return written((w) => {
+    w.array(4);
+    w.int(Type.WILL);
+    w.int(id);
+    w.int(schemaVersion);
+    if (!ops) return w.value(null);
+    w.array(ops.length);
+    for (const op of ops) op(w);
+  });
+}
+
 /** @param {number} echo comes back with the answer */
 export function writeClock(echo) {
   return written((w) => {

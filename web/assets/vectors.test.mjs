@@ -139,6 +139,7 @@ const writers = {
   [Type.CLOCK]: (m) => requests.writeClock(value(m.echo)),
   [Type.SUBSCRIBE]: (m) => requests.writeSubscribe(m.id, m.add.map(sub), m.remove.map(sub)),
   [Type.GOODBYE]: (m) => requests.writeGoodbye(m.code, m.text),
+  [Type.WILL]: (m) => requests.writeWill(m.id, m.schema_version, m.ops?.map(OPS) ?? null),
   [Type.PIECE]: (m) => requests.writeReadPiece(m.id, m.table, m.key.map(written), m.column, m.offset),
 };
 
