@@ -1,10 +1,11 @@
 """Section 7: who is here, and what happens when they go. The hub's grace is short here, so that going takes a second."""
 
 import asyncio
+import random
 
 import pytest
 
-from framehub_client import Device, Refused, Sub, delete, insert, put
+from framehub_client import Device, Refused, Sub, add, delete, insert, put
 from harness import Hub
 
 SESSIONS = "framehub_session"
@@ -114,8 +115,8 @@ async def test_a_will_that_is_refused_leaves_the_one_before(own_hub: Hub, ops: l
     assert ((703,) in watcher.copy.rows("entity")) == bool(code)
 
 
-@pytest.mark.parametrize("round", range(3))
-async def test_after_a_kill_those_who_stay_away_go(own_hub: Hub, round: int):
+@pytest.mark.slow
+async def test_after_a_kill_those_who_stay_away_go(own_hub: Hub):
     watcher = await watch(own_hub)
     stays, goes = await own_hub.device(subs=[]), await own_hub.device(subs=[])
     await stays.will(insert("entity", {"id": 710}))
@@ -123,9 +124,26 @@ async def test_after_a_kill_those_who_stay_away_go(own_hub: Hub, round: int):
     own_hub.kill()
     own_hub.start()
     for device in (watcher, stays):
-        device.url = own_hub.url
-        await device.connect()
+        await own_hub.reconnect(device)
     await until(watcher, stays, "here")
     await until(watcher, goes, None)
     assert (711,) in watcher.copy.rows("entity")
     assert (710,) not in watcher.copy.rows("entity")
+
+
+@pytest.mark.slow
+async def test_a_will_runs_once_whenever_the_hub_is_killed(own_hub: Hub, chance: random.Random):
+    """Ten kills, around the moment at which a will is due: it adds, so that a second time would show."""
+    watcher = await watch(own_hub)
+    for round in range(10):
+        id = 800 + round
+        await watcher.write(put("entity", {"id": id, "x": 0.0}))
+        device = await own_hub.device(subs=[])
+        await device.will(add("entity", {"id": id, "x": 1.0}))
+        await device.cut()
+        await asyncio.sleep(chance.uniform(0.9, 1.1))
+        own_hub.kill()
+        own_hub.start()
+        await own_hub.reconnect(watcher)
+        await until(watcher, device, None)
+        assert watcher.copy.rows("entity")[(id,)]["x"] == 1.0, f"round {round}"

@@ -74,6 +74,9 @@ func (d *database) readTx(ctx context.Context, epoch []byte) (*picture, error) {
 	}
 	for i := range d.schema.Tables {
 		t := &d.schema.Tables[i]
+		if wire.OwnTable(t.Name) {
+			continue // observers don't ask for it
+		}
 		if p.tables[t.Name], err = readTable(ctx, tx, t); err != nil {
 			return nil, fmt.Errorf("table %s: %w", t.Name, err)
 		}

@@ -160,7 +160,9 @@ func (c *cast) compare(p *picture, v *verdict) bool {
 	for _, o := range c.observers {
 		ok := o.at(p.version, func(copied *session.Copy) {
 			for _, t := range copied.Tables {
-				v.compareTable(o.name, t, p.tables[t.Name])
+				if rows, read := p.tables[t.Name]; read {
+					v.compareTable(o.name, t, rows)
+				}
 			}
 		})
 		if !ok {
