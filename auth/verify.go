@@ -2,8 +2,10 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -44,15 +46,20 @@ func (r *rules) verify(token string, keys jwt.Keyfunc) (Identity, error) {
 		return Identity{}, deny(ErrNoToken, "")
 	case len(token) > MaxToken:
 		return Identity{}, deny(ErrTooLarge, "")
+	case strings.ContainsAny(token, "\r\n"): // which Go's base64 passes over
+		return Identity{}, deny(ErrInvalid, "it is no JWT")
 	}
 	claims := jwt.MapClaims{}
 	parser := jwt.NewParser(
 		jwt.WithValidMethods(r.methods), jwt.WithIssuer(r.issuer), jwt.WithAudience(r.audience), jwt.WithExpirationRequired(),
-		jwt.WithLeeway(Leeway), jwt.WithJSONNumber(), jwt.WithStrictDecoding(),
+		jwt.WithIssuedAt(), jwt.WithLeeway(Leeway), jwt.WithJSONNumber(), jwt.WithStrictDecoding(),
 	)
 	_, err := parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		if _, ok := t.Header["crit"]; ok {
 			return nil, errCritical
+		}
+		if err := checkClaims(token, claims); err != nil {
+			return nil, err
 		}
 		return keys(t)
 	})
@@ -66,6 +73,32 @@ func (r *rules) verify(token string, keys jwt.Keyfunc) (Identity, error) {
 // that it uses (RFC 7515, 4.1.11); nothing of that kind is known here.
 var errCritical = errors.New("critical header")
 
+var (
+	errTime   = errors.New("a time that can't be one")
+	errClaims = errors.New("claims that are no JSON")
+)
+
+// checkClaims says what the library does not see in the claims of a token: that
+// something follows their JSON, and times so far away that they overflow, and are
+// in the past then.
+func checkClaims(token string, claims jwt.MapClaims) error {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	text, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil || !json.Valid(text) {
+		return errClaims
+	}
+	const most = 253402300800 // the year 10,000
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		if n, ok := claims[name].(json.Number); ok {
+			if seconds, err := n.Float64(); err != nil || math.Abs(seconds) >= most {
+				return errTime
+			}
+		}
+	}
+	return nil
+}
+
 // denial puts the library's words into ours, which never quote the token. It
 // looks at claims only after the signature, and at all of them then: a token that
 // is not for this hub is told nothing of its times.
@@ -78,6 +111,8 @@ func denial(err error) error {
 		{jwt.ErrTokenMalformed, ErrInvalid, "it is no JWT"},
 		{errUnknownKey, ErrInvalid, "no key is known by the id that it names"},
 		{errCritical, ErrInvalid, "its header has crit"},
+		{errTime, ErrInvalid, "its exp, nbf or iat is out of range"},
+		{errClaims, ErrInvalid, "its claims are no JSON"},
 		{jwt.ErrTokenUnverifiable, ErrInvalid, "no key fits it, or its algorithm"},
 		{jwt.ErrTokenSignatureInvalid, ErrInvalid, "its signature or algorithm is not the issuer's"},
 		{jwt.ErrTokenInvalidIssuer, ErrInvalid, "it is from another issuer"},
@@ -86,6 +121,7 @@ func denial(err error) error {
 		{jwt.ErrInvalidType, ErrInvalid, "a claim is of the wrong type"},
 		{jwt.ErrTokenExpired, ErrExpired, ""},
 		{jwt.ErrTokenNotValidYet, ErrNotYet, ""},
+		{jwt.ErrTokenUsedBeforeIssued, ErrNotYet, ""},
 	} {
 		if errors.Is(err, known.is) {
 			return deny(known.reason, known.detail)

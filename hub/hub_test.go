@@ -345,6 +345,7 @@ func TestSubscriptionsThatAreRefused(t *testing.T) {
 		code   wire.Code
 	}{
 		"unknown table":         {wire.Subscribe{Add: []wire.Sub{{Name: "ghost"}}}, wire.CodeUnknownTable},
+		"a long name":           {wire.Subscribe{Add: []wire.Sub{{Name: strings.Repeat("\x01", 100_000)}}}, wire.CodeUnknownTable},
 		"private table":         {wire.Subscribe{Add: []wire.Sub{{Name: "_framehub_meta"}}}, wire.CodeUnknownTable},
 		"no scope column":       {wire.Subscribe{Add: []wire.Sub{{Name: "other", Scoped: true}}}, wire.CodeUnknownColumn},
 		"scope of wrong type":   {wire.Subscribe{Add: []wire.Sub{{Name: "thing", Scoped: true, Scopes: []wire.Value{wire.TextValue("x")}}}}, wire.CodeType},
@@ -360,6 +361,9 @@ func TestSubscriptionsThatAreRefused(t *testing.T) {
 					w.Fatal(err)
 				}
 				end := expect[*wire.SnapshotEnd](p)
+				if len(end.Refused.Text) > 1000 {
+					w.Errorf("the words are %d bytes", len(end.Refused.Text))
+				}
 				if end.ID != 1 || end.Refused == nil || end.Refused.Code != tc.code {
 					w.Fatalf("the answer is %+v", end)
 				}

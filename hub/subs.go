@@ -42,7 +42,7 @@ func resolveSub(schema *store.Schema, m *wire.Sub) (*sub, *wire.Refusal) {
 		if name == "" {
 			name = fmt.Sprint(m.Table)
 		}
-		return nil, wire.Refuse(wire.CodeUnknownTable, "there is no table %q to subscribe to", name)
+		return nil, wire.Refuse(wire.CodeUnknownTable, "there is no table %.80q to subscribe to", name)
 	}
 	if m.Hz != 0 {
 		return nil, wire.Refuse(wire.CodeUnavailable, "this hub does not do hz: leave it out to get every frame")

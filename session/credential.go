@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"framehub/session/wire"
@@ -16,7 +17,11 @@ type credential struct {
 // credentialOf reads a request. Authorization of another kind than Bearer is for
 // somebody on the way, and none of the session's.
 func credentialOf(r *http.Request) credential {
-	for name := range r.URL.Query() {
+	parameters, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return credential{bad: "the parameters of the URL can't be read: leave them out"} // a token may be among them
+	}
+	for name := range parameters {
 		if strings.EqualFold(name, "token") || strings.EqualFold(name, "access_token") {
 			return credential{bad: "a token may not stand in the URL, which others write into logs: " +
 				"send it in the Authorization header or in hello, and a new one, for this one may have been seen"}

@@ -25,18 +25,19 @@ func TestCredential(t *testing.T) {
 		want   string
 		refuse string
 	}{
-		"none":                     {},
-		"in hello":                 {hello: "abc", want: "abc"},
-		"in the header":            {header: []string{"Bearer abc"}, want: "abc"},
-		"bearer in small letters":  {header: []string{"bearer  abc "}, want: "abc"},
-		"the same in both":         {header: []string{"Bearer abc"}, hello: "abc", want: "abc"},
-		"different":                {header: []string{"Bearer abc"}, hello: "def", refuse: "have different tokens"},
-		"two in the header":        {header: []string{"Bearer abc", "Bearer def"}, refuse: "more than one token"},
-		"a proxy's own":            {header: []string{"Basic abc"}, hello: "def", want: "def"},
-		"a proxy's own and ours":   {header: []string{"Basic abc", "Bearer def"}, want: "def"},
-		"another parameter":        {query: "?room=7", hello: "abc", want: "abc"},
-		"in the URL":               {query: "?token=s3cret", refuse: "may not stand in the URL"},
-		"in the URL, another name": {query: "?room=7&Access_Token=s3cret", hello: "abc", refuse: "may not stand in the URL"},
+		"none":                                  {},
+		"in hello":                              {hello: "abc", want: "abc"},
+		"in the header":                         {header: []string{"Bearer abc"}, want: "abc"},
+		"bearer in small letters":               {header: []string{"bearer  abc "}, want: "abc"},
+		"the same in both":                      {header: []string{"Bearer abc"}, hello: "abc", want: "abc"},
+		"different":                             {header: []string{"Bearer abc"}, hello: "def", refuse: "have different tokens"},
+		"two in the header":                     {header: []string{"Bearer abc", "Bearer def"}, refuse: "more than one token"},
+		"a proxy's own":                         {header: []string{"Basic abc"}, hello: "def", want: "def"},
+		"a proxy's own and ours":                {header: []string{"Basic abc", "Bearer def"}, want: "def"},
+		"another parameter":                     {query: "?room=7", hello: "abc", want: "abc"},
+		"in the URL":                            {query: "?token=s3cret", refuse: "may not stand in the URL"},
+		"in the URL, behind what can't be read": {query: "?a=b;token=s3cret", hello: "abc", refuse: "can't be read"},
+		"in the URL, another name":              {query: "?room=7&Access_Token=s3cret", hello: "abc", refuse: "may not stand in the URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -36,7 +36,7 @@ func fill(r io.Reader, buf []byte, limit int) ([]byte, error) {
 		if len(buf) == cap(buf) {
 			buf = append(buf, make([]byte, max(512, len(buf)))...)[:len(buf)]
 		}
-		n, err := r.Read(buf[len(buf):cap(buf)])
+		n, err := r.Read(buf[len(buf):min(cap(buf), limit+1)]) // the library waits until that is full
 		buf = buf[:len(buf)+n]
 		switch {
 		case len(buf) > limit:

@@ -4,14 +4,17 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/coder/websocket"
 
+	"framehub/session"
 	"framehub/session/sessiontest"
 	"framehub/session/wire"
 )
@@ -93,4 +96,56 @@ func readFrame(tb testing.TB, r *bufio.Reader) []byte {
 		tb.Fatal(err)
 	}
 	return payload
+}
+
+// TestClaimedLength: what a frame claims to be is not waited for. A byte above the
+// limit is enough to say so.
+func TestClaimedLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 1000
+		l, running := serveSessions(t, session.Options{Limits: wire.Limits{Message: limit}})
+		r, conn := dialRaw(t, l)
+		v := <-running
+		head := append(binary.BigEndian.AppendUint64([]byte{0x82, 0xff}, 1<<62), 0, 0, 0, 0)
+		if _, err := conn.Write(append(head, make([]byte, limit+1)...)); err != nil {
+			t.Fatal(err)
+		}
+		g, err := wire.DecodeGoodbye(readFrame(t, r), wire.Limits{})
+		if err != nil || g.Code != wire.CloseTooLarge {
+			t.Errorf("%+v, %v", g, err)
+		}
+		_ = conn.Close()
+		if e, ok := errors.AsType[*wire.Error](<-v.ended); !ok || e.Code != wire.CloseTooLarge {
+			t.Errorf("Run: %v", e)
+		}
+	})
+}
+
+// TestBodyRefused: what comes with the request for a session could be read as a
+// body by a proxy, and as messages by the hub.
+func TestBodyRefused(t *testing.T) {
+	l, _ := serveSessions(t, session.Options{})
+	for name, body := range map[string]string{
+		"of a length": "Content-Length: 5\r\n\r\nhello", "in chunks": "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"of a length and in chunks": "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := l.DialContext(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := io.WriteString(conn, strings.TrimSuffix(upgrade, "\r\n")+body); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("%s", resp.Status)
+			}
+		})
+	}
 }

@@ -87,6 +87,9 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 	}
 	size := len(msg)
 	if kind == wire.TypePacked {
+		if !s.zstd {
+			return protocolErrorf("a packed message comes only from a device whose hello has zstd")
+		}
 		if msg, err = wire.Unpack(msg, s.limits.Message); err != nil {
 			return err
 		}

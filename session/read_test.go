@@ -23,6 +23,7 @@ func TestMessageRefused(t *testing.T) {
 		{"too large", websocket.MessageBinary, make([]byte, 300<<10), wire.CloseTooLarge, "larger than 1000 bytes"},
 		{"unknown type", websocket.MessageBinary, []byte{0x81, 0x18, 99}, wire.CloseProtocol, "99"},
 		{"a hub's", websocket.MessageBinary, frame(1, 0, nil, nil).Append(nil), wire.CloseProtocol, "does not send messages of type 4"},
+		{"packed, but not agreed on", websocket.MessageBinary, wire.Pack(nil, (&wire.Clock{Echo: wire.IntegerValue(1)}).Append(nil)), wire.CloseProtocol, "hello has zstd"},
 		{"hello again", websocket.MessageBinary, (&wire.DeviceHello{}).Append(nil), wire.CloseProtocol, "type 0"},
 		{"by the handler", websocket.MessageBinary, (&wire.Subscribe{ID: 1}).Append(nil), wire.CloseKicked, "out"},
 	} {
@@ -48,7 +49,9 @@ func TestMessageRefused(t *testing.T) {
 func TestMessagesTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, running := serveSessions(t, session.Options{Limits: wire.Limits{Rows: 1}})
-		ws := greet(t, l)
+		ws := connect(t, l, wire.Subprotocol)
+		send(t, ws, &wire.DeviceHello{Zstd: true})
+		receive(t, ws)
 		v := <-running
 		tx := func(rows int) raw {
 			block := wire.AppendBlock(nil, 1, []int{0}, nil, wire.Grid{Stride: 1, Values: make([]wire.Value, rows)}, nil)

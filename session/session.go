@@ -68,6 +68,7 @@ type Session struct {
 	link   *link
 	limits wire.Limits
 	cred   credential // until Hello
+	zstd   bool       // from Hello on: the peer knows packed messages
 
 	wake chan struct{} // has one place
 	mute chan struct{} // closed when the write loop has ended
@@ -105,6 +106,11 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Session, error)
 	if s.limits.Message == 0 {
 		s.limits.Message = wire.DefaultMessageLimit
 	}
+	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+		// What one takes for a body another takes for messages.
+		http.Error(w, errBody.Error(), http.StatusBadRequest)
+		return nil, errBody
+	}
 	h := &hijacker{ResponseWriter: w}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:   []string{wire.Subprotocol},
@@ -118,6 +124,8 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Session, error)
 	s.ws, s.link = ws, h.link
 	return s, nil
 }
+
+var errBody = errors.New("a request for a session has no body")
 
 // pinged leaves the pong to the write loop: the library would write it from the
 // read loop, and end the connection when that took five seconds. Only the last
@@ -173,7 +181,7 @@ func (s *Session) Hello() (wire.DeviceHello, error) {
 	if err == nil {
 		err = s.cred.complete(&hello)
 	}
-	s.cred = credential{}
+	s.cred, s.zstd = credential{}, hello.Zstd
 	if err != nil {
 		return wire.DeviceHello{}, err
 	}

@@ -136,6 +136,8 @@ func (f *Frame) execute(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, 
 	}
 	refusal, err := f.run(ops)
 	switch {
+	case err != nil && sqlite.CodeOf(err)&0xff == sqliteFull:
+		return f.usedUp(err)
 	case err != nil:
 		return nil, err
 	case refusal != nil && f.s.w.AutoCommit():

@@ -201,6 +201,42 @@ func TestAutoincrement(t *testing.T) {
 	}
 }
 
+// TestLastNumber: where AUTOINCREMENT has given out its last number, SQLite says that
+// the disk is full. The transaction alone is refused, and the frame goes on.
+func TestLastNumber(t *testing.T) {
+	const last = math.MaxInt64
+	tables := `CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, n INTEGER);
+		CREATE TABLE cmd(id INTEGER PRIMARY KEY);
+		CREATE TABLE plain(id INTEGER PRIMARY KEY, n INTEGER) STRICT;
+		CREATE TRIGGER make AFTER INSERT ON cmd BEGIN INSERT INTO a(n) VALUES (new.id); END;`
+	for name, earlier := range map[string][]testOp{
+		"in another version": {put("a", "id n", row(last, 1))}, "in the same transaction": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openDB(t, tables)
+			uses := []testOp{put("plain", "id n", row(3, 3)), put("a", "id n", row(last, 2)), put("cmd", "id", row(1))}
+			if earlier != nil {
+				d.do(earlier...)
+				d.reopen()
+				uses = []testOp{put("plain", "id n", row(3, 3)), put("cmd", "id", row(1))}
+			}
+			_, refusals := d.frame(
+				written{alice, d.write(alice, put("plain", "id n", row(1, 1)))},
+				written{bob, d.write(bob, uses...)},
+				written{carol, d.write(carol, put("plain", "id n", row(2, 2)))},
+			)
+			if refusals[0] != nil || refusals[2] != nil {
+				t.Errorf("the others: %v, %v", refusals[0], refusals[2])
+			}
+			wantRefusal(t, refusals[1], wire.CodeConstraint, `"a"`, "AUTOINCREMENT")
+			d.wantRows("plain", row(1, 1), row(2, 2))
+			d.wantRows("cmd")
+			d.crash(d.opts.Path)
+			d.wantRows("plain", row(1, 1), row(2, 2))
+		})
+	}
+}
+
 // TestKeyChange: a key that SQL changes is a delete and an insert.
 func TestKeyChange(t *testing.T) {
 	for name, key := range map[string]string{"rowid": "id INTEGER PRIMARY KEY", "int": "id INT PRIMARY KEY", "without": "id INTEGER PRIMARY KEY"} {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
@@ -69,12 +70,25 @@ func (op *resolvedOp) refusal(row, code int, err error) *wire.Refusal {
 	return refusal
 }
 
-// words returns SQLite's own words for an error, without its code.
+// maxWords bounds what is told of SQLite's words, in bytes.
+const maxWords = 500
+
+// words returns SQLite's own words for an error, without its code. A trigger may
+// have made them of what a device wrote: they are cut, and UTF-8, which is all that
+// the log and messages take.
 func words(err error) string {
+	text := err.Error()
 	if e, ok := errors.AsType[sqlite.Error](err); ok {
-		return e.Text
+		text = e.Text
 	}
-	return err.Error()
+	if len(text) > maxWords {
+		end := maxWords
+		for end > maxWords-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end] + "…"
+	}
+	return strings.ToValidUTF8(text, "\ufffd")
 }
 
 func (op *resolvedOp) keyText(row int) string {

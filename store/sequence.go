@@ -16,17 +16,30 @@ func (s *Store) readSequences(e *Entry) error {
 	if s.sql.sequences == nil {
 		return nil
 	}
-	now := []wire.Value{} // not nil: an empty table is a change too
-	for done := false; !done; {
-		var err error
-		if now, done, err = s.sql.sequences.Fetch(now, batchRows, batchBytes); err != nil {
-			return err
-		}
+	now, err := s.sequencesNow()
+	if err != nil {
+		return err
 	}
 	if s.sequences == nil || !slices.Equal(now, s.sequences) {
 		e.sequences = now
 	}
 	return nil
+}
+
+// sequencesNow returns sqlite_sequence as it is: names and numbers in turn. It is
+// not nil: that it is empty is a change too.
+func (s *Store) sequencesNow() ([]wire.Value, error) {
+	now := []wire.Value{}
+	if s.sql.sequences == nil {
+		return now, nil
+	}
+	for done := false; !done; {
+		var err error
+		if now, done, err = s.sql.sequences.Fetch(now, batchRows, batchBytes); err != nil {
+			return nil, err
+		}
+	}
+	return now, nil
 }
 
 // replaySequences puts an entry's sqlite_sequence in place.

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"framehub/session/wire"
 )
@@ -18,6 +20,24 @@ const raiseSchema = `CREATE TABLE a(id INTEGER PRIMARY KEY, n INTEGER) STRICT;
 	CREATE TRIGGER after AFTER UPDATE ON a WHEN new.n < 0 BEGIN
 		SELECT CASE new.n WHEN -1 THEN RAISE(ABORT, 'abort words') WHEN -2 THEN RAISE(FAIL, 'fail words')
 			WHEN -3 THEN RAISE(IGNORE) WHEN -4 THEN RAISE(ROLLBACK, 'rollback words') END; END;`
+
+// SQL's words may hold what a device wrote, which need be neither short nor text;
+// they come back out of the log all the same.
+func TestWordsOfAnything(t *testing.T) {
+	d := openDB(t, `CREATE TABLE a(id INTEGER PRIMARY KEY, b BLOB) STRICT;
+		CREATE TRIGGER say BEFORE INSERT ON a BEGIN SELECT json_extract('{}', new.b); END;`)
+	for i, said := range []string{"\xff\xfe words", strings.Repeat("ü", 10_000), strings.Repeat("\xff", 10_000)} {
+		e, refusals := d.frame(written{alice, d.write(alice, put("a", "id b", row(i, []byte(said))))})
+		wantRefusal(t, refusals[0], wire.CodeConstraint)
+		if text := refusals[0].Text; !utf8.ValidString(text) || len(text) > 2000 {
+			t.Errorf("%d bytes: %q", len(text), text)
+		}
+		if again, err := d.Entry(e.Version); err != nil || again.Refused[0].Text != refusals[0].Text {
+			t.Errorf("%+v, %v", again, err)
+		}
+	}
+	d.reopen()
+}
 
 func TestRaise(t *testing.T) {
 	for _, kind := range []string{"abort", "fail", "rollback"} {

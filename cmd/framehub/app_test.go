@@ -5,10 +5,12 @@ import (
 	"context"
 	"database/sql"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +24,10 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childArgs) != "" {
-		os.Exit(main.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) // as main has it
+		code := main.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
 	}
 	goleak.VerifyTestMain(m)
 }
