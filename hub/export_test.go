@@ -1,13 +1,20 @@
 package hub
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Frame closes a frame as the frame loop does, for tests that are the loop.
-func (h *Hub) Frame(now time.Time) { h.frame(now) }
+func (h *Hub) Frame(now time.Time) { h.close(now) }
+
+// Beat is the hub's own clock, as the frame loop has it.
+func (h *Hub) Beat(now time.Time) { h.beat(now) }
+
+// Frames is the frame loop.
+func (h *Hub) Frames(ctx context.Context) { h.frames(ctx) }
 
 // Sweep looks after sessions as the frame loop does.
 func (h *Hub) Sweep(now time.Time) { h.sweep(now) }
@@ -20,6 +27,13 @@ func (h *Hub) Pending() int {
 	h.in.mu.Lock()
 	defer h.in.mu.Unlock()
 	return len(h.in.items)
+}
+
+// PendingTicks returns how many ticks wait for a frame.
+func (h *Hub) PendingTicks() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.clock.ticks)
 }
 
 // A Recorder is a histogram that keeps every value.

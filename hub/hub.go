@@ -22,6 +22,10 @@ type Options struct {
 	FrameHz float64     // frames a second; default 60
 	Limits  wire.Limits // of what devices send
 
+	// ClockPatience is how long a server that closes the frames may be silent before
+	// the hub's own clock does; default 1 s.
+	ClockPatience time.Duration
+
 	PingEvery time.Duration // a session silent for this long is pinged, for twice as long is ended; default 15 s
 
 	// Gate says who a session's token belongs to. nil: nobody is asked, and the role
@@ -35,6 +39,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.FrameHz == 0 {
 		o.FrameHz = 60
+	}
+	if o.ClockPatience == 0 {
+		o.ClockPatience = time.Second
 	}
 	if o.PingEvery == 0 {
 		o.PingEvery = 15 * time.Second
@@ -71,6 +78,8 @@ type Hub struct {
 	swept   time.Time       // when sweep last looked at every session
 	acking  []*client       // with acknowledgements that wait for company
 
+	clock clock // in parts the frame loop's, in parts guarded by mu
+
 	merging  sync.WaitGroup
 	mergeErr error // of the last merge; read after merging
 
@@ -102,6 +111,7 @@ func New(s *store.Store, o Options) *Hub {
 	compiled, _ := none.Compile(RuleTables(s.Schema().Tables))
 	h.rules.Store(&book{none, s.Schema(), compiled})
 	h.in.init()
+	h.clock.rang = make(chan struct{}, 1)
 	h.metrics = newMetrics(h)
 	return h
 }
@@ -137,15 +147,25 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 func (h *Hub) frames(ctx context.Context) {
-	tick := time.NewTicker(time.Duration(float64(time.Second) / h.opts.FrameHz))
-	defer tick.Stop()
+	own := time.NewTicker(time.Duration(float64(time.Second) / h.opts.FrameHz))
+	defer own.Stop()
+	soon := time.NewTimer(leastFrame) // for ticks that come too fast
+	soon.Stop()
+	defer soon.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			h.frame(now)
-			h.sweep(now)
+		case now := <-own.C:
+			h.beat(now)
+		case <-h.clock.rang:
+			if wait := time.Until(h.clock.closed.Add(leastFrame)); wait > 0 {
+				soon.Reset(wait)
+			} else {
+				h.close(time.Now())
+			}
+		case now := <-soon.C:
+			h.close(now)
 		}
 	}
 }
@@ -156,7 +176,7 @@ var goodbyeStopping = wire.Goodbye{Code: wire.CloseStopping, Text: "the hub is s
 // stop ends every session after a last frame.
 func (h *Hub) stop() {
 	h.in.close()
-	h.frame(time.Now())
+	h.close(time.Now())
 	h.mu.Lock()
 	h.stopping = true
 	for c := range h.clients {
@@ -188,7 +208,7 @@ func (h *Hub) sweep(now time.Time) {
 	defer h.mu.Unlock()
 	for _, a := range h.audiences {
 		if now.Sub(a.pushed) >= aliveEvery {
-			h.send(a, a.form.bodies(nil, a.complete), now)
+			h.send(a, a.form.bodies(nil, nil, a.complete), now)
 		}
 	}
 	for c := range h.clients {

@@ -40,6 +40,11 @@ type world struct {
 // newWorld must be called inside a synctest bubble.
 func newWorld(t *testing.T, o hub.Options) *world {
 	t.Helper()
+	return newWorldOf(t, schema, o)
+}
+
+func newWorldOf(t *testing.T, schema string, o hub.Options) *world {
+	t.Helper()
 	w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db")}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -21,7 +21,7 @@ const (
 )
 
 // Capabilities lists the optional parts of the protocol that this hub does.
-var capabilities = []string{"zstd"}
+var capabilities = []string{"zstd", "clock"}
 
 // Serve takes over a session: it reads the hello, and then lets the session run in
 // a goroutine of its own, whose small stack is all that an idle one keeps. It
@@ -92,6 +92,9 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	defer h.mu.Unlock()
 	delete(h.strangers, sess)
 	h.clients[c] = struct{}{}
+	if h.clock.holder != nil && role == auth.RoleServer {
+		c.tellHolder(h.clock.holder)
+	}
 	c.endIfLost(c.greeted.Compiled, h.rules.Load().Compiled)
 	if h.stopping {
 		c.sess.End(goodbyeStopping)
@@ -104,6 +107,9 @@ func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, identity
 		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd},
 		identity: identity, who: whoIs(&identity, role, h.opts.Gate == nil), greeted: h.book(),
 		jobs: make(chan job, maxJobs), catchup: true, mixed: map[int]uint64{},
+	}
+	if role == auth.RoleServer {
+		c.ticking, c.form.authors = make(chan struct{}, maxTicks), true
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	switch {
@@ -279,6 +285,7 @@ func (h *Hub) dismiss(c *client) {
 	h.mu.Lock()
 	delete(h.strangers, c.sess)
 	delete(h.clients, c)
+	h.release(c, "the server has left")
 	h.leave(c)
 	h.mu.Unlock()
 	h.in.detach(c)

@@ -46,6 +46,10 @@ type Handler interface {
 	Subscribe(m *wire.Subscribe) error
 	ReadPiece(m *wire.ReadPiece) error
 
+	// Tick takes a tick of the game server's clock, which it answers in its turn, or
+	// says why it doesn't.
+	Tick(n uint64) (*wire.Refusal, error)
+
 	// Version returns the version that a clock message is answered with.
 	Version() uint64
 

@@ -40,7 +40,10 @@ func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
 func (s *script) Subscribe(*wire.Subscribe) error { return s.fail }
 func (s *script) Admit() error                    { return nil }
 func (s *script) ReadPiece(*wire.ReadPiece) error { return nil }
-func (s *script) Version() uint64                 { s.versions.Add(1); return 7 }
+func (s *script) Tick(uint64) (*wire.Refusal, error) {
+	return wire.Refuse(wire.CodeForbidden, "no clock here"), nil
+}
+func (s *script) Version() uint64 { s.versions.Add(1); return 7 }
 
 func (s *script) Next(dst [][]byte) [][]byte {
 	s.mu.Lock()

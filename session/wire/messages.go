@@ -5,8 +5,8 @@ import "time"
 // Type is the first element of a message.
 type Type uint8
 
-// The message types. Ticks, wills, events and SQL are known by number only: a
-// hub answers them with [UnavailableFor].
+// The message types. Wills, events and SQL are known by number only: a hub answers
+// them with [UnavailableFor].
 const (
 	TypeHello       Type = 0
 	TypeSchema      Type = 1
@@ -172,6 +172,7 @@ type Frame struct {
 	More     bool
 	Complete []int // the subs that are complete to Version, by place
 	All      bool  // every sub is; Complete is then nil
+	Authors  []Author
 }
 
 // OpKind is the first element of an op.

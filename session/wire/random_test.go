@@ -158,6 +158,16 @@ func (r random) block() wire.Block {
 	return b
 }
 
+// author makes an author of a row at least: of none, how many columns its keys
+// have is not told.
+func (r random) author() wire.Author {
+	a := wire.Author{Device: uuid, Seq: r.uint(), Table: r.IntN(math.MaxInt32)}
+	for a.Keys = r.grid(); a.Keys.Rows() == 0; {
+		a.Keys = r.grid()
+	}
+	return a
+}
+
 // some makes up to n of something.
 func some[T any](r random, n int, one func() T) (all []T) {
 	for range r.IntN(n + 1) {
@@ -212,7 +222,7 @@ func (r random) schema() wire.Schema {
 
 // deviceMessage makes a message of those that a device sends.
 func (r random) deviceMessage() message {
-	switch r.IntN(6) {
+	switch r.IntN(7) {
 	case 0:
 		h := &wire.DeviceHello{
 			Token: r.text(), Device: r.bytes(9), Epoch: r.bytes(9), SubsSet: r.bool(), Zstd: r.bool(),
@@ -232,6 +242,8 @@ func (r random) deviceMessage() message {
 	case 3:
 		return &wire.Clock{Echo: wire.RealValue(r.real())}
 	case 4:
+		return &wire.Tick{N: r.uint()}
+	case 5:
 		return &wire.Subscribe{ID: 1 + r.uint()>>1, Add: some(r, 3, r.sub), Remove: some(r, 3, r.sub)}
 	default:
 		return &wire.ReadPiece{
@@ -242,7 +254,7 @@ func (r random) deviceMessage() message {
 
 // hubMessage makes a message of those that a hub sends.
 func (r random) hubMessage() message {
-	switch r.IntN(8) {
+	switch r.IntN(10) {
 	case 0:
 		schema := r.schema()
 		return &wire.HubHello{
@@ -268,10 +280,17 @@ func (r random) hubMessage() message {
 			return &wire.Piece{ID: r.uint(), Refused: refused}
 		}
 		return &wire.Piece{ID: r.uint(), Version: r.uint(), Size: r.uint(), Data: r.bytes(99)}
+	case 7:
+		return &wire.Tick{N: r.uint(), Answer: true, Refused: r.refusal()}
+	case 8:
+		if r.bool() {
+			return &wire.Holder{}
+		}
+		return &wire.Holder{Device: uuid}
 	default:
 		f := &wire.Frame{
 			Version: r.uint(), Previous: r.uint(), Time: r.moment(), Changed: some(r, 3, r.block), Removed: some(r, 3, r.block),
-			More: r.bool(), All: r.bool(),
+			More: r.bool(), All: r.bool(), Authors: some(r, 3, r.author),
 		}
 		if !f.All {
 			f.Complete = some(r, 4, func() int { return r.IntN(1000) })
