@@ -369,6 +369,16 @@ class SnapshotEnd:
 
 
 @dataclass(frozen=True)
+class Author:
+    """A transaction, and the keys of the rows of one table that it wrote; a key is always a tuple here."""
+
+    device: bytes
+    seq: int
+    table: int
+    keys: list[tuple]
+
+
+@dataclass(frozen=True)
 class Frame:
     version: int
     previous: int
@@ -377,7 +387,7 @@ class Frame:
     removed: list[Block]
     more: bool
     complete: list[int] | None
-    authors: list | None
+    authors: list[Author]
 
 
 @dataclass(frozen=True)
@@ -398,6 +408,22 @@ class Clock:
     echo: float
     time: int
     version: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The answer to a tick of a game server."""
+
+    n: int
+    version: int | None
+    refusal: Refused | None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose ticks close the frames from now on: a device's, or None where the hub's own clock does."""
+
+    device: bytes | None
 
 
 @dataclass(frozen=True)
@@ -511,10 +537,33 @@ def read_frame(fields: Fields) -> Frame:
         removed=fields.take(list_of(decode_block), []),
         more=fields.take(boolean, False),
         complete=fields.take(list_of(uint), None),
-        authors=fields.take(list_of(anything), None),
+        authors=fields.take(list_of(read_author), []),
     )
     check(frame.previous <= frame.version, f"a frame goes back from {frame.previous} to {frame.version}")
     return frame
+
+
+def read_author(item: Any) -> Author:
+    fields = Fields("an author", item)
+    return Author(fields.take(uuid), fields.take(uint), fields.take(uint), read_keys(fields.take(anything)))
+
+
+def read_keys(item: Any) -> list[tuple]:
+    """Keys of one table: a column, as a block has them, or an array of arrays where keys are composite."""
+    if isinstance(item, cbor2.CBORTag):
+        return [(key,) for key in decode_typed_array(item)]
+    keys = [tuple(map(value, key)) if isinstance(key, list) else (value(key),) for key in list_of(anything)(item)]
+    check(len({len(key) for key in keys}) <= 1 and () not in keys, f"keys of several lengths, or of none: {keys!r:.200}")
+    check(not any(part is UNDEFINED for key in keys for part in key), "undefined is no part of a key")
+    return keys
+
+
+def read_tick(fields: Fields) -> Tick | Holder:
+    n = fields.take(uint, None)
+    if n is None:
+        return Holder(fields.take(uuid, None))
+    version = fields.take(uint, None)
+    return Tick(n, version, read_refusal(fields) if version is None else None)
 
 
 def read_settled(fields: Fields) -> Settled:
@@ -566,11 +615,12 @@ READERS: dict[int, Callable[[Fields], Any]] = {
     3: read_snapshot_end,
     4: read_frame,
     6: read_settled,
+    7: read_tick,
     8: read_clock,
     12: read_goodbye,
     13: read_piece,
     14: read_will_answer,
-    **{kind: unavailable_reader(kind) for kind in (7, 11, 15)},
+    **{kind: unavailable_reader(kind) for kind in (11, 15)},
 }
 
 
@@ -660,6 +710,7 @@ class Copy:
         check(frame.previous <= own, f"a gap: this copy is of version {own}, the frame goes on from {frame.previous}")
         check(frame.previous == own, f"told twice: this copy is of version {own}, the frame begins at {frame.previous}")
         complete = self._complete(frame, pending)
+        self._check_authors(parts)
         for block in (block for part in parts for block in part.removed):
             self._remove(block)
         for table, key, row in self._gather(block for part in parts for block in part.changed):
@@ -675,6 +726,16 @@ class Copy:
         complete = [self.subs[place] for place in places]
         check(not any(sub in pending for sub in complete), "a sub whose snapshot is under way is told to be complete")
         return complete
+
+    def _check_authors(self, parts: list[Frame]) -> None:
+        """Who is told to have written a row wrote one that the frame tells."""
+        told: set[tuple[int, tuple]] = set()
+        for block in (block for part in parts for block in (*part.changed, *part.removed)):
+            length = self.schema.numbered(block.table).key_length
+            told.update((block.table, row[:length]) for row in block.rows)
+        for author in (author for part in parts for author in part.authors):
+            for key in author.keys:
+                check((author.table, key) in told, f"table {author.table} {key} has an author, and did not change")
 
     def _remove(self, block: Block) -> None:
         table = self.schema.numbered(block.table)
@@ -822,6 +883,7 @@ class Device:
         self._waiting: set[asyncio.Future] = set()
         self._answers: dict[tuple, asyncio.Future] = {}  # what was asked, and will be answered with its id
         self._last_id = 0
+        self._last_tick = 0
 
     # --- coming and going
 
@@ -835,6 +897,7 @@ class Device:
         self._changes: dict[int, tuple[list[Sub], list[Sub]]] = {}  # what [10] asked for, by id
         self._pending: list[Sub] = []  # subs whose snapshot has not come yet
         self._last_id = 0
+        self.holder: bytes | None = None  # who closes the frames, told to servers; None: the hub's own clock
         self._socket = await self.open_socket()
         self._outgoing = asyncio.Queue()
         self._send([0, self._hello()])
@@ -974,6 +1037,10 @@ class Device:
                 self._handle_frame(message)
             case Settled():
                 self._handle_settled(message)
+            case Tick():
+                self._answer((7, message.n), message)
+            case Holder():
+                self.holder = message.device
             case Clock():
                 self._answer((8, message.echo), message)
             case Piece():
@@ -1042,6 +1109,7 @@ class Device:
         self._answer((10, end.id), end)
 
     def _handle_frame(self, frame: Frame) -> None:
+        check(not frame.authors or self.options.get("role") == "server", "authors are for servers")
         self._parts.append(frame)
         if not frame.more:
             self.copy.apply(self._parts, self._pending)
@@ -1140,6 +1208,16 @@ class Device:
         """The hub's time and version. The time between asking and the answer is the round trip."""
         token = int.from_bytes(os.urandom(6), "big")
         return await self.ask((8, token), [8, token])
+
+    async def tick(self) -> int:
+        """Closes a frame, for a server. When it returns, the copy has the version that it returns, which includes all that
+        this device has sent before; or it raises why the hub refuses.
+        """
+        self._last_tick += 1
+        answer = await self.ask((7, self._last_tick), [7, self._last_tick])
+        if answer.refusal is not None:
+            raise answer.refusal
+        return answer.version
 
     async def ask(self, name: tuple, message: list) -> Any:
         """Sends a message, and waits for the answer that `_handle` gives under that name."""

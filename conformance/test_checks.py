@@ -135,6 +135,7 @@ LIES: dict[str, Lie] = {
     "a frame comes in an old version": in_frames(lambda m: [[4, m[1] - 1, m[2] - 1, *m[3:]]]),
     "a frame comes in a new version": in_frames(lambda m: [[4, m[1] + 1, m[2], *m[3:]]]),
     "a frame claims a sub that isn't there": in_frames(lambda m: [[*m[:7], [99]]]),
+    "a frame tells a device who wrote": in_frames(lambda m: [[*m[:7], None, [[bytes(16), 1, ENTITY, [1]]]]]),
     "a table nobody knows": in_rows(lambda b: Block(1, b.columns, b.rows)),
     "an outcome of what was never sent": lambda m: [m, [6, 1, [77], []]] if m[0] == 6 else [m],
     "a message that is too large": lambda m: [[*m, bytes(70_000)]] if m[0] == 6 else [m],
@@ -184,7 +185,7 @@ def copy_with(*subs: Sub) -> Copy:
 
 
 def frame(version: int, previous: int, changed: list[Block] = (), removed: list[Block] = (), **more: Any) -> Frame:
-    rest = {"more": False, "complete": None, "authors": None, **more}
+    rest = {"more": False, "complete": None, "authors": [], **more}
     return Frame(version, previous, 0, list(changed), list(removed), **rest)
 
 

@@ -11,10 +11,11 @@ from harness import Hub, Observer
 async def frame_of(device: Observer, version: int) -> Frame:
     """The frame that brought a device to a version, put together where it came in several messages."""
     await device.complete_to(version)
-    parts = [frame for frame in device.said(Frame) if frame.version == version and (frame.changed or frame.removed)]
+    parts = [frame for frame in device.said(Frame) if frame.version == version and (frame.changed or frame.removed or frame.authors)]
     changed = [block for part in parts for block in part.changed]
     removed = [block for part in parts for block in part.removed]
-    return Frame(version, parts[0].previous, parts[0].time, changed, removed, False, parts[-1].complete, parts[-1].authors)
+    authors = [author for part in parts for author in part.authors]
+    return Frame(version, parts[0].previous, parts[0].time, changed, removed, False, parts[-1].complete, authors)
 
 
 def named(device: Observer, blocks: list[Block], table: str) -> dict[tuple, dict]:

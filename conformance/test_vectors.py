@@ -127,6 +127,11 @@ def schema(meaning: dict) -> dict:
     return {"version": meaning["version"], "tables": [table(one) for one in meaning["tables"]]}
 
 
+def author(meaning: dict) -> dict:
+    keys = [tuple(map(value_of, key)) for key in meaning["keys"]]
+    return {**meaning, "device": bytes_of(meaning["device"]), "keys": keys}
+
+
 def table(meaning: dict) -> dict:
     columns = [{"number": place, **column} for place, column in enumerate(meaning["columns"])]
     kept = {name: meaning[name] for name in ("number", "name", "key_length", "scope", "rights")}
@@ -138,18 +143,28 @@ def hello(meaning: dict) -> dict:
     return {**meaning, **ids, "rejected": rejections(meaning["rejected"]), "schema": schema(meaning["schema"])}
 
 
+def ticked(meaning: dict) -> dict:
+    return {"n": meaning["n"], "version": meaning["version"], "refusal": refusal(meaning["refused"])}
+
+
 EXPECTED = {
     0: hello,
     1: lambda m: {"schema": schema(m)},
     2: lambda m: {**m, "blocks": [block_of(block) for block in m["blocks"]]},
     3: lambda m: {"id": m["id"], "version": m["version"], "refusal": refusal(m["refused"])},
-    4: lambda m: {**m, "changed": [block_of(b) for b in m["changed"]], "removed": [block_of(b) for b in m["removed"]]},
+    4: lambda m: {
+        **m,
+        "changed": [block_of(b) for b in m["changed"]],
+        "removed": [block_of(b) for b in m["removed"]],
+        "authors": [author(a) for a in m["authors"]],
+    },
     6: lambda m: {"version": m["version"], "committed": m["committed"], "refused": rejections(m["rejected"])},
     8: lambda m: {"echo": value_of(m["echo"]), "time": m["time"], "version": m["version"]},
     12: lambda m: {"code": m["code"], "words": m["text"], "retry": m["retry_ms"]},
     13: lambda m: {**{n: m[n] for n in ("id", "version", "size")}, "bytes": bytes_of(m["data"]), "refusal": refusal(m["refused"])},
     14: lambda m: {"id": m["id"], "version": m["version"], "refusal": refusal(m["refused"])},
-    **dict.fromkeys((7, 11, 15), lambda m: {"id": m["id"], "refusal": refusal(m["refused"])}),
+    **dict.fromkeys((11, 15), lambda m: {"id": m["id"], "refusal": refusal(m["refused"])}),
+    7: lambda m: {"device": bytes_of(m["holder"])} if m["n"] is None else ticked(m),
 }
 
 
@@ -179,7 +194,7 @@ def built_will(meaning: dict) -> list:
     return [14, meaning["id"], meaning["schema_version"], ops]
 
 
-BUILT = {5: built_write, 14: built_will, 8: lambda m: [8, value_of(m["echo"])], 12: lambda m: [12, m["code"], m["text"]]}
+BUILT = {5: built_write, 7: lambda m: [7, m["n"]], 14: built_will, 8: lambda m: [8, value_of(m["echo"])], 12: lambda m: [12, m["code"], m["text"]]}
 
 
 @pytest.mark.parametrize("vector", vectors("messages.json", "device"))

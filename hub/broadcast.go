@@ -63,11 +63,11 @@ func (h *Hub) broadcast(e *store.Entry) {
 	h.told.Store(e.Version)
 	h.toldTime = e.Time
 	for _, a := range h.audiences {
-		deltas := deltasOf(e, a.wants)
+		deltas := deltasOf(e, a.wants, a.form.authors)
 		if len(deltas) == 0 {
 			continue
 		}
-		h.send(a, a.form.bodies(deltas, a.complete), start)
+		h.send(a, a.form.bodies(deltas, e.Writers, a.complete), start)
 	}
 	for c := range h.clients {
 		c.wakeIfBehind()

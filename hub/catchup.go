@@ -61,7 +61,7 @@ func (c *client) missed() ([][]byte, error) {
 			n.mixed = true
 		}
 	}
-	m := newMerger(wants)
+	m := newMerger(wants, c.form.authors)
 	to, at := from, time.Time{}
 	for rows := 0; to < min(told, from+catchUpVersions) && rows < catchUpRows; {
 		e, err := c.hub.store.Entry(to + 1)
@@ -70,6 +70,9 @@ func (c *client) missed() ([][]byte, error) {
 		}
 		m.add(e)
 		to, at, rows = e.Version, e.Time, rows+e.RowCount()
+		if c.form.authors {
+			rows += len(e.Writers)
+		}
 	}
 	for _, s := range c.subs {
 		if s.active {
@@ -82,7 +85,7 @@ func (c *client) missed() ([][]byte, error) {
 		return nil, nil
 	}
 	c.hub.metrics.caughtUp.Inc()
-	msgs := c.form.frame(c.form.bodies(deltas, complete(c.subs)), to, c.sent, at)
+	msgs := c.form.frame(c.form.bodies(deltas, m.writers, complete(c.subs)), to, c.sent, at)
 	c.sent = max(c.sent, to)
 	return msgs, nil
 }

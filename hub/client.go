@@ -30,6 +30,7 @@ type client struct {
 	greeted  *book     // the rules that the hello was answered by
 	pace     *rules.Pace
 	jobs     chan job
+	ticking  chan struct{}   // a place for each tick without an answer; nil: it is no server
 	ctx      context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
 	cancel   context.CancelFunc
 	reading  sync.WaitGroup
@@ -43,6 +44,7 @@ type client struct {
 	change  *change
 	catchup bool           // it is not in step: it reads forward before it joins its audience
 	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
+	due     []ticked       // ticks to be answered after the frames of their versions
 
 	audience *audience // guarded by Hub.mu
 
@@ -56,6 +58,8 @@ type client struct {
 	rejected  []wire.Rejected
 	acksAt    uint64
 	ackedAt   time.Time // when the last acknowledgements went
+	holder    []byte    // a message: who holds the clock now
+	answers   []ticked  // to ticks
 }
 
 // A job is a request that the write loop does in its turn.
@@ -187,10 +191,10 @@ func (c *client) Next(dst [][]byte) [][]byte {
 	if c.change != nil {
 		dst = c.change.next(c, dst)
 	}
-	if len(dst) > 0 {
-		return dst
+	if len(dst) == 0 {
+		dst = c.forward(dst)
 	}
-	return c.forward(dst)
+	return c.appendTicked(dst)
 }
 
 // takeQueued takes what others have put there: answers, outcomes, frames.
@@ -198,12 +202,17 @@ func (c *client) takeQueued(dst [][]byte) [][]byte {
 	c.mu.Lock()
 	dst = append(dst, c.out...)
 	c.out = nil
+	if c.holder != nil {
+		dst = append(dst, c.holder)
+		c.holder = nil
+	}
 	if len(c.committed)+len(c.rejected) > 0 {
 		m := wire.Settled{Version: c.acksAt, Committed: c.committed, Rejected: c.rejected}
 		dst = append(dst, m.Append(nil))
 		c.committed, c.rejected = c.committed[:0], nil
 		c.ackedAt = time.Now()
 	}
+	c.due, c.answers = append(c.due, c.answers...), nil
 	frames := c.queue
 	c.queue, c.queued = nil, 0
 	live := c.live

@@ -14,6 +14,7 @@ type delta struct {
 	rows    wire.Grid // images; the picks point into it
 	changed []picked  // rows that carry the same columns
 	removed []int32   // rows of which only the key counts
+	credits []credit  // whose those rows are; nil where it isn't told
 }
 
 type picked struct {
@@ -22,8 +23,8 @@ type picked struct {
 }
 
 // deltasOf returns what one entry changed for interests that all have what came
-// before it.
-func deltasOf(e *store.Entry, wants map[int]*interest) []delta {
+// before it, with authors also whose transactions did, of e.Writers.
+func deltasOf(e *store.Entry, wants map[int]*interest, authors bool) []delta {
 	var out []delta
 	for _, c := range e.Tables {
 		n := wants[c.Table.ID]
@@ -43,6 +44,11 @@ func deltasOf(e *store.Entry, wants map[int]*interest) []delta {
 				groups.add(whole, int32(i))
 			case before:
 				d.removed = append(d.removed, int32(i))
+			default:
+				continue
+			}
+			if authors {
+				d.credits = credits(d.credits, c, i, 0, int32(i))
 			}
 		}
 		if d.changed = groups.picks(); len(d.changed)+len(d.removed) > 0 {
@@ -95,9 +101,11 @@ func columnsOf(t *store.Table, mask uint64) []int {
 // A merger brings together what several entries, in order, changed: the latest
 // of each row counts.
 type merger struct {
-	wants  map[int]*interest
-	tables []*tableMerge
-	byID   map[int]*tableMerge
+	wants   map[int]*interest
+	tables  []*tableMerge
+	byID    map[int]*tableMerge
+	authors bool           // who wrote is told
+	writers []store.Writer // with authors: of all entries, in their order
 }
 
 type tableMerge struct {
@@ -105,6 +113,8 @@ type tableMerge struct {
 	index map[store.Key]int32
 	rows  []mergedRow
 	grid  wire.Grid
+
+	credits []credit // with authors; the writers are the merger's
 }
 
 type mergedRow struct {
@@ -114,12 +124,16 @@ type mergedRow struct {
 	mask  uint64
 }
 
-func newMerger(wants map[int]*interest) *merger {
-	return &merger{wants: wants, byID: map[int]*tableMerge{}}
+func newMerger(wants map[int]*interest, authors bool) *merger {
+	return &merger{wants: wants, byID: map[int]*tableMerge{}, authors: authors}
 }
 
 // add takes up an entry.
 func (m *merger) add(e *store.Entry) {
+	base := int32(len(m.writers))
+	if m.authors {
+		m.writers = append(m.writers, e.Writers...)
+	}
 	for _, c := range e.Tables {
 		n := m.wants[c.Table.ID]
 		if n == nil || n.at >= e.Version {
@@ -132,12 +146,16 @@ func (m *merger) add(e *store.Entry) {
 			m.tables = append(m.tables, t)
 		}
 		for i := range c.Rows {
-			t.add(c, i)
+			if at, visible := t.add(c, i); visible && m.authors {
+				t.credits = credits(t.credits, c, i, base, at)
+			}
 		}
 	}
 }
 
-func (t *tableMerge) add(c *store.Change, i int) {
+// add takes up a row, and returns its place, and whether it was to be seen before
+// the entry or is after it.
+func (t *tableMerge) add(c *store.Change, i int) (at int32, visible bool) {
 	r, image, n := &c.Rows[i], c.Images.Row(i), t.want
 	before := r.Before && (n.all || n.wants(r.Scope))
 	after := r.After && (n.all || n.wants(image[c.Table.Scope]))
@@ -145,7 +163,7 @@ func (t *tableMerge) add(c *store.Change, i int) {
 	at, seen := t.index[k]
 	if !seen {
 		if !before && !after {
-			return
+			return 0, false
 		}
 		at = int32(len(t.rows))
 		t.index[k] = at
@@ -160,6 +178,7 @@ func (t *tableMerge) add(c *store.Change, i int) {
 	if r.After {
 		copy(t.grid.Row(int(at)), image)
 	}
+	return at, before || after
 }
 
 // deltas returns what all entries together changed.
@@ -168,6 +187,7 @@ func (m *merger) deltas() []delta {
 	for _, t := range m.tables {
 		d := delta{table: t.want.table, rows: t.grid}
 		groups := grouping{table: t.want.table}
+		told := make([]bool, len(t.rows))
 		for i := range t.rows {
 			switch r := &t.rows[i]; {
 			case r.now && r.whole:
@@ -177,7 +197,9 @@ func (m *merger) deltas() []delta {
 			case r.held:
 				d.removed = append(d.removed, int32(i))
 			}
+			told[i] = t.rows[i].now || t.rows[i].held
 		}
+		d.credits = credited(t.credits, told)
 		if d.changed = groups.picks(); len(d.changed)+len(d.removed) > 0 {
 			out = append(out, d)
 		}

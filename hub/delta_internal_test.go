@@ -196,7 +196,7 @@ func TestDeltasOfAnEntry(t *testing.T) {
 		wants := interests(h.randomSubs(rng, v-1))
 		n := wants[h.table.ID]
 		device := h.states[v-1].scoped(n)
-		device.apply(t, deltasOf(h.entry(t, v), wants))
+		device.apply(t, deltasOf(h.entry(t, v), wants, false))
 		sameState(t, fmt.Sprintf("version %d", v), device, h.states[v].scoped(n))
 	}
 }
@@ -210,7 +210,7 @@ func TestMerger(t *testing.T) {
 		to := from + rng.Uint64N(uint64(len(h.states))-from)
 		wants := interests(h.randomSubs(rng, from))
 		n := wants[h.table.ID]
-		m := newMerger(wants)
+		m := newMerger(wants, false)
 		for v := from + 1; v <= to; v++ {
 			m.add(h.entry(t, v))
 		}
@@ -234,7 +234,7 @@ func TestMergerMixed(t *testing.T) {
 		maps.Copy(device, h.states[older].scoped(interests([]*sub{a})[h.table.ID]))
 		maps.Copy(device, h.states[newer].scoped(interests([]*sub{b})[h.table.ID]))
 		wants := interests([]*sub{a, b})
-		m := newMerger(wants)
+		m := newMerger(wants, false)
 		for v := older + 1; v <= to; v++ {
 			m.add(h.entry(t, v))
 		}
@@ -262,16 +262,19 @@ func TestBodiesFit(t *testing.T) {
 				g.Values = append(g.Values, wire.IntegerValue(int64(i)), wire.IntegerValue(rng.Int64()), wire.Value{}, wire.TextValue(string(text)))
 			}
 			d := delta{table: h.table, rows: g, changed: []picked{{columns: []int{0, 1, 2, 3}, rows: allRows(g)}}, removed: allRows(g)}
+			for i := range rows {
+				d.credits = append(d.credits, credit{writer: int32(rng.IntN(3)), row: int32(i)})
+			}
+			writers := []store.Writer{{Seq: wire.MaxVersion}, {Seq: 1}, {Seq: 2}}
 			f := form{max: most}
-			msgs := f.frame(f.bodies([]delta{d}, nil), 9, 8, time.Now())
-			checkFit(t, msgs, most, rows)
+			checkFit(t, f.frame(f.bodies([]delta{d}, writers, nil), 9, 8, time.Now()), most, rows)
 		}
 	}
 }
 
 func checkFit(t *testing.T, msgs [][]byte, most, rows int) {
 	t.Helper()
-	changed, removed := 0, 0
+	changed, removed, authored := 0, 0, 0
 	for i, m := range msgs {
 		if len(m) > most {
 			t.Fatalf("a message of %d bytes, the most is %d", len(m), most)
@@ -289,8 +292,11 @@ func checkFit(t *testing.T, msgs [][]byte, most, rows int) {
 		for _, b := range f.Removed {
 			removed += b.N
 		}
+		for _, a := range f.Authors {
+			authored += a.Keys.Rows()
+		}
 	}
-	if changed != rows || removed != rows {
-		t.Fatalf("%d rows changed and %d removed, want %d of each", changed, removed, rows)
+	if changed != rows || removed != rows || authored != rows {
+		t.Fatalf("%d rows changed, %d removed, %d with an author, want %d of each", changed, removed, authored, rows)
 	}
 }

@@ -12,6 +12,6 @@
 //
 // Locks are taken in this order: Hub.mu, client.mu, Hub.in.
 //
-// Start reading at [New], then frame.go for the way in and broadcast.go for the
-// way out.
+// Start reading at [New], then tick.go for who closes frames, frame.go for the way
+// in and broadcast.go for the way out.
 package hub

@@ -5,12 +5,15 @@ import (
 	"time"
 
 	"framehub/session/wire"
+	"framehub/store"
 )
 
 // form is how a session takes its messages.
 type form struct {
 	max  int  // bytes of a message
 	zstd bool // they may come packed
+
+	authors bool // frames tell who wrote: it is a server
 }
 
 // packAt is the size from which packing is tried: below it there is nothing to gain.
@@ -29,10 +32,14 @@ func (f form) pack(msg []byte) []byte {
 
 // A body is the part of a frame that sessions share whatever they were sent
 // before; a frame too large for one message has several.
-type body []byte
+type body struct {
+	rest    []byte // all that follows a frame's time
+	authors bool   // it ends with them
+}
 
-// bodies encodes deltas into as many bodies as the form asks for, one at least.
-func (f form) bodies(deltas []delta, complete []int) []body {
+// bodies encodes deltas into as many bodies as the form asks for, one at least;
+// writers are those that their credits count in.
+func (f form) bodies(deltas []delta, writers []store.Writer, complete []int) []body {
 	p := packer{room: f.max - wire.FrameOverhead(len(complete))}
 	for i := range deltas {
 		d := &deltas[i]
@@ -46,10 +53,15 @@ func (f form) bodies(deltas []delta, complete []int) []body {
 			p.add(d, c)
 		}
 	}
+	p.addAuthors(deltas, writers)
 	p.next()
 	out := make([]body, len(p.parts))
 	for i, part := range p.parts {
-		out[i] = wire.AppendFrameBody(nil, part.changed, part.removed, i < len(p.parts)-1, complete, complete == nil)
+		rest := wire.AppendFrameBody(nil, part.changed, part.removed, i < len(p.parts)-1, complete, complete == nil)
+		if len(part.authors) > 0 {
+			rest = wire.AppendAuthors(rest, part.authors)
+		}
+		out[i] = body{rest, len(part.authors) > 0}
 	}
 	return out
 }
@@ -58,9 +70,9 @@ func (f form) bodies(deltas []delta, complete []int) []body {
 func (f form) frame(bodies []body, version, previous uint64, at time.Time) [][]byte {
 	out := make([][]byte, len(bodies))
 	for i, b := range bodies {
-		msg := make([]byte, 0, wire.FrameOverhead(0)+len(b))
-		msg = wire.AppendFrameHead(msg, version, previous, at)
-		out[i] = f.pack(append(msg, b...))
+		msg := make([]byte, 0, wire.FrameOverhead(0)+len(b.rest))
+		msg = wire.AppendFrameHead(msg, version, previous, at, b.authors)
+		out[i] = f.pack(append(msg, b.rest...))
 	}
 	return out
 }
@@ -73,7 +85,7 @@ func keyColumns(n int) []int {
 	return columns
 }
 
-// A packer puts blocks into parts that each fit one message.
+// A packer puts blocks and authors into parts that each fit one message.
 type packer struct {
 	room     int // bytes for the blocks of a part
 	removing bool
@@ -83,7 +95,7 @@ type packer struct {
 	size  int
 }
 
-type part struct{ changed, removed [][]byte }
+type part struct{ changed, removed, authors [][]byte }
 
 // add encodes rows, in more than one block where they don't fit one.
 func (p *packer) add(d *delta, rows picked) {

@@ -1,13 +1,21 @@
 package hub
 
 import (
+	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Frame closes a frame as the frame loop does, for tests that are the loop.
-func (h *Hub) Frame(now time.Time) { h.frame(now) }
+func (h *Hub) Frame(now time.Time) { h.close(now) }
+
+// Beat is the hub's own clock, as the frame loop has it.
+func (h *Hub) Beat(now time.Time) { h.beat(now) }
+
+// Frames is the frame loop.
+func (h *Hub) Frames(ctx context.Context) { h.frames(ctx) }
 
 // Sweep looks after sessions as the frame loop does.
 func (h *Hub) Sweep(now time.Time) { h.sweep(now) }
@@ -22,17 +30,45 @@ func (h *Hub) Pending() int {
 	return len(h.in.items)
 }
 
-// A Recorder is a histogram that keeps every value.
+// PendingTicks returns how many ticks wait for a frame.
+func (h *Hub) PendingTicks() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.clock.ticks)
+}
+
+// A Span is a time from one moment to another.
+type Span struct{ From, To time.Time }
+
+// Took returns how long it was.
+func (s Span) Took() time.Duration { return s.To.Sub(s.From) }
+
+// A Recorder is a histogram that keeps every value, and when it was observed.
 type Recorder struct {
 	prometheus.Histogram
-	Values []float64
+	mu    sync.Mutex
+	spans []Span
 }
 
 // Observe implements prometheus.Observer.
-func (r *Recorder) Observe(v float64) { r.Values = append(r.Values, v) }
+func (r *Recorder) Observe(v float64) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spans = append(r.spans, Span{now.Add(-time.Duration(v * float64(time.Second))), now})
+}
 
-// RecordDurable makes the frame loop record when each frame was durable, in
-// seconds from the moment that the loop took it up.
+// Take returns what was observed since the last Take.
+func (r *Recorder) Take() []Span {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	spans := r.spans
+	r.spans = nil
+	return spans
+}
+
+// RecordDurable makes the frame loop record the time of each frame from the moment
+// that the loop took it up until it was durable.
 func (h *Hub) RecordDurable() *Recorder {
 	r := &Recorder{Histogram: h.metrics.durable}
 	h.metrics.durable = r

@@ -63,6 +63,7 @@ func (h *Hub) frame(now time.Time) {
 		return
 	}
 	if entry == nil { // nobody who may write was left
+		h.presence.written(attended)
 		h.merge(time.Now(), false)
 		return
 	}

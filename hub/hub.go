@@ -23,6 +23,9 @@ type Options struct {
 	Limits  wire.Limits // of what devices send
 
 	Grace time.Duration // how long a device may be away before it has gone, with [store.Options].Presence; default 10 s
+	// ClockPatience is how long a server that closes the frames may be silent before
+	// the hub's own clock does; default 1 s.
+	ClockPatience time.Duration
 
 	PingEvery time.Duration // a session silent for this long is pinged, for twice as long is ended; default 15 s
 
@@ -40,6 +43,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Grace == 0 {
 		o.Grace = 10 * time.Second
+	}
+	if o.ClockPatience == 0 {
+		o.ClockPatience = time.Second
 	}
 	if o.PingEvery == 0 {
 		o.PingEvery = 15 * time.Second
@@ -77,6 +83,8 @@ type Hub struct {
 	swept   time.Time       // when sweep last looked at every session
 	acking  []*client       // with acknowledgements that wait for company
 
+	clock clock // in parts the frame loop's, in parts guarded by mu
+
 	merging  sync.WaitGroup
 	mergeErr error // of the last merge; read after merging
 
@@ -112,6 +120,7 @@ func New(s *store.Store, o Options) *Hub {
 	h.presence.init(s, h.opts.Grace)
 	h.in.init()
 	h.in.moved = h.presence.moved
+	h.clock.rang = make(chan struct{}, 1)
 	h.metrics = newMetrics(h)
 	return h
 }
@@ -147,15 +156,25 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 func (h *Hub) frames(ctx context.Context) {
-	tick := time.NewTicker(time.Duration(float64(time.Second) / h.opts.FrameHz))
-	defer tick.Stop()
+	own := time.NewTicker(time.Duration(float64(time.Second) / h.opts.FrameHz))
+	defer own.Stop()
+	soon := time.NewTimer(leastFrame) // for ticks that come too fast
+	soon.Stop()
+	defer soon.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			h.frame(now)
-			h.sweep(now)
+		case now := <-own.C:
+			h.beat(now)
+		case <-h.clock.rang:
+			if wait := time.Until(h.clock.closed.Add(leastFrame)); wait > 0 {
+				soon.Reset(wait)
+			} else {
+				h.close(time.Now())
+			}
+		case now := <-soon.C:
+			h.close(now)
 		}
 	}
 }
@@ -166,7 +185,7 @@ var goodbyeStopping = wire.Goodbye{Code: wire.CloseStopping, Text: "the hub is s
 // stop ends every session after a last frame.
 func (h *Hub) stop() {
 	h.in.close()
-	h.frame(time.Now())
+	h.close(time.Now())
 	h.mu.Lock()
 	h.stopping = true
 	for c := range h.clients {
@@ -198,7 +217,7 @@ func (h *Hub) sweep(now time.Time) {
 	defer h.mu.Unlock()
 	for _, a := range h.audiences {
 		if now.Sub(a.pushed) >= aliveEvery {
-			h.send(a, a.form.bodies(nil, a.complete), now)
+			h.send(a, a.form.bodies(nil, nil, a.complete), now)
 		}
 	}
 	for c := range h.clients {

@@ -34,6 +34,7 @@ type world struct {
 	hub      *hub.Hub
 	store    *store.Store
 	path     string
+	schema   string
 	options  hub.Options
 	presence bool
 	net      *sessiontest.Listener
@@ -42,7 +43,12 @@ type world struct {
 // newWorld must be called inside a synctest bubble.
 func newWorld(t *testing.T, o hub.Options) *world {
 	t.Helper()
-	w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db"), options: o}
+	return newWorldOf(t, schema, o)
+}
+
+func newWorldOf(t *testing.T, schema string, o hub.Options) *world {
+	t.Helper()
+	w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db"), schema: schema, options: o}
 	w.begin()
 	t.Cleanup(func() { w.end() })
 	return w
@@ -56,7 +62,7 @@ func (w *world) begin() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	w.store, err = store.Open(store.Options{Path: w.path, Schema: schema, Scopes: map[string]string{"thing": "zone"}, Presence: w.presence, Log: o.Log})
+	w.store, err = store.Open(store.Options{Path: w.path, Schema: w.schema, Scopes: map[string]string{"thing": "zone"}, Presence: w.presence, Log: o.Log})
 	if err != nil {
 		t.Fatal(err)
 	}

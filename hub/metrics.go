@@ -19,6 +19,7 @@ type Metrics struct {
 	snapshots prometheus.Counter
 	slowed    prometheus.Counter
 	wills     prometheus.Counter
+	ticks     prometheus.Histogram // read to answered
 }
 
 func newMetrics(h *Hub) *Metrics {
@@ -28,6 +29,7 @@ func newMetrics(h *Hub) *Metrics {
 	m.frame = m.histogram("framehub_frame_seconds", "Time from the frame boundary until the version was handed to every session.", times)
 	m.durable = m.histogram("framehub_frame_durable_seconds", "Time from the frame boundary until the version was durable.", times)
 	m.broadcast = m.histogram("framehub_broadcast_seconds", "Time to encode a version for its audiences and hand it to the sessions.", times)
+	m.ticks = m.histogram("framehub_tick_seconds", "Time from when a server's tick was read until it was answered: its count is that of the ticks.", times)
 	m.committed = m.counter("framehub_transactions_committed_total", "Transactions committed.")
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "framehub_transactions_refused_total", Help: "Transactions refused, by the refusal's code.",
@@ -72,6 +74,12 @@ func (m *Metrics) gauges(h *Hub) {
 	}{
 		{"framehub_version", "The last version that devices were told of.", func() float64 { return float64(h.told.Load()) }},
 		{"framehub_version_merged", "The version that the game database's tables have.", func() float64 { return float64(h.store.Merged()) }},
+		{"framehub_clock_held", "1 while a server closes the frames, 0 while the hub's own clock does.", func() float64 {
+			if _, held := h.ClockHolder(); held {
+				return 1
+			}
+			return 0
+		}},
 		{"framehub_sessions", "Sessions.", func() float64 { return float64(h.SessionCount()) }},
 		{"framehub_ready", "1 while the hub takes writes, else 0.", func() float64 {
 			if h.Ready() != nil {

@@ -38,7 +38,7 @@ func BenchmarkDurable(b *testing.B) {
 				ours := pace(seconds, func() { h.send(b) }, func(time.Time) time.Duration {
 					h.hub.Frame(time.Now())
 					h.await(b)
-					return time.Duration(recorded.Values[len(recorded.Values)-1] * float64(time.Second))
+					return recorded.Take()[0].Took()
 				})
 				l := newBareLoop(b, table)
 				bare := pace(seconds, func() {}, func(start time.Time) time.Duration {
@@ -76,16 +76,21 @@ func pace(seconds int, prepare func(), frame func(start time.Time) (durable time
 
 func report(b *testing.B, who string, took []time.Duration) {
 	b.Helper()
-	late := 0
+	late := lateOf(took)
+	const ms = float64(time.Millisecond)
+	b.ReportMetric(float64(quantile(took, 0.5))/ms, who+"-p50-ms")
+	b.ReportMetric(float64(quantile(took, 0.99))/ms, who+"-p99-ms")
+	b.ReportMetric(100*float64(late)/float64(len(took)), who+"-late-%")
+}
+
+// lateOf counts what took longer than a frame.
+func lateOf(took []time.Duration) (late int) {
 	for _, d := range took {
 		if d > frameTime {
 			late++
 		}
 	}
-	const ms = float64(time.Millisecond)
-	b.ReportMetric(float64(quantile(took, 0.5))/ms, who+"-p50-ms")
-	b.ReportMetric(float64(quantile(took, 0.99))/ms, who+"-p99-ms")
-	b.ReportMetric(100*float64(late)/float64(len(took)), who+"-late-%")
+	return late
 }
 
 func quantile(took []time.Duration, q float64) time.Duration {

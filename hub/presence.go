@@ -201,7 +201,7 @@ type attendance struct {
 }
 
 // write writes who is here and who is away, and deletes the rows of those who have
-// gone, their wills too.
+// gone, their wills too. What a trigger of the game's refuses is not tried again.
 func (p *presence) write(f *store.Frame, gone []*person) (a attendance, refused *wire.Refusal, err error) {
 	a.gone = map[*person]struct{}{}
 	rows, keys := wire.Grid{Stride: len(p.sessions.Columns)}, wire.Grid{Stride: p.sessions.Key}
@@ -215,10 +215,11 @@ func (p *presence) write(f *store.Frame, gone []*person) (a attendance, refused 
 			rows.Values = append(rows.Values, one.row()...)
 		}
 	}
-	if refused, err = f.Keep(p.sessions, rows, keys); refused == nil && err == nil {
-		refused, err = f.Keep(p.wills, wire.Grid{Stride: len(p.wills.Columns)}, keys)
+	if refused, err = f.Keep(p.sessions, rows, keys); err != nil {
+		return a, nil, err
 	}
-	return a, refused, err
+	also, err := f.Keep(p.wills, wire.Grid{Stride: len(p.wills.Columns)}, keys)
+	return a, cmp.Or(refused, also), err
 }
 
 // row is a person as the table has him.

@@ -1,6 +1,8 @@
 package hub_test
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -18,7 +20,7 @@ import (
 func present(t *testing.T, f func(*world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db"), presence: true}
+		w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db"), schema: schema, presence: true}
 		w.begin()
 		t.Cleanup(func() { w.end() })
 		f(w)
@@ -202,6 +204,36 @@ func TestManyLeaveAtOnce(t *testing.T) {
 		}
 		if rows, left := w.scalar(`SELECT count(*) FROM thing`), w.scalar(`SELECT count(*) FROM framehub_session`); rows != n || left != 0 {
 			w.Errorf("%d wills have run, %d are still there", rows, left)
+		}
+	})
+}
+
+// A trigger of the game's that lets nobody go is told, and tried once.
+func TestPresenceThatIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db"), schema: schema, presence: true}
+		w.begin()
+		w.end()
+		db, err := sql.Open("sqlite3", "file:"+w.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = db.ExecContext(t.Context(), `CREATE TRIGGER nobody_goes BEFORE DELETE ON framehub_session BEGIN SELECT RAISE(ABORT, 'stay'); END`)
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		w.begin()
+		t.Cleanup(func() { w.end() })
+		p := w.dial(device(1))
+		p.will(1, 7)
+		p.wantTaken(1)
+		p.Close()
+		w.wantThings("after its goodbye", "7=1")
+		version := w.store.Version()
+		w.frame()
+		w.wantAttendance("refused", "1 device here")
+		if w.store.Version() != version {
+			t.Errorf("%d versions came of it", w.store.Version()-version)
 		}
 	})
 }

@@ -22,7 +22,7 @@ const (
 
 // capabilities lists the optional parts of the protocol that this hub does.
 func (h *Hub) capabilities() []string {
-	list := []string{"zstd"}
+	list := []string{"zstd", "clock"}
 	if h.presence.on() {
 		list = append(list, "presence", "wills")
 	}
@@ -98,6 +98,9 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	defer h.mu.Unlock()
 	delete(h.strangers, sess)
 	h.clients[c] = struct{}{}
+	if h.clock.holder != nil && role == auth.RoleServer {
+		c.tellHolder(h.clock.holder)
+	}
 	c.follow(h.rules.Load().since(c.greeted))
 	if h.stopping {
 		c.sess.End(goodbyeStopping)
@@ -110,6 +113,9 @@ func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, identity
 		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd},
 		identity: identity, who: whoIs(&identity, role, h.opts.Gate == nil), greeted: h.book(),
 		jobs: make(chan job, maxJobs), catchup: true, mixed: map[int]uint64{},
+	}
+	if role == auth.RoleServer {
+		c.ticking, c.form.authors = make(chan struct{}, maxTicks), true
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	switch {
@@ -285,6 +291,7 @@ func (h *Hub) dismiss(c *client) {
 	h.mu.Lock()
 	delete(h.strangers, c.sess)
 	delete(h.clients, c)
+	h.release(c, "the server has left")
 	h.leave(c)
 	h.mu.Unlock()
 	h.in.detach(c)

@@ -277,6 +277,12 @@ func (c *Client) Clock(ctx context.Context, echo int64) error {
 	return c.Send(ctx, &wire.Clock{Echo: wire.IntegerValue(echo)})
 }
 
+// Tick closes a frame, for the role server; a [wire.Tick] with the same number
+// answers, and a [wire.Holder] tells whenever who holds the clock changes.
+func (c *Client) Tick(ctx context.Context, n uint64) error {
+	return c.Send(ctx, &wire.Tick{N: n})
+}
+
 // Ping asks the hub for a sign of life and waits for it, for which another
 // goroutine must be reading.
 func (c *Client) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }

@@ -113,6 +113,30 @@ type Rows struct {
 	Snapshot bool           // a snapshot was put in place: Changed is all that it held
 	Changed  []Row          // as they are now
 	Removed  [][]wire.Value // the keys of rows that are gone
+
+	// Authors tells the role server whose transactions wrote the rows, in the order
+	// of their commits: of those that name a key, the last wrote last.
+	Authors []wire.Author
+
+	last map[string]int // by key, the place of the last author; made when it is asked for
+}
+
+// Author returns the device and the number of the transaction that wrote the row
+// with a key last, false where the hub did not tell.
+func (r *Rows) Author(key ...wire.Value) (device []byte, seq uint64, ok bool) {
+	if r.last == nil {
+		r.last = map[string]int{}
+		for i := range r.Authors {
+			for k := range r.Authors[i].Keys.Rows() {
+				r.last[string(appendKey(nil, r.Authors[i].Keys.Row(k)))] = i
+			}
+		}
+	}
+	i, ok := r.last[string(appendKey(nil, key))]
+	if !ok {
+		return nil, 0, false
+	}
+	return r.Authors[i].Device, r.Authors[i].Seq, true
 }
 
 // changes collects what becomes a Rows.

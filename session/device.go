@@ -58,6 +58,7 @@ type DeviceOptions struct {
 	OnFrame   func(version uint64)                 // all that a frame changed is in place
 	OnSettled func(Outcome)                        // of any transaction, after its own callback
 	OnRefused func(*wire.Refusal)                  // the subscriptions of the hello were refused: nothing is seen
+	OnHolder  func(device []byte)                  // for the role server: whose ticks close frames from now on; nil: the hub's own clock
 }
 
 // An Outcome is what became of a transaction.
@@ -100,6 +101,10 @@ type Device struct {
 	lastID  uint64 // given to a change or a read
 	fetches map[uint64]*fetch
 	will    *lastWill // nil: none was set
+
+	connected bool // the hub has said hello, and the connection lasts
+	ticks     []*tick
+	lastTick  uint64
 }
 
 // NewDevice returns a device, which does nothing before Run.
@@ -246,6 +251,12 @@ func (d *Device) take(m Message) error {
 		d.piece(m)
 	case *wire.WillAnswer:
 		d.willAnswered(m)
+	case *wire.Tick:
+		d.ticked(m)
+	case *wire.Holder:
+		if d.opts.OnHolder != nil {
+			d.call(func() { d.opts.OnHolder(m.Device) })
+		}
 	case *wire.SnapshotEnd:
 		if err := d.replica.Take(m); err != nil {
 			return err
@@ -409,7 +420,10 @@ func (d *Device) next() ([]byte, []finished) {
 	if msg := d.nextPiece(); msg != nil {
 		return msg, nil
 	}
-	return d.nextTx()
+	if msg, refused := d.nextTx(); msg != nil || len(refused) > 0 {
+		return msg, refused
+	}
+	return d.nextTick(), nil // after what it is to close the frame for
 }
 
 func (d *Device) wakeWriter() {

@@ -18,6 +18,7 @@ type miniature struct {
 	mu   sync.Mutex
 	sess *session.Session
 	out  [][]byte // guarded by mu: to be written
+	last uint64   // the version; the read loop's
 }
 
 var miniatureSchema = wire.Schema{Version: 1, Tables: []wire.SchemaTable{{
@@ -34,6 +35,12 @@ func (m *miniature) say(messages ...session.Message) {
 	m.sess.Wake()
 }
 
+// Tick implements session.Handler: every frame is closed already.
+func (m *miniature) Tick(n uint64) (*wire.Refusal, error) {
+	m.say(&wire.Tick{N: n, Answer: true, Version: m.last})
+	return nil, nil
+}
+
 // Next implements session.Handler: what there is to write.
 func (m *miniature) Next(dst [][]byte) [][]byte {
 	m.mu.Lock()
@@ -46,6 +53,7 @@ func (m *miniature) Next(dst [][]byte) [][]byte {
 // Write implements session.Handler.
 func (m *miniature) Write(w *wire.Write, _ *wire.Refusal, _ int) error {
 	version := w.Seq
+	m.last = version
 	changed := []wire.Block{w.Ops[0].Block}
 	m.say(
 		&wire.Frame{Version: version, Previous: version - 1, Changed: changed, All: true},
@@ -146,6 +154,44 @@ func ExampleDevice_Do() {
 	running.Wait()
 	// Output:
 	// committed in version 1
+}
+
+// A game server makes the hub's frames those of its own physics: it looks at the
+// world, decides, writes, and closes the frame. When Tick returns, the copy has
+// what came of it, and what all others wrote until then.
+func ExampleDevice_Tick() {
+	url, stop := startHub()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	live := make(chan struct{})
+	server, _ := session.NewDevice(session.DeviceOptions{
+		URL:    url,
+		Client: session.ClientOptions{Hello: wire.DeviceHello{Role: "server"}},
+		OnLive: func() { close(live) },
+	})
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Run(ctx) })
+	<-live
+
+	step := time.NewTicker(time.Second / 60)
+	for range 3 {
+		<-step.C
+		var points int64
+		server.View(func(c *session.Copy) {
+			row, _ := c.Table("score").Get(session.Values("ada")...)
+			points = row.Get("points").Int64()
+		})
+		_ = server.Submit(new(session.Tx).Put("score", []string{"player", "points"}, session.Values("ada", 2*points)), nil)
+		version, err := server.Tick(ctx)
+		fmt.Println("version", version, err, "began with", points)
+	}
+
+	cancel()
+	running.Wait()
+	// Output:
+	// version 1 <nil> began with 1
+	// version 2 <nil> began with 2
+	// version 3 <nil> began with 4
 }
 
 // What changes is told table by table, when all of a frame is in place.

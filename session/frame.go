@@ -11,37 +11,46 @@ import (
 // The error is [ErrGap] when something is missing before it.
 func (r *Replica) Frame(f *wire.Frame) error {
 	r.mu.Lock()
-	whole := false
+	var parts []*wire.Frame
 	if r.err == nil {
-		whole, r.err = r.takeFrame(f)
+		parts, r.err = r.takeFrame(f)
 	}
 	err := r.err
 	r.mu.Unlock()
-	if err == nil && whole {
-		r.report(f.Version, false)
+	if err == nil && parts != nil {
+		r.report(f.Version, false, authorsOf(parts))
 	}
 	return err
 }
 
-func (r *Replica) takeFrame(f *wire.Frame) (whole bool, err error) {
+// authorsOf returns the authors of a whole frame.
+func authorsOf(parts []*wire.Frame) []wire.Author {
+	authors := parts[0].Authors
+	for _, f := range parts[1:] {
+		authors = append(authors, f.Authors...)
+	}
+	return authors
+}
+
+// takeFrame returns the parts of a frame that is whole, and in place.
+func (r *Replica) takeFrame(f *wire.Frame) (parts []*wire.Frame, err error) {
 	if f.Previous > r.told {
-		return false, fmt.Errorf("%w: the frame follows version %d, the copy has %d", ErrGap, f.Previous, r.told)
+		return nil, fmt.Errorf("%w: the frame follows version %d, the copy has %d", ErrGap, f.Previous, r.told)
 	}
 	if len(r.parts) > 0 {
 		if first := r.parts[0]; f.Version != first.Version || f.Previous != first.Previous {
 			if err := r.breach("version %d came where more of version %d was announced", f.Version, first.Version); err != nil {
-				return false, err
+				return nil, err
 			}
 			r.parts = nil
 		}
 	}
 	r.parts = append(r.parts, f)
 	if f.More {
-		return false, nil
+		return nil, nil
 	}
-	parts := r.parts
-	r.parts = nil
-	return true, r.apply(parts)
+	parts, r.parts = r.parts, nil
+	return parts, r.apply(parts)
 }
 
 // apply puts a whole frame in place: what was removed first, then what changed.

@@ -6,7 +6,8 @@ import (
 
 // A Message is what a hub sends after its hello: a pointer to one of
 // [wire.Schema], [wire.Snapshot], [wire.SnapshotEnd], [wire.Frame],
-// [wire.Settled], [wire.Clock], [wire.Piece], [wire.WillAnswer],
+// [wire.Settled], [wire.Tick], [wire.Holder], [wire.Clock], [wire.Piece],
+// [wire.WillAnswer],
 // [wire.Unavailable] and [wire.Goodbye], to be told apart by a type switch.
 type Message interface {
 	Append(dst []byte) []byte
@@ -45,7 +46,13 @@ func DecodeMessage(msg []byte, limit int) (Message, error) {
 		return message(wire.DecodeGoodbye(msg, l))
 	case wire.TypeWill:
 		return message(wire.DecodeWillAnswer(msg, l))
-	case wire.TypeTick, wire.TypeSQL, wire.TypeEvent:
+	case wire.TypeTick:
+		t, holder, err := wire.DecodeTickAnswer(msg, l)
+		if holder != nil {
+			return holder, err
+		}
+		return message(t, err)
+	case wire.TypeSQL, wire.TypeEvent:
 		return message(wire.DecodeUnavailable(msg, l))
 	default:
 		return nil, protocolErrorf("a hub does not send messages of type %d here", kind)

@@ -112,6 +112,8 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 			return err
 		}
 		return h.ReadPiece(&m)
+	case wire.TypeTick:
+		return s.tick(h, msg)
 	case wire.TypeClock:
 		m, err := wire.DecodeClock(msg, s.limits)
 		if err != nil {
@@ -126,7 +128,7 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 		return &wire.Error{Code: wire.CloseNormal, Reason: "goodbye"}
 	case wire.TypeWill:
 		return s.will(h, msg)
-	case wire.TypeTick, wire.TypeSQL, wire.TypeEvent:
+	case wire.TypeSQL, wire.TypeEvent:
 		m, err := wire.UnavailableFor(msg, fmt.Sprintf("this hub does not do messages of type %d: its hello lists what it does", kind))
 		if err != nil {
 			return err
@@ -167,6 +169,17 @@ func asRefusal(err error) (*wire.Refusal, error) {
 		return refused, nil
 	}
 	return nil, err
+}
+
+func (s *Session) tick(h Handler, msg []byte) error {
+	t, err := wire.DecodeTick(msg, s.limits)
+	if err != nil {
+		return err
+	}
+	if t.Refused, err = h.Tick(t.N); t.Refused == nil || err != nil {
+		return err
+	}
+	return s.answer(t.Append(nil))
 }
 
 // answer puts an answer of the read loop's own on its way. When the peer asks

@@ -64,7 +64,12 @@ func TestMessagesTaken(t *testing.T) {
 		if n, refused := v.script.writes.Load(), v.script.refused.Load(); n != 3 || refused != 1 {
 			t.Errorf("%d transactions, %d refused", n, refused)
 		}
-		send(t, ws, raw{0x82, byte(wire.TypeTick), 5})
+		send(t, ws, &wire.Tick{N: 5})
+		tick, _, err := wire.DecodeTickAnswer(receive(t, ws), wire.Limits{})
+		if err != nil || tick.N != 5 || tick.Refused == nil || tick.Refused.Code != wire.CodeForbidden {
+			t.Errorf("%+v, %v", tick, err)
+		}
+		send(t, ws, raw{0x82, byte(wire.TypeEvent), 5})
 		u, err := wire.DecodeUnavailable(receive(t, ws), wire.Limits{})
 		if err != nil || u.ID != 5 || u.Code != wire.CodeUnavailable {
 			t.Errorf("%+v, %v", u, err)

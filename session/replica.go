@@ -295,7 +295,7 @@ func (t *Table) convert(old *Table, from []int) {
 }
 
 // report tells what a message has changed, once it is in place.
-func (r *Replica) report(version uint64, snapshot bool) {
+func (r *Replica) report(version uint64, snapshot bool, authors []wire.Author) {
 	for _, t := range r.copy.Tables {
 		if len(t.changes.changed)+len(t.changes.removed) == 0 {
 			continue
@@ -306,6 +306,11 @@ func (r *Replica) report(version uint64, snapshot bool) {
 		}
 		rows := t.takeRows()
 		rows.Version, rows.Snapshot = version, snapshot
+		for i := range authors {
+			if authors[i].Table == t.Number {
+				rows.Authors = append(rows.Authors, authors[i])
+			}
+		}
 		if len(rows.Changed)+len(rows.Removed) > 0 {
 			r.opts.OnRows(rows)
 		}

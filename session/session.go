@@ -49,6 +49,10 @@ type Handler interface {
 	Will(w *wire.Will, size int) (*wire.Refusal, error)
 	ReadPiece(m *wire.ReadPiece) error
 
+	// Tick takes a tick of the game server's clock, which it answers in its turn, or
+	// says why it doesn't.
+	Tick(n uint64) (*wire.Refusal, error)
+
 	// Version returns the version that a clock message is answered with.
 	Version() uint64
 

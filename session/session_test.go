@@ -43,6 +43,9 @@ func (s *script) ReadPiece(*wire.ReadPiece) error { return nil }
 func (s *script) Will(*wire.Will, int) (*wire.Refusal, error) {
 	return nil, nil
 }
+func (s *script) Tick(uint64) (*wire.Refusal, error) {
+	return wire.Refuse(wire.CodeForbidden, "no clock here"), nil
+}
 func (s *script) Version() uint64 { s.versions.Add(1); return 7 }
 
 func (s *script) Next(dst [][]byte) [][]byte {

@@ -124,7 +124,7 @@ func (r *Replica) SnapshotEnd(e *wire.SnapshotEnd) error {
 	err := r.err
 	r.mu.Unlock()
 	if err == nil {
-		r.report(e.Version, true)
+		r.report(e.Version, true, nil)
 	}
 	return err
 }

@@ -85,7 +85,7 @@ func (d *Device) greet(said *wire.DeviceHello, h *wire.HubHello) error {
 	d.mu.Lock()
 	done := d.greetPending(h)
 	d.id, d.epoch, d.limits = h.Device, h.Epoch, h.Limits
-	d.live = false
+	d.live, d.connected = false, true
 	for _, f := range d.fetches {
 		f.restart()
 	}
@@ -111,6 +111,8 @@ func (d *Device) disconnect() {
 	if d.will != nil {
 		d.will.sent = false
 	}
+	d.connected = false
+	d.dropTicks()
 }
 
 // nextChange returns the next change of subscriptions to send, nil when there is

@@ -17,6 +17,7 @@ type Status struct {
 	Version  uint64    `json:"version"` // the last that devices were told of
 	Ready    bool      `json:"ready"`
 	Trouble  string    `json:"trouble,omitempty"` // why it is not ready
+	Clock    string    `json:"clock,omitempty"`   // the device whose ticks close frames; left out where the hub's own clock does
 	Totals   Totals    `json:"totals"`
 	Sessions []Session `json:"sessions"`
 }
@@ -62,6 +63,9 @@ func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started tim
 		}
 		if err := h.Ready(); err != nil {
 			s.Ready, s.Trouble = false, err.Error()
+		}
+		if device, held := h.ClockHolder(); held {
+			s.Clock = device.String()
 		}
 		var err error
 		if s.Totals, err = totals(metrics); err != nil {

@@ -125,10 +125,10 @@ func TestStatus(t *testing.T) {
 	d := w.dial(wire.DeviceHello{})
 	put(t, d, 1, 77)
 	var s web.Status
-	// Once it has been told of everything it is in step.
-	eventually(t, "both sessions are in step", func() bool {
+	// Once it has been told of everything it is in step; a frame is counted when it has been told.
+	eventually(t, "both sessions are in step, and the frame is counted", func() bool {
 		s = status(t, w)
-		return len(s.Sessions) == 2 && s.Sessions[0].InStep && s.Sessions[1].InStep
+		return len(s.Sessions) == 2 && s.Sessions[0].InStep && s.Sessions[1].InStep && s.Totals.Frames[len(s.Totals.Frames)-1].Count == 1
 	})
 	if s.Program != "v0.0.0-test" || !s.Ready || s.Trouble != "" || s.Version != c.Hello.Version+1 {
 		t.Errorf("%+v", s)
@@ -152,6 +152,24 @@ func TestStatus(t *testing.T) {
 	if !strings.HasPrefix(one.Remote, "127.0.0.1:") || one.Since.Before(began) || one.SilentMS < 0 {
 		t.Errorf("session: %+v", one)
 	}
+}
+
+func TestClockInStatusAndMetrics(t *testing.T) {
+	w := newWorld(t)
+	c := w.dial(wire.DeviceHello{Role: "server", SubsSet: true})
+	if s := status(t, w); s.Clock != "" {
+		t.Errorf("%s holds the clock", s.Clock)
+	}
+	contains(t, w.get(w.Admin, "/metrics").body, "framehub_clock_held 0\n", "framehub_tick_seconds_count 0\n")
+	want, n := uuid.UUID(c.Hello.Device).String(), uint64(0)
+	eventually(t, "the server holds the clock", func() bool {
+		n++
+		if err := c.Tick(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		metrics := w.get(w.Admin, "/metrics").body
+		return status(t, w).Clock == want && strings.Contains(metrics, "framehub_clock_held 1\n") && !strings.Contains(metrics, "framehub_tick_seconds_count 0\n")
+	})
 }
 
 func TestStatusWithoutSessions(t *testing.T) {

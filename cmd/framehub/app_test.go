@@ -230,6 +230,7 @@ func TestMistakesAreTold(t *testing.T) {
 		"database without keys":    {serveArgs("", "--db", old), 1, "PRIMARY KEY"},
 		"scope without a column":   {serveArgs("", "--schema", good, "--config", file("scope.toml", "[tables.thing]\nscope = \"room\"\n")), 1, `"room"`},
 		"frame rate":               {serveArgs("", "--frame-hz", "0"), 1, "--frame-hz"},
+		"no patience":              {serveArgs("", "--clock-patience", "0s"), 1, "--clock-patience"},
 		"a certificate alone":      {serveArgs("", "--tls-cert", "c.pem"), 1, "--tls-cert and --tls-key go together"},
 		"an admin's key alone":     {serveArgs("", "--admin-tls-key", "k.pem"), 1, "--admin-tls-cert and --admin-tls-key go together"},
 		"no such certificate":      {serveArgs("", "--tls-cert", "c.pem", "--tls-key", "k.pem"), 1, "c.pem"},

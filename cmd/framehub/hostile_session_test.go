@@ -89,7 +89,7 @@ func (w *hostileWorld) sessionCases() (all []hostile) {
 	add("a frame", "goodbye 4000", here, list{4, 1, 0, 0})
 	add("an outcome", "goodbye 4000", here, list{6, 1, list{1}, list{}})
 	add("a type that there is not", "goodbye 4000", "unknown", list{99})
-	add("a tick", "answer 7 unavailable", "type 7", list{7, 1})
+	add("a tick", "answer 7 forbidden", "server", list{7, 1})
 	add("SQL", "answer 11 unavailable", "type 11", list{11, 1, "DROP TABLE note", list{}})
 	will := func(schema any, ops ...any) list { return list{14, 1, schema, ops} }
 	add("a will for a table that servers write", "answer 14 forbidden", "secret", will(version, w.op(put, "secret", "id", list{1})))

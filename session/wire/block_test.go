@@ -126,13 +126,13 @@ func TestMessageOverhead(t *testing.T) {
 		places[i] = math.MaxInt32
 	}
 	far := wire.WriteHeader{Seq: wire.MaxVersion, Base: wire.MaxVersion, BaseSet: true, SchemaVersion: wire.MaxVersion}
-	head := wire.AppendFrameHead(nil, wire.MaxVersion, wire.MaxVersion, moment)
+	head := wire.AppendFrameHead(nil, wire.MaxVersion, wire.MaxVersion, moment, true)
 	for _, test := range []struct {
 		name string
 		msg  []byte
 		most int
 	}{
-		{"frame", wire.AppendFrameBody(head, blocks, blocks, true, places, false), wire.FrameOverhead(len(places))},
+		{"frame", wire.AppendAuthors(wire.AppendFrameBody(head, blocks, blocks, true, places, false), blocks), wire.FrameOverhead(len(places))},
 		{"snapshot", wire.AppendSnapshot(nil, wire.MaxVersion, wire.MaxVersion, blocks), wire.SnapshotOverhead},
 		{"write", wire.AppendWrite(nil, far, blocks), wire.WriteOverhead},
 	} {

@@ -28,7 +28,7 @@ var decodes = map[string]map[wire.Type]decodeFunc{
 	fromDevice: {
 		wire.TypeHello:     decoding(wire.DecodeDeviceHello),
 		wire.TypeWrite:     decoding(wire.DecodeWrite),
-		wire.TypeTick:      unavailable,
+		wire.TypeTick:      decoding(wire.DecodeTick),
 		wire.TypeClock:     decoding(wire.DecodeClock),
 		wire.TypeSubscribe: decoding(wire.DecodeSubscribe),
 		wire.TypeSQL:       unavailable,
@@ -44,7 +44,7 @@ var decodes = map[string]map[wire.Type]decodeFunc{
 		wire.TypeSnapshotEnd: decoding(wire.DecodeSnapshotEnd),
 		wire.TypeFrame:       decoding(wire.DecodeFrame),
 		wire.TypeSettled:     decoding(wire.DecodeSettled),
-		wire.TypeTick:        decoding(wire.DecodeUnavailable),
+		wire.TypeTick:        tickAnswer,
 		wire.TypeClock:       decoding(wire.DecodeClockAnswer),
 		wire.TypeSQL:         decoding(wire.DecodeUnavailable),
 		wire.TypeGoodbye:     decoding(wire.DecodeGoodbye),
@@ -62,6 +62,14 @@ func decoding[T any, P interface {
 		m, err := decode(msg, l)
 		return P(&m), err
 	}
+}
+
+func tickAnswer(msg []byte, l wire.Limits) (message, error) {
+	t, holder, err := wire.DecodeTickAnswer(msg, l)
+	if holder != nil {
+		return holder, err
+	}
+	return &t, err
 }
 
 // An unknown is a message of a kind that this hub does not do, as far as it

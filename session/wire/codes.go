@@ -42,6 +42,7 @@ const (
 	CodeRate          Code = "rate"
 	CodeReadOnly      Code = "read_only"
 	CodeUnavailable   Code = "unavailable"
+	CodeClockHeld     Code = "clock_held" // of a tick: another session holds the clock (section 6)
 )
 
 const (

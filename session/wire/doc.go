@@ -5,8 +5,8 @@
 // Start with messages.go, the messages as structs. For each there is a decoder
 // ([DecodeWrite], [DecodeFrame], …) and an Append method; [TypeOf] says which
 // decoder a message is for. What is sent often is encoded from parts that are
-// encoded once: [AppendFrameHead], [AppendFrameBody] and [AppendSnapshot] by the
-// hub, [AppendOp] and [AppendWrite] by a client.
+// encoded once: [AppendFrameHead], [AppendFrameBody], [AppendAuthors] and
+// [AppendSnapshot] by the hub, [AppendOp] and [AppendWrite] by a client.
 //
 // Then block.go: rows travel in columns. [AppendBlock] encodes them from a
 // [Grid]; a decoded [Block] reads them where they lie in the message.

@@ -32,7 +32,7 @@ func ExampleDecodeFrame() {
 		wire.IntegerValue(7), wire.RealValue(1.5),
 	}}, nil)
 	body := wire.AppendFrameBody(nil, [][]byte{block}, nil, false, nil, true)
-	msg := append(wire.AppendFrameHead(nil, 42, 41, time.UnixMicro(1)), body...)
+	msg := append(wire.AppendFrameHead(nil, 42, 41, time.UnixMicro(1), false), body...)
 
 	f, err := wire.DecodeFrame(msg, wire.Limits{})
 	if err != nil {

@@ -70,22 +70,27 @@ func DecodeFrame(msg []byte, l Limits) (Frame, error) {
 	m.Complete = each(f.array("the list of complete subscriptions", math.MaxInt), func(f *fields) int {
 		return f.int("the place of a subscription", math.MaxInt32)
 	})
+	m.Authors = each(f.array("the list of authors", math.MaxInt), (*fields).author)
 	if err := f.close(); err != nil {
 		return Frame{}, err
 	}
 	return m, nil
 }
 
-// frameElements is the length of every frame that we encode. A frame's head
-// counts its body, so a body that left out nulls at its end would need a head
-// of its own; they cost three bytes.
+// frameElements is the length of every frame that we encode, but for authors. A
+// frame's head counts its body, so a body that left out nulls at its end would
+// need a head of its own; they cost three bytes.
 const frameElements = 8
 
 // AppendFrameHead appends the start of a frame, up to its time. What
-// [AppendFrameBody] encoded must follow: sessions in step share both parts, the
-// others the body.
-func AppendFrameHead(dst []byte, version, previous uint64, t time.Time) []byte {
-	dst = appendUint(appendArray(dst, frameElements), uint64(TypeFrame))
+// [AppendFrameBody] encoded must follow, and with authors what [AppendAuthors]
+// did: sessions in step share all parts, the others all but this.
+func AppendFrameHead(dst []byte, version, previous uint64, t time.Time, authors bool) []byte {
+	n := frameElements
+	if authors {
+		n++
+	}
+	dst = appendUint(appendArray(dst, n), uint64(TypeFrame))
 	dst = appendUint(appendUint(dst, version), previous)
 	return appendTime(dst, t)
 }
@@ -109,17 +114,21 @@ func AppendFrameBody(dst []byte, changed, removed [][]byte, more bool, complete 
 
 // Append appends the message.
 func (m *Frame) Append(dst []byte) []byte {
-	dst = AppendFrameHead(dst, m.Version, m.Previous, m.Time)
-	return AppendFrameBody(dst, encodeBlocks(m.Changed), encodeBlocks(m.Removed), m.More, m.Complete, m.All)
+	dst = AppendFrameHead(dst, m.Version, m.Previous, m.Time, len(m.Authors) > 0)
+	dst = AppendFrameBody(dst, encodeBlocks(m.Changed), encodeBlocks(m.Removed), m.More, m.Complete, m.All)
+	if len(m.Authors) == 0 {
+		return dst
+	}
+	return AppendAuthors(dst, encodeAuthors(m.Authors))
 }
 
 // SnapshotOverhead is the most bytes that a snapshot takes besides its blocks.
 const SnapshotOverhead = 5 + 1 + 9 + 9
 
-// FrameOverhead returns the most bytes that a frame takes besides its blocks,
-// with so many subscriptions in its list of the complete ones.
+// FrameOverhead returns the most bytes that a frame takes besides its blocks and
+// authors, with so many subscriptions in its list of the complete ones.
 func FrameOverhead(complete int) int {
-	const head, lists = 1 + 1 + 9 + 9 + 9, 5 + 5 + 1 + 5
+	const head, lists = 1 + 1 + 9 + 9 + 9, 5 + 5 + 1 + 5 + 5
 	return head + lists + 5*complete
 }
 

@@ -26,7 +26,7 @@ var layouts = map[string]map[wire.Type]layout{
 	fromDevice: {
 		wire.TypeHello:     {{"", readDeviceHello}},
 		wire.TypeWrite:     {{"seq", plain}, {"base", plain}, {"schema_version", plain}, {"ops", listOf(readOp)}},
-		wire.TypeTick:      {{"id", readID}},
+		wire.TypeTick:      {{"n", plain}},
 		wire.TypeClock:     {{"echo", readValue}},
 		wire.TypeSubscribe: {{"id", plain}, {"add", listOf(readSub)}, {"remove", listOf(readSub)}},
 		wire.TypeSQL:       {{"id", readID}},
@@ -42,7 +42,9 @@ var layouts = map[string]map[wire.Type]layout{
 		wire.TypeFrame: {
 			{"version", plain}, {"previous", plain}, {"time", plain},
 			{"changed", listOf(readBlock)}, {"removed", listOf(readBlock)}, {"more", orElse(false)}, {"complete", plain},
+			{"authors", listOf(readAuthor)},
 		},
+		wire.TypeTick:      {{"n", plain}, {"version", plain}},
 		wire.TypeSettled:   {{"version", plain}, {"committed", listOf(plain)}, {"rejected", listOf(readRejected)}},
 		wire.TypeClock:     {{"echo", readValue}, {"time", plain}, {"version", plain}},
 		wire.TypeGoodbye:   {{"code", plain}, {"text", plain}, {"retry_ms", plain}},
@@ -79,7 +81,9 @@ func readMessage(from string, msg []byte) (any, error) {
 		return tree{"id": body[0], "version": body[1], "blocks": listOf(readBlock)(body[2:])}, nil
 	case from == fromHub && l == nil: // the answer of a hub that doesn't
 		return tree{"id": body[0], "refused": tree{"code": body[2], "text": body[3]}}, nil
-	case from == fromHub && (t == wire.TypeSnapshotEnd || t == wire.TypeReadPiece || t == wire.TypeWill):
+	case from == fromHub && t == wire.TypeTick && at(body, 0) == nil:
+		return tree{"n": nil, "holder": octets(at(body, 1))}, nil
+	case from == fromHub && (t == wire.TypeSnapshotEnd || t == wire.TypeReadPiece || t == wire.TypeTick || t == wire.TypeWill):
 		return l.readAnswer(body), nil
 	default:
 		return l.read(body), nil
@@ -112,7 +116,7 @@ func (l layout) readAnswer(body list) any {
 	for _, field := range l {
 		m[field.name] = nil
 	}
-	m["id"] = body[0]
+	m[l[0].name] = body[0]
 	return m
 }
 
@@ -183,6 +187,18 @@ func readKey(v any) any {
 		return each(all, readValue)
 	}
 	return list{readValue(v)}
+}
+
+func readAuthor(v any) any {
+	keys := list{}
+	if tag, ok := at(v, 3).(cbor.Tag); ok {
+		for _, key := range readColumn(tag) {
+			keys = append(keys, list{key})
+		}
+	} else {
+		keys = each(at(v, 3).(list), readKey).(list)
+	}
+	return tree{"device": octets(at(v, 0)), "seq": at(v, 1), "table": at(v, 2), "keys": keys}
 }
 
 func readDeviceHello(v any) any {

@@ -54,6 +54,10 @@ func smallMeaning(m message) any {
 			return tree{"echo": valueMeaning(m.Echo)}
 		}
 		return tree{"echo": valueMeaning(m.Echo), "time": micros(m.Time), "version": m.Version}
+	case *wire.Tick:
+		return tickMeaning(m)
+	case *wire.Holder:
+		return tree{"n": nil, "holder": maybeHex(m.Device)}
 	case *wire.Goodbye:
 		return tree{"code": m.Code, "text": m.Text, "retry_ms": maybe(uint64(m.Retry.Milliseconds()), m.RetrySet)}
 	case *wire.ReadPiece:
@@ -82,6 +86,17 @@ func smallMeaning(m message) any {
 		return tree{"size": len(m.inner), "unpacked": hex.EncodeToString(m.inner)}
 	default:
 		panic(fmt.Sprintf("no meaning for %T", m))
+	}
+}
+
+func tickMeaning(t *wire.Tick) any {
+	switch {
+	case !t.Answer:
+		return tree{"n": t.N}
+	case t.Refused != nil:
+		return tree{"n": t.N, "version": nil, "refused": refusedMeaning(t.Refused)}
+	default:
+		return tree{"n": t.N, "version": t.Version, "refused": nil}
 	}
 }
 
@@ -124,11 +139,20 @@ func frameMeaning(f *wire.Frame) any {
 	m := tree{
 		"version": f.Version, "previous": f.Previous, "time": micros(f.Time), "more": f.More, "complete": nil,
 		"changed": each(f.Changed, blockMeaning), "removed": each(f.Removed, blockMeaning),
+		"authors": each(f.Authors, authorMeaning),
 	}
 	if !f.All {
 		m["complete"] = each(f.Complete, same)
 	}
 	return m
+}
+
+func authorMeaning(a wire.Author) any {
+	keys := list{}
+	for i := range a.Keys.Rows() {
+		keys = append(keys, each(a.Keys.Row(i), valueMeaning))
+	}
+	return tree{"device": hex.EncodeToString(a.Device), "seq": a.Seq, "table": a.Table, "keys": keys}
 }
 
 func opMeaning(op wire.Op) any { return tree{"op": op.Kind, "block": blockMeaning(op.Block)} }

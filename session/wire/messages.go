@@ -5,7 +5,7 @@ import "time"
 // Type is the first element of a message.
 type Type uint8
 
-// The message types. Ticks, events and SQL are known by number only: a hub answers
+// The message types. Events and SQL are known by number only: a hub answers
 // them with [UnavailableFor].
 const (
 	TypeHello       Type = 0
@@ -172,6 +172,7 @@ type Frame struct {
 	More     bool
 	Complete []int // the subs that are complete to Version, by place
 	All      bool  // every sub is; Complete is then nil
+	Authors  []Author
 }
 
 // OpKind is the first element of an op.

@@ -158,6 +158,16 @@ func (r random) block() wire.Block {
 	return b
 }
 
+// author makes an author of a row at least: of none, how many columns its keys
+// have is not told.
+func (r random) author() wire.Author {
+	a := wire.Author{Device: uuid, Seq: r.uint(), Table: r.IntN(math.MaxInt32)}
+	for a.Keys = r.grid(); a.Keys.Rows() == 0; {
+		a.Keys = r.grid()
+	}
+	return a
+}
+
 // some makes up to n of something.
 func some[T any](r random, n int, one func() T) (all []T) {
 	for range r.IntN(n + 1) {
@@ -212,7 +222,7 @@ func (r random) schema() wire.Schema {
 
 // deviceMessage makes a message of those that a device sends.
 func (r random) deviceMessage() message {
-	switch r.IntN(7) {
+	switch r.IntN(8) {
 	case 0:
 		h := &wire.DeviceHello{
 			Token: r.text(), Device: r.bytes(9), Epoch: r.bytes(9), SubsSet: r.bool(), Zstd: r.bool(),
@@ -231,11 +241,13 @@ func (r random) deviceMessage() message {
 		})}
 	case 3:
 		return &wire.Clock{Echo: wire.RealValue(r.real())}
-	case 5:
+	case 6:
 		return &wire.Will{ID: r.uint(), SchemaVersion: r.uint(), Set: true, Ops: some(r, 4, func() wire.Op {
 			return wire.Op{Kind: wire.OpKind(r.IntN(int(wire.OpExpect) + 1)), Block: r.block()}
 		})}
 	case 4:
+		return &wire.Tick{N: r.uint()}
+	case 5:
 		return &wire.Subscribe{ID: 1 + r.uint()>>1, Add: some(r, 3, r.sub), Remove: some(r, 3, r.sub)}
 	default:
 		return &wire.ReadPiece{
@@ -246,7 +258,7 @@ func (r random) deviceMessage() message {
 
 // hubMessage makes a message of those that a hub sends.
 func (r random) hubMessage() message {
-	switch r.IntN(9) {
+	switch r.IntN(11) {
 	case 0:
 		schema := r.schema()
 		return &wire.HubHello{
@@ -267,7 +279,7 @@ func (r random) hubMessage() message {
 		}
 	case 5:
 		return &wire.Goodbye{Code: wire.CloseCode(r.IntN(5000)), Text: r.text(), Retry: time.Duration(r.IntN(9999)) * time.Millisecond, RetrySet: true}
-	case 7:
+	case 9:
 		if refused := r.refusal(); refused != nil {
 			return &wire.WillAnswer{ID: r.uint(), Refused: refused}
 		}
@@ -277,10 +289,17 @@ func (r random) hubMessage() message {
 			return &wire.Piece{ID: r.uint(), Refused: refused}
 		}
 		return &wire.Piece{ID: r.uint(), Version: r.uint(), Size: r.uint(), Data: r.bytes(99)}
+	case 7:
+		return &wire.Tick{N: r.uint(), Answer: true, Refused: r.refusal()}
+	case 8:
+		if r.bool() {
+			return &wire.Holder{}
+		}
+		return &wire.Holder{Device: uuid}
 	default:
 		f := &wire.Frame{
 			Version: r.uint(), Previous: r.uint(), Time: r.moment(), Changed: some(r, 3, r.block), Removed: some(r, 3, r.block),
-			More: r.bool(), All: r.bool(),
+			More: r.bool(), All: r.bool(), Authors: some(r, 3, r.author),
 		}
 		if !f.All {
 			f.Complete = some(r, 4, func() int { return r.IntN(1000) })

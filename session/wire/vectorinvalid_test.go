@@ -174,6 +174,11 @@ func badRequests() []badSample {
 	return []badSample{
 		bad("clock: nothing to echo", 8),
 		bad("clock: a text to echo", 8, "now"),
+		bad("tick: no number", 7),
+		bad("tick: null for a number", 7, nil),
+		bad("tick: a number below 0", 7, -1),
+		bad("tick: a number beyond 2^53", 7, 1<<53),
+		bad("tick: a text", 7, "now"),
 		bad("subscribe: id 0", 10, 0, list{}, list{}),
 		bad("subscribe: no id", 10),
 		bad("subscribe: names for subs", 10, 1, list{"item"}),
@@ -248,6 +253,11 @@ func badBlocks() []badSample {
 	}
 }
 
+// author is a frame whose only author is that.
+func author(name string, items ...any) badSample {
+	return bad("author: "+name, 4, 2, 1, 0, nil, nil, nil, nil, list{append(list{}, items...)})
+}
+
 func badFromHub() []badSample {
 	all := []badSample{
 		bad("hello: no schema", 0, tree{"device": uuid}),
@@ -262,6 +272,24 @@ func badFromHub() []badSample {
 		bad("snapshot: null for a block", 2, 0, 1, nil),
 		bad("snapshot end: neither version nor code", 3, 0),
 		bad("frame: no time", 4, 2, 1),
+		bad("frame: authors that are a text", 4, 2, 1, 0, nil, nil, nil, nil, "me"),
+		bad("frame: an author of null", 4, 2, 1, 0, nil, nil, nil, nil, list{nil}),
+		author("a device of 15 bytes", uuid[:15], 3, 3, list{9}),
+		author("a number below 0", uuid, -3, 3, list{9}),
+		author("a table by name", uuid, 3, "item", list{9}),
+		author("keys that are a number", uuid, 3, 3, 9),
+		author("a key that is undefined", uuid, 3, 3, list{undefined}),
+		author("a key that is empty", uuid, 3, 3, list{list{}}),
+		author("keys of one and of two columns", uuid, 3, 3, list{9, list{9, 9}}),
+		author("keys in a typed array that ends early", uuid, 3, 3, typed(69, 1, 0, 2)),
+		author("keys in big endian", uuid, 3, 3, typed(65, 0, 1)),
+		author("keys in a typed array of an array", uuid, 3, 3, cbor.Tag{Number: 64, Content: list{1}}),
+		author("NaN for a key", uuid, 3, 3, typed(85, 0, 0, 0xc0, 0x7f)),
+		bad("tick: a number that is a text", 7, "5", 42),
+		bad("tick: a version that is a text", 7, 5, "42"),
+		bad("tick: neither version nor code", 7, 5),
+		bad("tick: a holder of 15 bytes", 7, nil, uuid[:15]),
+		bad("tick: a holder as a text", 7, nil, "somebody"),
 		bad("frame: a time beyond 2^53", 4, 2, 1, 1<<53),
 		bad("frame: a version below 0", 4, -2, 1, 1),
 		bad("frame: more that is a number", 4, 2, 1, 1, list{}, list{}, 1),

@@ -135,6 +135,9 @@ func deviceSamples() []sample {
 		ours("clock: question", fromDevice, &wire.Clock{Echo: wire.IntegerValue(123_456_789)}),
 		ours("clock: question, fraction", fromDevice, &wire.Clock{Echo: wire.RealValue(12.1)}),
 		theirs("clock: question with elements of a later version", fromDevice, 8, -1, "later", 2),
+		ours("tick", fromDevice, &wire.Tick{N: 1234}),
+		ours("tick: the largest number", fromDevice, &wire.Tick{N: wire.MaxVersion}),
+		theirs("tick: elements of a later version", fromDevice, 7, 0, "later", nil),
 		ours("subscribe: add and remove", fromDevice, &wire.Subscribe{
 			ID: 1, Add: []wire.Sub{zones, slow}, Remove: []wire.Sub{whole},
 		}),
@@ -157,7 +160,6 @@ func deviceSamples() []sample {
 // the type and the id.
 func otherDeviceSamples() []sample {
 	return []sample{
-		theirs("tick", fromDevice, 7, 1234),
 		theirs("sql", fromDevice, 11, 5, "SELECT ?", list{1}),
 		theirs("event", fromDevice, 15, "server", "boom", tree{"x": 1}),
 	}
@@ -183,6 +185,7 @@ func everyOp() []wire.Op {
 func hubSamples() []sample {
 	all := append(hubHelloSamples(), snapshotSamples()...)
 	all = append(all, frameSamples()...)
+	all = append(all, tickSamples()...)
 	refused := wire.Refuse(wire.CodeUnknownTable, "there is no table %q", "iten")
 	return append(all,
 		ours("settled: committed and refused", fromHub, &wire.Settled{Version: 42, Committed: []uint64{3, 4, 7}, Rejected: rejected()}),
@@ -196,7 +199,6 @@ func hubSamples() []sample {
 		}),
 		ours("piece", fromHub, &wire.Piece{ID: 1, Version: 42, Size: 1 << 20, Data: []byte("part")}),
 		ours("piece: refused", fromHub, &wire.Piece{ID: 2, Refused: refused}),
-		unavailableSample("tick: unavailable", wire.TypeTick, 1234, true),
 		unavailableSample("sql: unavailable", wire.TypeSQL, 5, true),
 		ours("will: taken", fromHub, &wire.WillAnswer{ID: 1, Version: 42}),
 		ours("will: refused", fromHub, &wire.WillAnswer{ID: 2, Refused: refused}),
@@ -267,6 +269,33 @@ func snapshotSamples() []sample {
 	}
 }
 
+func tickSamples() []sample {
+	return []sample{
+		ours("tick: answer", fromHub, &wire.Tick{N: 1234, Answer: true, Version: 42}),
+		ours("tick: answer 0 in version 0", fromHub, &wire.Tick{Answer: true}),
+		ours("tick: another holds the clock", fromHub, &wire.Tick{
+			N: 1234, Answer: true, Refused: wire.Refuse(wire.CodeClockHeld, "another server holds the clock"),
+		}),
+		ours("tick: unavailable", fromHub, &wire.Tick{
+			N: 1234, Answer: true, Refused: wire.Refuse(wire.CodeUnavailable, "this hub does not do that"),
+		}),
+		ours("tick: a server holds the clock", fromHub, &wire.Holder{Device: uuid}),
+		ours("tick: the hub's own clock is back", fromHub, &wire.Holder{}),
+		theirs("tick: answer with elements of a later version", fromHub, 7, 5, 42, "later"),
+		theirs("tick: holder with elements of a later version", fromHub, 7, nil, uuid, "later", 1),
+		theirs("tick: what is left out is null", fromHub, 7),
+	}
+}
+
+func authors() []wire.Author {
+	return []wire.Author{
+		{Device: uuid, Seq: 12, Table: 3, Keys: wire.Grid{Stride: 1, Values: integers(7)}},
+		{Device: uuid, Seq: 12, Table: 4, Keys: wire.Grid{Stride: 1, Values: []wire.Value{wire.TextValue("k"), wire.TextValue("ü")}}},
+		{Device: make([]byte, 16), Seq: wire.MaxVersion, Table: 3, Keys: wire.Grid{Stride: 1, Values: integers(300, 9, 7)}},
+		{Device: uuid, Seq: 13, Table: 5, Keys: wire.Grid{Stride: 3, Values: integers(1, 2, -3, 1, 2, 300)}},
+	}
+}
+
 func frameSamples() []sample {
 	gone := block(3, []int{0}, integers(9, 70_000)...)
 	return []sample{
@@ -281,9 +310,14 @@ func frameSamples() []sample {
 		ours("frame: two subscriptions complete", fromHub, &wire.Frame{
 			Version: 42, Previous: 40, Time: moment, Removed: []wire.Block{gone}, Complete: []int{0, 300},
 		}),
+		ours("frame: with authors", fromHub, &wire.Frame{
+			Version: 42, Previous: 41, Time: moment, Changed: []wire.Block{positions()}, Removed: []wire.Block{gone}, All: true, Authors: authors(),
+		}),
 		ours("frame: no subscription complete", fromHub, &wire.Frame{Version: 42, Previous: 40, Time: moment}),
 		theirs("frame: what is left out is null", fromHub, 4, 42, 41, 1_785_000_000_123_456),
 		theirs("frame: nulls, authors, elements of a later version", fromHub, 4, 42, 41, 1, nil,
-			list{list{3, list{0}, 1, typed(79, 9, 0, 0, 0, 0, 0, 0, 0)}}, nil, list{1}, list{list{uuid, 3, 3, list{9}}}, "later"),
+			list{list{3, list{0}, 1, typed(79, 9, 0, 0, 0, 0, 0, 0, 0)}}, nil, list{1}, list{list{uuid, 3, 3, list{9}, "later in an author"}}, "later"),
+		theirs("frame: authors whose keys are plain, composite of one, none", fromHub, 4, 42, 41, 1, nil, nil, nil, nil,
+			list{list{uuid, 3, 3, list{9, 1.5, nil}}, list{uuid, 3, 3, list{list{9}}}, list{uuid, 3, 3, list{}}}),
 	}
 }

@@ -65,7 +65,7 @@ function readColumnNumbers(r) {
  */
 function readColumn(r, column, n) {
   const major = r.head();
-  if (major === Major.TAG) return readTyped(r, column, n);
+  if (major === Major.TAG) return readTyped(r, `column ${column} of a block`, n);
   if (major !== Major.ARRAY) throw new ProtocolError(`column ${column} of a block must be an array or a typed array`);
   const count = r.bounded(r.arg);
   if (count !== n)
@@ -75,23 +75,43 @@ function readColumn(r, column, n) {
   return values;
 }
 
-/** @param {Reader} r @param {number} column @param {number} n */
-function readTyped(r, column, n) {
+/**
+ * Reads a typed array whose tag has been read, of n elements, or of as many as there are.
+ * @param {Reader} r @param {string} what @param {number} [n]
+ */
+function readTyped(r, what, n) {
   const form = FORMS.get(Number(r.arg));
-  if (!form)
-    throw new ProtocolError(
-      `column ${column} of a block has the CBOR tag ${r.arg}, which is not one of the protocol's typed arrays`,
-    );
-  const size = r.expect(Major.BYTES, "a typed array");
+  if (!form) throw new ProtocolError(`${what} has the CBOR tag ${r.arg}, which is not one of the protocol's typed arrays`);
+  const size = Number(r.expect(Major.BYTES, "a typed array"));
+  n ??= Math.ceil(size / form.size);
   if (size !== n * form.size)
-    throw new ProtocolError(
-      `column ${column} of a block holds ${size} bytes, ${n} rows of ${form.size} bytes are ${n * form.size}`,
-    );
+    throw new ProtocolError(`${what} holds ${size} bytes, ${n} values of ${form.size} bytes are ${n * form.size}`);
   const at = r.at;
   r.take(size);
   const values = form.make(n);
   for (let i = 0; i < n; i++) values[i] = form.get(r.view, at + i * form.size);
   return values;
+}
+
+/**
+ * Reads keys of one table, each an array of values: they come as a column does, or where they are composite as an array of
+ * arrays.
+ * @param {Reader} r @returns {any[][]}
+ */
+export function readKeys(r) {
+  const major = r.head();
+  if (major === Major.TAG) return Array.from(readTyped(r, "a list of keys"), (v) => [v]);
+  if (major !== Major.ARRAY) throw new ProtocolError("keys must be an array or a typed array");
+  const keys = [];
+  for (let n = r.bounded(r.arg); n > 0; n--) {
+    const key = [];
+    const parts = r.nextIs(Major.ARRAY) ? r.array("a key") : null;
+    for (let n = parts ?? 1; n > 0; n--) key.push(r.value());
+    keys.push(key);
+  }
+  if (keys.some((key) => key.length === 0 || key.length !== keys[0].length || key.includes(undefined)))
+    throw new ProtocolError("keys are of several lengths, or of no value");
+  return keys;
 }
 
 /**

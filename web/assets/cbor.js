@@ -124,6 +124,11 @@ export class Reader {
     throw new ProtocolError(`${what} must be true or false, not ${NAMES[major]}`);
   }
 
+  /** Whether an item of a major type comes next. @param {number} major */
+  nextIs(major) {
+    return this.left() > 0 && this.bytes[this.at] >> 5 === major;
+  }
+
   /** Skips a null if one comes next, and says whether it did. */
   null() {
     const is = this.bytes[this.at] === 0xf6;

@@ -1,7 +1,7 @@
 // What a hub sends, as objects. docs/protocol.md has the meaning.
 
 import { Major, ProtocolError, Reader } from "./cbor.js";
-import { MAX_TABLE, readBlock } from "./blocks.js";
+import { MAX_TABLE, readBlock, readKeys } from "./blocks.js";
 
 /** @typedef {import("./blocks.js").Block} Block */
 
@@ -133,7 +133,7 @@ const READERS = {
     retry: f.maybeUint("a goodbye's retry time"),
   }),
   [Type.PIECE]: readPiece,
-  [Type.TICK]: readUnavailable,
+  [Type.TICK]: readTick,
   [Type.SQL]: readUnavailable,
   [Type.WILL]: readWill,
   [Type.EVENT]: readUnavailable,
@@ -294,7 +294,36 @@ function readFrame(f) {
     removed: f.list("what a frame removes", readBlock),
     more: f.next() && f.r.bool("more"),
     complete: f.next() ? list(f.r, "the complete subscriptions", (r) => r.uint("the place of a subscription")) : null,
+    authors: f.list("the authors of a frame", readAuthor),
   };
+}
+
+/** Whose transaction wrote rows of a table; only servers are told. @param {Reader} r */
+function readAuthor(r) {
+  const f = new Fields(r, "an author");
+  const a = {
+    device: readDevice(f.require("an author's device")),
+    seq: f.uint("the number of an author's transaction"),
+    table: f.uint("an author's table", MAX_TABLE),
+    keys: readKeys(f.require("an author's keys")),
+  };
+  f.end();
+  return a;
+}
+
+/** @param {Reader} r */
+function readDevice(r) {
+  const device = r.octets("a device");
+  if (device.length !== UUID_SIZE) throw new ProtocolError(`a device is a UUID of ${UUID_SIZE} bytes`);
+  return device;
+}
+
+/** The answer to a tick, or who holds the clock; only servers are told. @param {Fields} f */
+function readTick(f) {
+  const n = f.maybeUint("a tick's number");
+  if (n === null) return { n, holder: f.next() ? readDevice(f.r) : null };
+  const version = f.maybeUint("a tick's version");
+  return { n, version, refused: version === null ? readRefusal(f) : null };
 }
 
 /** @param {Fields} f */
