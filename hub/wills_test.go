@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"framehub/auth"
 	"framehub/session/wire"
 	"framehub/store"
 )
@@ -194,19 +193,28 @@ func TestWillAfterRestart(t *testing.T) {
 	})
 }
 
+// keepPresence begins anew with a hub that keeps presence.
+func (l *lock) keepPresence() {
+	l.Helper()
+	l.end()
+	l.presence = true
+	l.begin()
+}
+
+// as connects a user's device.
+func (l *lock) as(n byte, user string) *peer {
+	l.Helper()
+	hello := device(n)
+	hello.Token = l.user(user)
+	return l.dial(hello)
+}
+
 // Rows go with their owner when the last of his devices has gone.
 func TestRowsGoWithTheirOwner(t *testing.T) {
 	locked(t, func(l *lock) {
-		l.end()
-		l.presence = true
-		l.begin()
+		l.keepPresence()
 		l.rule("[tables.thing]\nscope = \"zone\"\ninsert = \"all\"\nupdate = \"all\"\nowner = \"b\"\non-gone = \"delete\"\n[tables.other]\ninsert = \"all\"\nupdate = \"all\"")
-		as := func(n byte, user string) *peer {
-			hello := device(n)
-			hello.Token = l.token(auth.Identity{User: user})
-			return l.dial(hello)
-		}
-		phone, pc, bob := as(1, "alice"), as(2, "alice"), as(3, "bob")
+		phone, pc, bob := l.as(1, "alice"), l.as(2, "alice"), l.as(3, "bob")
 		phone.put(1, 1)
 		pc.put(2, 2)
 		bob.put(3, 3)
@@ -224,16 +232,9 @@ func TestRowsGoWithTheirOwner(t *testing.T) {
 // The will is under its device's rules, as they are when it runs.
 func TestWillIsItsDevicesOwn(t *testing.T) {
 	locked(t, func(l *lock) {
-		l.end()
-		l.presence = true
-		l.begin()
+		l.keepPresence()
 		l.rule("[tables.thing]\nscope = \"zone\"\ninsert = \"all\"\nupdate = \"all\"\nowner = \"b\"")
-		as := func(n byte, user string) *peer {
-			hello := device(n)
-			hello.Token = l.token(auth.Identity{User: user})
-			return l.dial(hello)
-		}
-		alice, bob := as(1, "alice"), as(2, "bob")
+		alice, bob := l.as(1, "alice"), l.as(2, "bob")
 		alice.put(1, 1)
 		l.frame()
 		bob.will(9, 1)
