@@ -9,15 +9,22 @@ import (
 	"framehub/store"
 )
 
-// maxPendingBytes bounds what has been read and is not yet committed. Beyond it
-// read loops wait, so that devices feel it as a slower connection.
-const maxPendingBytes = 64 << 20
+// Bounds of what has been read and is not yet committed, in bytes. Beyond them read
+// loops wait, so that devices feel it as a slower connection: those of all devices
+// beyond the first, that of one beyond the second, and one message.
+const (
+	maxPendingBytes = 64 << 20
+	maxDeviceBytes  = 2 << 20
+
+	itemSize = 256 // what a transaction takes beside its message
+)
 
 // An item is a transaction on its way to a frame.
 type item struct {
 	device  *device
 	write   *wire.Write
 	who     *rules.Who    // whom it is written for
+	share   *share        // his
 	refused *wire.Refusal // decided before SQL was asked
 	size    int
 }
@@ -36,6 +43,7 @@ type device struct {
 	// Guarded by inbox.mu.
 	client  *client // its present session's, or nil
 	last    uint64  // the highest number it has sent
+	bytes   int     // of its items
 	pending []uint64
 }
 
@@ -107,10 +115,10 @@ func (b *inbox) forget(d *device) {
 func (b *inbox) put(it item) (known bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.bytes > maxPendingBytes && !b.closed {
+	d := it.device
+	for (b.bytes > maxPendingBytes || d.bytes > maxDeviceBytes) && !b.closed {
 		b.room.Wait()
 	}
-	d := it.device
 	switch {
 	case b.closed:
 		return false, nil // not accepted: the device will send it again
@@ -122,7 +130,7 @@ func (b *inbox) put(it item) (known bool, err error) {
 	d.last = it.write.Seq
 	d.pending = append(d.pending, it.write.Seq)
 	b.items = append(b.items, it)
-	b.bytes += it.size
+	b.count(&it, 1)
 	return false, nil
 }
 
@@ -133,15 +141,43 @@ func (b *inbox) isPending(d *device, seq uint64) bool {
 	return slices.Contains(d.pending, seq)
 }
 
-// take empties the inbox into a frame.
-func (b *inbox) take() []item {
+func (b *inbox) count(it *item, sign int) {
+	b.bytes += sign * it.size
+	it.device.bytes += sign * it.size
+}
+
+// take takes the items for a frame: all but those that hold says have to wait.
+func (b *inbox) take(hold func(*item) bool) (items []item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	items := b.items
-	b.items = nil
-	b.bytes = 0
+	items = make([]item, 0, len(b.items))
+	var held []item
+	waits := waiting{}
+	for i := range b.items {
+		it := &b.items[i]
+		if waits.add(it, hold(it)) {
+			held = append(held, *it)
+			continue
+		}
+		b.count(it, -1)
+		items = append(items, *it)
+	}
+	b.items = held
 	b.room.Broadcast()
 	return items
+}
+
+// waiting is the devices whose transactions wait for a later frame.
+type waiting map[*device]struct{}
+
+// add says whether an item waits: because it has to, or because one of its device
+// does that came before it.
+func (w waiting) add(it *item, hold bool) bool {
+	if _, ok := w[it.device]; ok || !hold {
+		return ok
+	}
+	w[it.device] = struct{}{}
+	return true
 }
 
 // putBack puts a frame that could not begin in front of what has come since.
@@ -150,7 +186,7 @@ func (b *inbox) putBack(items []item) {
 	defer b.mu.Unlock()
 	b.items = append(items, b.items...)
 	for i := range items {
-		b.bytes += items[i].size
+		b.count(&items[i], 1)
 	}
 }
 

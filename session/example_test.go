@@ -55,7 +55,7 @@ func (m *miniature) Write(w *wire.Write, _ *wire.Refusal, _ int) error {
 }
 
 func (*miniature) Subscribe(*wire.Subscribe) error { return nil }
-func (*miniature) Admit() error                    { return nil }
+func (*miniature) Admit(int) error                 { return nil }
 func (*miniature) ReadPiece(*wire.ReadPiece) error { return nil }
 func (*miniature) Version() uint64                 { return 0 }
 
