@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,12 @@ const (
 	perSecond    = 10 // lines of an event
 	burst        = 20
 	summaryEvery = 10 * time.Second
+
+	// Those of one user, device or address among them, so that who floods hides
+	// nobody else.
+	perSecondOfOne = 1
+	burstOfOne     = 5
+	maxSources     = 1024 // that have a sample each; further ones share one
 )
 
 // A Record is what a line tells. What is empty is left out.
@@ -45,8 +52,21 @@ type Record struct {
 	Fix             string // what the operator may do about it
 }
 
-// A Log writes lines: of each event 20 at once and 10 a second, and of what is
-// above that the number only. Its methods may be called at the same time.
+// source tells apart who is sampled: by what is hardest to have many of.
+func (r *Record) source() string {
+	switch {
+	case r.User != "":
+		return "user " + r.User
+	case r.Device != nil:
+		return r.Device.String()
+	default:
+		return r.Remote[:max(0, strings.LastIndexByte(r.Remote, ':'))] // without the port
+	}
+}
+
+// A Log writes lines: of each event 20 at once and 10 a second, 5 and 1 of them of
+// the same user, device or address, and of what is above that the number only. Its
+// methods may be called at the same time.
 type Log struct {
 	log *slog.Logger
 
@@ -57,7 +77,27 @@ type Log struct {
 // A sample is what an event may still write.
 type sample struct {
 	limit   *rate.Limiter
+	of      map[string]*rate.Limiter // by source
 	leftOut int
+}
+
+// allow says whether a source may write a line.
+func (s *sample) allow(source string) bool {
+	one := s.of[source]
+	if one == nil && len(s.of) >= maxSources {
+		source = ""
+		one = s.of[source]
+	}
+	if one == nil {
+		one = rate.NewLimiter(perSecondOfOne, burstOfOne)
+		s.of[source] = one
+	}
+	return one.Allow() && s.limit.Allow()
+}
+
+// forget drops the sources that may write as much as new ones.
+func (s *sample) forget() {
+	maps.DeleteFunc(s.of, func(_ string, one *rate.Limiter) bool { return one.Tokens() >= burstOfOne })
 }
 
 // New returns a log that writes to another.
@@ -68,7 +108,7 @@ func New(log *slog.Logger) *Log {
 // Add writes a line, or counts it as left out. Texts may come from devices: they
 // are cut, and what is not printable in them is escaped.
 func (l *Log) Add(event Event, r Record) {
-	leftOut, ok := l.take(event)
+	leftOut, ok := l.take(event, r.source())
 	if !ok {
 		return
 	}
@@ -94,16 +134,16 @@ func (l *Log) Add(event Event, r Record) {
 	l.log.Info(strings.ReplaceAll(string(event), "_", " "), args...) //nolint:sloglint // an event is a constant
 }
 
-// take says whether an event may write a line, and how many were left out before it.
-func (l *Log) take(event Event) (leftOut int, ok bool) {
+// take says whether an event of a source may write a line, and how many were left out before it.
+func (l *Log) take(event Event, source string) (leftOut int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.events[event]
 	if s == nil {
-		s = &sample{limit: rate.NewLimiter(perSecond, burst)}
+		s = &sample{limit: rate.NewLimiter(perSecond, burst), of: map[string]*rate.Limiter{}}
 		l.events[event] = s
 	}
-	if !s.limit.Allow() {
+	if !s.allow(source) {
 		s.leftOut++
 		return 0, false
 	}
@@ -129,6 +169,7 @@ func (l *Log) summary() {
 	leftOut := map[Event]int{}
 	l.mu.Lock()
 	for event, s := range l.events {
+		s.forget()
 		if s.leftOut > 0 {
 			leftOut[event], s.leftOut = s.leftOut, 0
 		}

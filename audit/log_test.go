@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -58,8 +59,8 @@ func TestFloodIsSampled(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { l.Run(ctx) })
 		flood := func(n int) {
-			for range n {
-				l.Add(audit.WriteRefused, audit.Record{})
+			for i := range n {
+				l.Add(audit.WriteRefused, audit.Record{User: fmt.Sprint(i)}) // of as many users
 			}
 		}
 		expect := func(what string, n int, leftOut any) {
@@ -84,6 +85,53 @@ func TestFloodIsSampled(t *testing.T) {
 		stop()
 		running.Wait()
 		expect("at the end", 1, 5.)
+	})
+}
+
+// TestFloodOfOneHidesNobody: who floods has lines of his own to use up.
+func TestFloodOfOneHidesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		id := uuid.New()
+		for name, c := range map[string]struct{ flood, other audit.Record }{
+			"users":     {audit.Record{User: "eve", Device: id}, audit.Record{User: "alice", Device: id}},
+			"devices":   {audit.Record{Device: id, Remote: "192.0.2.1:5"}, audit.Record{Device: uuid.New(), Remote: "192.0.2.1:5"}},
+			"addresses": {audit.Record{Remote: "192.0.2.1:5"}, audit.Record{Remote: "192.0.2.2:5"}},
+		} {
+			var b output
+			l := audit.New(slog.New(slog.NewJSONHandler(&b, nil)))
+			count := func(r audit.Record) (n int) {
+				for range 1000 {
+					r.Remote = strings.Replace(r.Remote, ":5", ":6", 1) // from another port
+					l.Add(audit.WriteRefused, r)
+				}
+				return len(b.lines(t))
+			}
+			if n := count(c.flood); n != 5 {
+				t.Errorf("%s: the flood has %d lines", name, n)
+			}
+			if n := count(c.other); n != 5 {
+				t.Errorf("%s: the other has %d lines", name, n)
+			}
+			<-time.After(time.Second)
+			if n := count(c.flood); n != 1 {
+				t.Errorf("%s: a second later the flood has %d lines", name, n)
+			}
+		}
+	})
+}
+
+// TestManySources: what is remembered of them is bounded, and they stay sampled.
+func TestManySources(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b output
+		l := audit.New(slog.New(slog.NewJSONHandler(&b, nil)))
+		for i := range 5000 {
+			l.Add(audit.WriteRefused, audit.Record{User: fmt.Sprint(i)})
+			<-time.After(100 * time.Millisecond)
+		}
+		if n := len(b.lines(t)); n < 1024 || n > 2000 {
+			t.Errorf("%d lines", n)
+		}
 	})
 }
 

@@ -58,13 +58,13 @@ func TestRefusedWritesAreSampled(t *testing.T) {
 			p.write(wire.OpUpdate, "thing", []string{"id", "a"}, num(9), num(1))
 		}
 		w.frame()
-		if n := len(l.Lines(audit.WriteRefused)); n != 20 {
+		if n := len(l.Lines(audit.WriteRefused)); n != 5 {
 			w.Errorf("%d lines", n)
 		}
 		w.pass(time.Second)
 		p.write(wire.OpUpdate, "thing", []string{"id", "a"}, num(9), num(1))
 		w.frame()
-		if all := l.Lines(audit.WriteRefused); len(all) != 21 || !strings.Contains(all[20], "left_out=40") {
+		if all := l.Lines(audit.WriteRefused); len(all) != 6 || !strings.Contains(all[5], "left_out=55") {
 			w.Errorf("the last of %d lines is %s", len(all), all[len(all)-1])
 		}
 	})

@@ -84,7 +84,7 @@ func newBenchHub(b *testing.B, table, rows int, mergeEvery time.Duration) *bench
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := hub.New(s, hub.Options{Log: slog.New(slog.DiscardHandler)})
+	h := hub.New(s, hub.Options{FrameHz: 1, Log: slog.New(slog.DiscardHandler)}) // a frame is as large as the benchmark makes it
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()

@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"framehub/session/wire"
 )
@@ -80,7 +81,19 @@ func (c *client) begin(ch *change) {
 	}
 	ch.spool = newSpool(c.sess.Wake)
 	c.hub.metrics.snapshots.Inc()
-	c.reading.Go(func() { ch.spool.end(c.hub.readSnapshot(c.ctx, c.form, ch)) })
+	c.reading.Go(func() { ch.spool.end(c.snapshot(ch)) })
+}
+
+// snapshot reads a change's snapshot, when it is its turn.
+func (c *client) snapshot(ch *change) error {
+	if wait := c.share.mayLook(time.Now()); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-c.ctx.Done():
+			return c.ctx.Err()
+		}
+	}
+	return c.hub.readSnapshot(c.ctx, c.form, c.share, ch)
 }
 
 // next appends what there is of the change to dst: the next part of the

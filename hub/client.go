@@ -29,6 +29,7 @@ type client struct {
 	who      rules.Who // the same as rules take it
 	greeted  *book     // the rules that the hello was answered by
 	pace     *rules.Pace
+	share    *share // of what all users have together
 	jobs     chan job
 	ticking  chan struct{}   // a place for each tick without an answer; nil: it is no server
 	ctx      context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
@@ -67,10 +68,18 @@ type job func(*client)
 
 // Write implements session.Handler.
 func (c *client) Write(w *wire.Write, refused *wire.Refusal, size int) error {
-	if refused == nil {
-		refused = c.check(w, size)
+	for i := range w.Ops {
+		size = max(size, len(w.Ops[i].Block.Data)) // the message as it was before it was packed
 	}
-	known, err := c.hub.in.put(item{device: c.device, write: w, who: &c.who, refused: refused, size: size})
+	if refused == nil {
+		start := time.Now()
+		refused = c.check(w, size)
+		c.share.checked(start)
+	}
+	if refused != nil {
+		w, size = &wire.Write{Seq: w.Seq}, 0 // nobody needs the rest
+	}
+	known, err := c.hub.in.put(item{device: c.device, write: w, who: &c.who, share: c.share, refused: refused, size: size + itemSize})
 	if known {
 		return c.again(w.Seq)
 	}
@@ -184,7 +193,9 @@ func (c *client) Next(dst [][]byte) [][]byte {
 	dst = c.takeQueued(dst)
 	if c.change == nil {
 		if j := c.takeJob(); j != nil {
+			start := time.Now()
 			j(c)
+			c.share.looked(start)
 			dst = c.takeOut(dst)
 		}
 	}
@@ -249,7 +260,13 @@ func (c *client) takeOut(dst [][]byte) [][]byte {
 	return dst
 }
 
+// takeJob takes the next request, unless too much has been read of late for who
+// asks.
 func (c *client) takeJob() job {
+	if wait := c.share.mayLook(time.Now()); wait > 0 && len(c.jobs) > 0 {
+		time.AfterFunc(wait, c.sess.Wake)
+		return nil
+	}
 	select {
 	case j := <-c.jobs:
 		return j

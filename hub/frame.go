@@ -26,7 +26,8 @@ func (h *Hub) frame(now time.Time) {
 		h.refuseWhileDown(now)
 		return
 	}
-	items := h.in.take()
+	h.count++
+	items := h.in.take(func(it *item) bool { return !h.last && it.share.held(now) })
 	news, err := h.presence.look(h.store, now)
 	if len(items) == 0 && len(h.unsaid) == 0 && !news && err == nil {
 		h.merge(now, true)
@@ -97,27 +98,39 @@ func (h *Hub) claim(f *store.Frame, items []item) ([]item, error) {
 	return mine, nil
 }
 
-// apply runs the frame's transactions in the order in which they came.
+// apply runs the frame's transactions in the order in which they came. What comes
+// after a device has used up its user's share goes into a later frame: for all that
+// anybody can tell, it reached the hub a moment later.
 func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 	g := &guard{frame: f, book: h.book()}
-	outcomes := make([]outcome, len(items))
-	for i, it := range items {
-		outcomes[i] = outcome{it, it.refused}
-		if it.refused != nil {
+	outcomes := make([]outcome, 0, len(items))
+	var held []item
+	waits := waiting{}
+	for i := range items {
+		it := &items[i]
+		if waits.add(it, !h.last && it.share.over(h.count, h.interval())) {
+			held = append(held, *it)
 			continue
 		}
-		g.who = it.who
-		var refused *wire.Refusal
-		var err error
-		if it.will != nil {
-			refused, err = h.keepWill(f, &it)
-		} else {
-			refused, err = f.Apply(it.device.id, it.write, g)
+		o := outcome{*it, it.refused}
+		if o.refused == nil {
+			g.who = it.who
+			start := time.Now()
+			var err error
+			if it.will != nil {
+				o.refused, err = h.keepWill(f, it)
+			} else {
+				o.refused, err = f.Apply(it.device.id, it.write, g)
+			}
+			if err != nil {
+				return nil, err
+			}
+			it.share.spend(h.count, h.interval(), it.write.Rows(), start, time.Now())
 		}
-		if err != nil {
-			return nil, err
-		}
-		outcomes[i].refused = refused
+		outcomes = append(outcomes, o)
+	}
+	if len(held) > 0 {
+		h.in.putBack(held)
 	}
 	return outcomes, nil
 }
@@ -200,7 +213,7 @@ func (h *Hub) confess(now time.Time) error {
 func (h *Hub) refuseWhileDown(now time.Time) {
 	const maxUnsaid = 1 << 16
 	if now.Sub(h.trouble.since) >= patience && len(h.unsaid) < maxUnsaid {
-		h.refuse(undone(h.in.take()))
+		h.refuse(undone(h.in.take(func(*item) bool { return false })))
 	}
 }
 

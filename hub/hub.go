@@ -82,6 +82,8 @@ type Hub struct {
 	unsaid  []store.Outcome // refused while the store could not write it down
 	swept   time.Time       // when sweep last looked at every session
 	acking  []*client       // with acknowledgements that wait for company
+	count   uint64          // of frames, committed or not
+	last    bool            // no frame comes after: nothing is held over
 
 	clock clock // in parts the frame loop's, in parts guarded by mu
 
@@ -100,8 +102,9 @@ type Hub struct {
 
 	presence presence
 
-	rules atomic.Pointer[book] // written under mu, or by book
-	paces paces
+	rules  atomic.Pointer[book] // written under mu, or by book
+	paces  recall[store.Device, *rules.Pace]
+	shares recall[string, *share] // by user, or where there are none by device
 
 	in   inbox
 	down atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
@@ -118,6 +121,7 @@ func New(s *store.Store, o Options) *Hub {
 	compiled, _ := none.Compile(RuleTables(s.Schema().Tables))
 	h.rules.Store(&book{none, s.Schema(), compiled})
 	h.presence.init(s, h.opts.Grace)
+	h.paces.fresh, h.shares.fresh = rules.NewPace, func() *share { return &share{} }
 	h.in.init()
 	h.in.moved = h.presence.moved
 	h.clock.rang = make(chan struct{}, 1)
@@ -156,7 +160,7 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 func (h *Hub) frames(ctx context.Context) {
-	own := time.NewTicker(time.Duration(float64(time.Second) / h.opts.FrameHz))
+	own := time.NewTicker(h.interval())
 	defer own.Stop()
 	soon := time.NewTimer(leastFrame) // for ticks that come too fast
 	soon.Stop()
@@ -179,12 +183,18 @@ func (h *Hub) frames(ctx context.Context) {
 	}
 }
 
+// interval is the time from one frame to the next.
+func (h *Hub) interval() time.Duration {
+	return time.Duration(float64(time.Second) / h.opts.FrameHz)
+}
+
 // goodbyeStopping tells devices to come back in a second.
 var goodbyeStopping = wire.Goodbye{Code: wire.CloseStopping, Text: "the hub is stopping", Retry: time.Second, RetrySet: true}
 
 // stop ends every session after a last frame.
 func (h *Hub) stop() {
 	h.in.close()
+	h.last = true
 	h.close(time.Now())
 	h.mu.Lock()
 	h.stopping = true

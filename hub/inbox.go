@@ -10,15 +10,22 @@ import (
 	"framehub/store"
 )
 
-// maxPendingBytes bounds what has been read and is not yet committed. Beyond it
-// read loops wait, so that devices feel it as a slower connection.
-const maxPendingBytes = 64 << 20
+// Bounds of what has been read and is not yet committed, in bytes. Beyond them read
+// loops wait, so that devices feel it as a slower connection: those of all devices
+// beyond the first, that of one beyond the second, and one message.
+const (
+	maxPendingBytes = 64 << 20
+	maxDeviceBytes  = 2 << 20
+
+	itemSize = 256 // what a transaction takes beside its message
+)
 
 // An item is a transaction on its way to a frame.
 type item struct {
 	device  *device
 	write   *wire.Write
 	who     *rules.Who    // whom it is written for
+	share   *share        // his
 	refused *wire.Refusal // decided before SQL was asked
 	will    *bequest      // it is a last will to be kept, not to be run now; nil: it is none
 	size    int
@@ -38,6 +45,8 @@ type device struct {
 	// Guarded by inbox.mu.
 	client  *client // its present session's, or nil
 	last    uint64  // the highest number it has sent
+	bytes   int     // of its items
+	waits   bool    // its read loop waits for room
 	pending []uint64
 }
 
@@ -113,10 +122,8 @@ func (b *inbox) forget(d *device) {
 func (b *inbox) put(it item) (known bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.bytes > maxPendingBytes && !b.closed {
-		b.room.Wait()
-	}
 	d := it.device
+	b.awaitRoom(d)
 	switch {
 	case b.closed:
 		return false, nil // not accepted: the device will send it again
@@ -128,7 +135,7 @@ func (b *inbox) put(it item) (known bool, err error) {
 	d.last = it.write.Seq
 	d.pending = append(d.pending, it.write.Seq)
 	b.items = append(b.items, it)
-	b.bytes += it.size
+	b.count(&it, 1)
 	return false, nil
 }
 
@@ -136,13 +143,31 @@ func (b *inbox) put(it item) (known bool, err error) {
 func (b *inbox) putWill(it item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.bytes > maxPendingBytes && !b.closed {
-		b.room.Wait()
-	}
+	b.awaitRoom(it.device)
 	if !b.closed {
 		b.items = append(b.items, it)
-		b.bytes += it.size
+		b.count(&it, 1)
 	}
+}
+
+// awaitRoom waits until there is room for more of a device. mu is held.
+func (b *inbox) awaitRoom(d *device) {
+	for (b.bytes > maxPendingBytes || d.bytes > maxDeviceBytes) && !b.closed {
+		d.waits = true
+		b.room.Wait()
+		d.waits = false
+	}
+}
+
+// held returns the devices of which there is something that no frame has run.
+func (b *inbox) held() map[store.Device]struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	devices := map[store.Device]struct{}{}
+	for i := range b.items {
+		devices[b.items[i].device.id] = struct{}{}
+	}
+	return devices
 }
 
 // isPending says whether the number's outcome is still to come.
@@ -152,15 +177,43 @@ func (b *inbox) isPending(d *device, seq uint64) bool {
 	return slices.Contains(d.pending, seq)
 }
 
-// take empties the inbox into a frame.
-func (b *inbox) take() []item {
+func (b *inbox) count(it *item, sign int) {
+	b.bytes += sign * it.size
+	it.device.bytes += sign * it.size
+}
+
+// take takes the items for a frame: all but those that hold says have to wait.
+func (b *inbox) take(hold func(*item) bool) (items []item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	items := b.items
-	b.items = nil
-	b.bytes = 0
+	items = make([]item, 0, len(b.items))
+	var held []item
+	waits := waiting{}
+	for i := range b.items {
+		it := &b.items[i]
+		if waits.add(it, hold(it)) {
+			held = append(held, *it)
+			continue
+		}
+		b.count(it, -1)
+		items = append(items, *it)
+	}
+	b.items = held
 	b.room.Broadcast()
 	return items
+}
+
+// waiting is the devices whose transactions wait for a later frame.
+type waiting map[*device]struct{}
+
+// add says whether an item waits: because it has to, or because one of its device
+// does that came before it.
+func (w waiting) add(it *item, hold bool) bool {
+	if _, ok := w[it.device]; ok || !hold {
+		return ok
+	}
+	w[it.device] = struct{}{}
+	return true
 }
 
 // putBack puts a frame that could not begin in front of what has come since.
@@ -169,7 +222,7 @@ func (b *inbox) putBack(items []item) {
 	defer b.mu.Unlock()
 	b.items = append(items, b.items...)
 	for i := range items {
-		b.bytes += items[i].size
+		b.count(&items[i], 1)
 	}
 }
 

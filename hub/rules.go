@@ -119,7 +119,6 @@ func (c *client) check(w *wire.Write, size int) *wire.Refusal {
 	rows := 0
 	for i := range w.Ops {
 		rows += w.Ops[i].Block.N
-		size = max(size, len(w.Ops[i].Block.Data)) // the message as it was before it was packed
 	}
 	b := c.hub.book()
 	if refused := c.pace.Write(b.Limits(c.who.Role), time.Now(), rows, size); refused != nil {

@@ -138,15 +138,21 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 		return err
 	}
 	c.pace = h.paces.get(id, time.Now())
-	var state store.DeviceState
-	var known bool
+	look := store.DeviceLook{}
+	if hello.Device != nil { // of one that has just been given out nothing is known
+		if look, err = h.store.LookUp(id); err != nil {
+			return err
+		}
+	}
 	replaced, err := h.in.attach(c, id, func() (uint64, error) {
 		var err error
-		state, known, err = h.store.Device(id)
-		if err == nil && known && state.Owner != "" && state.Owner != c.identity.User {
+		if hello.Device != nil {
+			look, err = h.store.LookAgain(id, look)
+		}
+		if err == nil && look.Known && look.Owner != "" && look.Owner != c.identity.User {
 			err = notYours()
 		}
-		return state.Settled, err
+		return look.Settled, err
 	})
 	if err != nil {
 		return err
@@ -154,7 +160,8 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	if replaced != nil {
 		replaced.sess.End(wire.Goodbye{Code: wire.CloseReplaced, Text: "the device has a newer session"})
 	}
-	answer := h.answer(c, id, state, known)
+	c.share = h.shareFor(c)
+	answer := h.answer(c, id, look)
 	refused := h.subscribeFirst(c, hello, &answer)
 	msg := fitRejected(&answer, c.form.max)
 	if len(msg) > c.form.max {
@@ -195,10 +202,10 @@ func deviceID(kept []byte) (store.Device, error) {
 	return store.Device(fresh), nil
 }
 
-func (h *Hub) answer(c *client, id store.Device, state store.DeviceState, known bool) wire.HubHello {
+func (h *Hub) answer(c *client, id store.Device, look store.DeviceLook) wire.HubHello {
 	return wire.HubHello{
 		Session: c.sess.ID[:], Device: id[:], Epoch: h.store.Epoch(), Version: h.Version(),
-		Settled: state.Settled, SettledKnown: known, Rejected: state.Rejected,
+		Settled: look.Settled, SettledKnown: look.Known, Rejected: look.Rejected,
 		Schema: c.greeted.schemaFor(c.who.Role), Limits: wire.HubLimits{
 			Message: h.opts.Limits.Message, Rows: h.opts.Limits.Rows, Unsettled: store.Unsettled,
 		},

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"time"
 
 	"framehub/session/wire"
 	"framehub/store"
@@ -9,8 +10,9 @@ import (
 
 // readSnapshot reads what a change snapshots into its spool, all at one version,
 // in a read transaction that waits for no socket.
-func (h *Hub) readSnapshot(ctx context.Context, form form, ch *change) error {
+func (h *Hub) readSnapshot(ctx context.Context, form form, share *share, ch *change) error {
 	return h.store.View(ctx, func(v *store.View) error {
+		defer share.looked(time.Now())
 		w := snapshotWriter{id: ch.id, version: v.Version, form: form, spool: ch.spool}
 		w.packer.room = form.max - wire.SnapshotOverhead
 		ch.spool.begin(v.Version)

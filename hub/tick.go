@@ -147,7 +147,7 @@ func (h *Hub) held(now time.Time) bool {
 		h.release(k.holder, "the server has not ticked")
 		return false
 	}
-	return len(k.taken) == 0 && !h.in.full()
+	return len(k.taken) == 0 && !h.in.full(k.holder.device)
 }
 
 // keep does what frames without anything to commit do: it brings back a store that
@@ -212,11 +212,11 @@ func (b *inbox) settledTo(d *device, last uint64) bool {
 	return len(d.pending) == 0 || d.pending[0] > last
 }
 
-// full says whether read loops wait for a frame.
-func (b *inbox) full() bool {
+// full says whether a device's read loop waits for a frame, or everybody's does.
+func (b *inbox) full(d *device) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.bytes > maxPendingBytes
+	return d.waits || b.bytes > maxPendingBytes
 }
 
 // A ticked is a tick with its version, on the way to the one who ticked.

@@ -61,7 +61,7 @@ func (c *client) Will(w *wire.Will, size int) (*wire.Refusal, error) {
 	if c.willing.Add(1) > mostWills {
 		return nil, &wire.Error{Code: wire.CloseRate, Reason: fmt.Sprintf("more than %d last wills are under way", mostWills)}
 	}
-	c.hub.in.putWill(item{device: c.device, write: tx, who: &c.who, will: b, size: size})
+	c.hub.in.putWill(item{device: c.device, write: tx, who: &c.who, share: c.share, will: b, size: size + itemSize})
 	return nil, nil
 }
 
@@ -95,7 +95,7 @@ func (h *Hub) attend(f *store.Frame, now time.Time) (*attendance, error) {
 	if !p.on() {
 		return nil, nil
 	}
-	leaving := p.going[:min(len(p.going), mostLeaving)]
+	leaving := h.leaving()
 	wills, err := h.findWills(f, leaving)
 	if err != nil {
 		return nil, err
@@ -124,7 +124,22 @@ func (h *Hub) attend(f *store.Frame, now time.Time) (*attendance, error) {
 }
 
 // half is half of a frame's time.
-func (h *Hub) half() time.Duration { return time.Duration(float64(time.Second) / h.opts.FrameHz / 2) }
+func (h *Hub) half() time.Duration { return h.interval() / 2 }
+
+// leaving returns who goes with this frame: not those of whom a transaction still
+// waits for its turn, which came before they left.
+func (h *Hub) leaving() (leaving []leave) {
+	if len(h.presence.going) == 0 {
+		return nil
+	}
+	held := h.in.held()
+	for _, l := range h.presence.going {
+		if _, waits := held[l.device]; !waits && len(leaving) < mostLeaving {
+			leaving = append(leaving, l)
+		}
+	}
+	return leaving
+}
 
 // A will as it is kept.
 type keptWill struct{ text, who []byte }

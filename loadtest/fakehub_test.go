@@ -91,7 +91,7 @@ func fakeSchema() *wire.Schema {
 func (s *fakeSession) Write(w *wire.Write, _ *wire.Refusal, _ int) error { return s.hub.onWrite(s, w) }
 
 // Admit implements session.Handler.
-func (s *fakeSession) Admit() error { return nil }
+func (s *fakeSession) Admit(int) error { return nil }
 
 // Version implements session.Handler.
 func (s *fakeSession) Version() uint64 { return 7 }

@@ -316,7 +316,7 @@ func (c *Compiled) Lost(next *Compiled, who *Who) string {
 
 // Limits returns how much a device of that role may send.
 func (c *Compiled) Limits(role string) Limits {
-	if roleOf(role)&trusted != 0 {
+	if Trusted(role) {
 		return Limits{}
 	}
 	return c.limits

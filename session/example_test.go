@@ -63,7 +63,7 @@ func (m *miniature) Write(w *wire.Write, _ *wire.Refusal, _ int) error {
 }
 
 func (*miniature) Subscribe(*wire.Subscribe) error { return nil }
-func (*miniature) Admit() error                    { return nil }
+func (*miniature) Admit(int) error                 { return nil }
 func (*miniature) ReadPiece(*wire.ReadPiece) error { return nil }
 func (*miniature) Will(*wire.Will, int) (*wire.Refusal, error) {
 	return wire.Refuse(wire.CodeUnavailable, "there are no last wills"), nil

@@ -43,6 +43,9 @@ type link struct {
 
 	heard atomic.Int64 // when something was last read, ns since 1970
 
+	draining bool // the reader's: nobody needs what is read
+	drained  int  // since then
+
 	writing sync.Mutex // held while something is written
 
 	mu       sync.Mutex // guards the following; never held while the peer is waited for
@@ -117,7 +120,25 @@ func (l *link) Read(p []byte) (n int, err error) {
 	if n > 0 {
 		l.heard.Store(time.Now().UnixNano())
 	}
+	if l.draining {
+		l.drain(n)
+	}
 	return n, err
+}
+
+// drain slows the reading of what nobody needs. What a peer had on its way when it
+// was told to go is read at once; one that goes on sending costs next to nothing.
+func (l *link) drain(n int) {
+	const (
+		underWay = 2 << 20 // bytes that may well be
+		piece    = 16 << 10
+		pause    = 10 * time.Millisecond // after each further piece
+	)
+	before := l.drained
+	l.drained += n
+	if l.drained > underWay && l.drained/piece != before/piece {
+		<-time.After(pause)
+	}
 }
 
 // A hijacker hands a link to the WebSocket library in place of net/http's

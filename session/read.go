@@ -44,6 +44,7 @@ func (s *Session) read() ([]byte, error) {
 // is left unread when a connection is closed takes the goodbye away from the peer.
 func (s *Session) drain() {
 	s.drainSoon()
+	s.link.draining = true
 	for {
 		if s.rest != nil {
 			if _, err := io.Copy(io.Discard, s.rest); err != nil {
@@ -71,9 +72,6 @@ func (s *Session) readLoop(h Handler) error {
 			s.drain() // it has been told to go; only its close matters
 			return nil
 		}
-		if err := h.Admit(); err != nil {
-			return err
-		}
 		if err := s.dispatch(h, msg); err != nil {
 			return err
 		}
@@ -96,6 +94,9 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 		if kind, err = wire.TypeOf(msg); err != nil {
 			return err
 		}
+	}
+	if err := h.Admit(len(msg)); err != nil {
+		return err
 	}
 	switch kind {
 	case wire.TypeWrite:

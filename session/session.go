@@ -37,8 +37,9 @@ type Options struct {
 // [Session.Muted]: then a peer that asks faster than it takes answers is read no
 // faster. A [wire.Error] that one returns ends the session with its code.
 type Handler interface {
-	// Admit is asked before each message is done, and may wait for a moment.
-	Admit() error
+	// Admit is asked before each message is done, and may wait. size is the message's
+	// length when unpacked.
+	Admit(size int) error
 
 	// Write takes a transaction; refused is the reason why it can't be done
 	// however it reads, or nil. size is the message's length.

@@ -38,7 +38,7 @@ func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
 	return nil
 }
 func (s *script) Subscribe(*wire.Subscribe) error { return s.fail }
-func (s *script) Admit() error                    { return nil }
+func (s *script) Admit(int) error                 { return nil }
 func (s *script) ReadPiece(*wire.ReadPiece) error { return nil }
 func (s *script) Will(*wire.Will, int) (*wire.Refusal, error) {
 	return nil, nil

@@ -217,48 +217,78 @@ func restoreDevice(settled int64, refused []byte, seen int64, owner string) (*de
 	return d, nil
 }
 
+// A DeviceLook is what was known of a device at a moment.
+type DeviceLook struct {
+	DeviceState
+	Known bool // false: it has never settled anything and is nobody's, or was forgotten
+
+	evictions uint64 // of others up to then
+}
+
 // Device returns what is known of a device; ok is false for one that has never
 // settled anything and is nobody's, or was forgotten.
 func (s *Store) Device(id Device) (state DeviceState, ok bool, err error) {
+	l, err := s.LookUp(id)
+	return l.DeviceState, l.Known, err
+}
+
+// LookUp returns what is known of a device.
+func (s *Store) LookUp(id Device) (DeviceLook, error) {
 	ds := &s.devices
 	for {
-		state, ok, evictions := ds.state(id)
-		if ok {
-			return state, true, nil
+		l := ds.look(id)
+		if l.Known {
+			return l, nil
 		}
 		var d *device
 		if err := s.look(func(c *sqlite.Conn) (err error) { d, err = readDevice(c, id); return err }); err != nil {
-			return DeviceState{}, false, err
+			return DeviceLook{}, err
 		}
-		if state, ok := ds.keep(id, d, evictions); ok || d == nil {
-			return state, ok, nil
+		if l := ds.keep(id, d, l.evictions); l.Known || d == nil {
+			return l, nil
 		}
 	}
 }
 
-// state returns what memory has of a device, and how many others it has dropped.
-func (ds *devices) state(id Device) (state DeviceState, ok bool, evictions uint64) {
+// LookAgain returns what is known of a device now, where was is what a LookUp
+// returned before. It goes to the disk only where memory has lost the device since.
+func (s *Store) LookAgain(id Device, was DeviceLook) (DeviceLook, error) {
+	switch is := s.devices.look(id); {
+	case is.Known:
+		return is, nil
+	case !was.Known && is.evictions == was.evictions:
+		return was, nil
+	default:
+		return s.LookUp(id)
+	}
+}
+
+// look returns what memory has of a device.
+func (ds *devices) look(id Device) DeviceLook {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if d := ds.known[id]; d != nil {
-		return d.state(), true, ds.evictions
+	return ds.known[id].look(ds.evictions)
+}
+
+// look returns what a device is, nil where it is not known.
+func (d *device) look(evictions uint64) DeviceLook {
+	l := DeviceLook{Known: d != nil, evictions: evictions}
+	if d != nil {
+		l.DeviceState = d.state()
 	}
-	return DeviceState{}, false, ds.evictions
+	return l
 }
 
 // keep takes up a device as it was read from the database, nil where it is not
 // there, unless memory knows better by now, or may have known better in between:
 // a device that was read is then to be read again.
-func (ds *devices) keep(id Device, d *device, evictions uint64) (state DeviceState, ok bool) {
+func (ds *devices) keep(id Device, d *device, evictions uint64) DeviceLook {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if ds.known[id] == nil && d != nil && ds.evictions == evictions {
 		ds.known[id] = d
 	}
-	if d = ds.known[id]; d == nil {
-		return DeviceState{}, false
-	}
-	return d.state(), true
+	return ds.known[id].look(evictions)
 }
 
 func readDevice(c *sqlite.Conn, id Device) (d *device, err error) {

@@ -11,6 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
+
+	"framehub/audit"
 )
 
 // Exit codes.
@@ -85,9 +87,11 @@ func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err
 		}
 		return exitUsage
 	}
-	a := &app{out: out, err: err, log: slog.New(tint.NewTextHandler(err, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)}))}
+	lines := audit.NewQueue(err)
+	defer lines.Close()
+	a := &app{out: out, err: err, log: slog.New(tint.NewTextHandler(lines, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)}))}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return report(err, parsed.Run(a))
+	return report(lines, parsed.Run(a))
 }
 
 // terminal says whether w is a terminal, where colours help.

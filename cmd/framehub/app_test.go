@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		stop()
 		os.Exit(code)
 	}
+	if os.Getenv(hostileArgs) != "" {
+		hostileMain()
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -60,7 +64,7 @@ func (o *output) String() string {
 }
 
 // await returns what the pattern's group matches, once it is printed.
-func (o *output) await(t *testing.T, pattern string) string {
+func (o *output) await(t testing.TB, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	timeout := time.After(30 * time.Second)
@@ -113,7 +117,7 @@ func run(t *testing.T, args ...string) (code int, out, err string) {
 	return code, o.String(), e.String()
 }
 
-func write(t *testing.T, path, text string) string {
+func write(t testing.TB, path, text string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -421,7 +421,7 @@ type hubProcess struct {
 	out           *output
 }
 
-func newHubProcess(t *testing.T, tables, config string) *hubProcess {
+func newHubProcess(t testing.TB, tables, config string) *hubProcess {
 	t.Helper()
 	h := &hubProcess{dir: t.TempDir(), addr: "127.0.0.1:0"}
 	h.db = filepath.Join(h.dir, "world.db")
@@ -432,7 +432,7 @@ func newHubProcess(t *testing.T, tables, config string) *hubProcess {
 	return h
 }
 
-func (h *hubProcess) start(t *testing.T) {
+func (h *hubProcess) start(t testing.TB) {
 	t.Helper()
 	h.out = newOutput()
 	h.cmd = exec.Command(os.Args[0], "serve", "--config", filepath.Join(h.dir, "framehub.toml"), "--listen", h.addr, //nolint:noctx // killed by kill
@@ -445,7 +445,7 @@ func (h *hubProcess) start(t *testing.T) {
 	h.addr = regexp.MustCompile(`ws://([^/]+)`).FindStringSubmatch(h.out.await(t, `(ws://\S+)`))[1]
 }
 
-func (h *hubProcess) kill(t *testing.T) {
+func (h *hubProcess) kill(t testing.TB) {
 	t.Helper()
 	if h.cmd == nil {
 		return

@@ -3,11 +3,6 @@
 package main_test
 
 import (
-	"bufio"
-	"context"
-	"net/http"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -41,28 +36,4 @@ func TestIdleSessionMemory(t *testing.T) {
 	if each > most {
 		t.Errorf("an idle session takes %.0f bytes, the most is %d", each, most)
 	}
-}
-
-func metric(t *testing.T, admin, name string) float64 {
-	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, admin+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	for s := bufio.NewScanner(resp.Body); s.Scan(); {
-		if rest, ok := strings.CutPrefix(s.Text(), name+" "); ok {
-			v, err := strconv.ParseFloat(rest, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return v
-		}
-	}
-	t.Fatalf("there is no metric %s", name)
-	return 0
 }
