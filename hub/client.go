@@ -42,7 +42,8 @@ type client struct {
 	catchup bool           // it is not in step: it reads forward before it joins its audience
 	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
 
-	audience *audience // guarded by Hub.mu
+	audience *audience         // guarded by Hub.mu
+	wants    map[int]*interest // guarded by Hub.mu: by table, what it is subscribed to; shared, never changed
 
 	mu        sync.Mutex // guards the following
 	out       [][]byte   // answers
@@ -54,6 +55,7 @@ type client struct {
 	rejected  []wire.Rejected
 	acksAt    uint64
 	ackedAt   time.Time // when the last acknowledgements went
+	mail      mailbox
 }
 
 // A job is a request that the write loop does in its turn.
@@ -205,10 +207,18 @@ func (c *client) takeQueued(dst [][]byte) [][]byte {
 		c.liveAt = frames[n-1].version
 	}
 	at := c.liveAt
+	var events [][]byte
+	if live {
+		events = c.mail.take()
+	}
 	c.mu.Unlock()
 	for _, f := range frames {
 		dst = append(dst, f.after(c.sent)...)
 		c.sent = f.version
+	}
+	if len(events) > 0 {
+		dst = append(dst, events...)
+		c.hub.metrics.delivered.Add(float64(len(events)))
 	}
 	if !live && !c.catchup {
 		c.fallBehind(at)

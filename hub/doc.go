@@ -13,5 +13,5 @@
 // Locks are taken in this order: Hub.mu, client.mu, Hub.in.
 //
 // Start reading at [New], then frame.go for the way in and broadcast.go for the
-// way out.
+// way out; events go their own way, in events.go, route.go and mailbox.go.
 package hub

@@ -87,8 +87,9 @@ type Hub struct {
 	rules atomic.Pointer[book] // written under mu, or by book
 	paces paces
 
-	in   inbox
-	down atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
+	in     inbox
+	events eventQueue
+	down   atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
 }
 
 // New returns a hub on a store, of which it is then the only frame loop.

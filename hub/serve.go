@@ -21,7 +21,7 @@ const (
 )
 
 // Capabilities lists the optional parts of the protocol that this hub does.
-var capabilities = []string{"zstd"}
+var capabilities = []string{"zstd", "events"}
 
 // Serve takes over a session: it reads the hello, and then lets the session run in
 // a goroutine of its own, whose small stack is all that an idle one keeps. It
@@ -224,7 +224,7 @@ func (h *Hub) subscribeFirst(c *client, hello *wire.DeviceHello, answer *wire.Hu
 		}
 		ch.snapshot = append(ch.snapshot, s)
 	}
-	c.subs = subs
+	c.subs, c.wants = subs, union(subs)
 	c.noteMixed(subs)
 	c.begin(ch)
 	return nil
@@ -282,6 +282,9 @@ func (h *Hub) dismiss(c *client) {
 	h.leave(c)
 	h.mu.Unlock()
 	h.in.detach(c)
+	c.mu.Lock()
+	h.metrics.lostEvents(gone, c.mail.fallBehind())
+	c.mu.Unlock()
 	c.cancel()
 	c.reading.Wait()
 	for ch := c.change; ch != nil; ch = ch.then {

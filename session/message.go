@@ -6,8 +6,8 @@ import (
 
 // A Message is what a hub sends after its hello: a pointer to one of
 // [wire.Schema], [wire.Snapshot], [wire.SnapshotEnd], [wire.Frame],
-// [wire.Settled], [wire.Clock], [wire.Piece], [wire.Unavailable] and
-// [wire.Goodbye], to be told apart by a type switch.
+// [wire.Settled], [wire.Clock], [wire.Piece], [wire.Event], [wire.Unavailable]
+// and [wire.Goodbye], to be told apart by a type switch.
 type Message interface {
 	Append(dst []byte) []byte
 }
@@ -43,7 +43,9 @@ func DecodeMessage(msg []byte, limit int) (Message, error) {
 		return message(wire.DecodePiece(msg, l))
 	case wire.TypeGoodbye:
 		return message(wire.DecodeGoodbye(msg, l))
-	case wire.TypeTick, wire.TypeSQL, wire.TypeWill, wire.TypeEvent:
+	case wire.TypeEvent:
+		return message(wire.DecodeEvent(msg, l))
+	case wire.TypeTick, wire.TypeSQL, wire.TypeWill:
 		return message(wire.DecodeUnavailable(msg, l))
 	default:
 		return nil, protocolErrorf("a hub does not send messages of type %d here", kind)

@@ -121,7 +121,9 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 			return err
 		}
 		return &wire.Error{Code: wire.CloseNormal, Reason: "goodbye"}
-	case wire.TypeTick, wire.TypeSQL, wire.TypeWill, wire.TypeEvent:
+	case wire.TypeEvent:
+		return s.event(h, msg)
+	case wire.TypeTick, wire.TypeSQL, wire.TypeWill:
 		m, err := wire.UnavailableFor(msg, fmt.Sprintf("this hub does not do messages of type %d: its hello lists what it does", kind))
 		if err != nil {
 			return err
@@ -142,6 +144,21 @@ func (s *Session) write(h Handler, msg []byte, size int) error {
 		}
 	}
 	return h.Write(&w, refused, size)
+}
+
+func (s *Session) event(h Handler, msg []byte) error {
+	e, err := wire.DecodeSendEvent(msg, s.limits)
+	var refused *wire.Refusal
+	if err != nil {
+		var ok bool
+		if refused, ok = err.(*wire.Refusal); !ok { //nolint:errorlint // as DecodeSendEvent's contract has it
+			return err
+		}
+	}
+	if refused = h.Event(&e, refused); refused == nil {
+		return nil
+	}
+	return s.answer((&wire.Event{Name: e.Name, Refused: refused}).Append(nil))
 }
 
 // answer puts an answer of the read loop's own on its way. When the peer asks

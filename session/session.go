@@ -46,6 +46,10 @@ type Handler interface {
 	Subscribe(m *wire.Subscribe) error
 	ReadPiece(m *wire.ReadPiece) error
 
+	// Event takes an event, and returns why it is refused; refused is the reason why
+	// it is however it reads, or nil.
+	Event(e *wire.SendEvent, refused *wire.Refusal) *wire.Refusal
+
 	// Version returns the version that a clock message is answered with.
 	Version() uint64
 

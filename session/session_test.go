@@ -26,8 +26,8 @@ type script struct {
 	mu  sync.Mutex
 	out [][]byte
 
-	writes, refused, versions atomic.Int64
-	fail                      error // returned by Subscribe
+	writes, refused, versions, events atomic.Int64
+	fail                              error // returned by Subscribe
 }
 
 func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
@@ -41,6 +41,14 @@ func (s *script) Subscribe(*wire.Subscribe) error { return s.fail }
 func (s *script) Admit() error                    { return nil }
 func (s *script) ReadPiece(*wire.ReadPiece) error { return nil }
 func (s *script) Version() uint64                 { s.versions.Add(1); return 7 }
+
+func (s *script) Event(e *wire.SendEvent, refused *wire.Refusal) *wire.Refusal {
+	s.events.Add(1)
+	if refused == nil && e.Name == "forbidden" {
+		return wire.Refuse(wire.CodeForbidden, "not that one")
+	}
+	return refused
+}
 
 func (s *script) Next(dst [][]byte) [][]byte {
 	s.mu.Lock()

@@ -85,7 +85,7 @@ func (d *Device) greet(said *wire.DeviceHello, h *wire.HubHello) error {
 	d.mu.Lock()
 	done := d.greetPending(h)
 	d.id, d.epoch, d.limits = h.Device, h.Epoch, h.Limits
-	d.live = false
+	d.live, d.online = false, true
 	for _, f := range d.fetches {
 		f.restart()
 	}
@@ -105,6 +105,7 @@ func (d *Device) greet(said *wire.DeviceHello, h *wire.HubHello) error {
 func (d *Device) disconnect() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.online, d.events = false, nil
 	for _, c := range d.changes {
 		c.ID = 0
 	}

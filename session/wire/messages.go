@@ -5,8 +5,8 @@ import "time"
 // Type is the first element of a message.
 type Type uint8
 
-// The message types. Ticks, wills, events and SQL are known by number only: a
-// hub answers them with [UnavailableFor].
+// The message types. Ticks, wills and SQL are known by number only: a hub answers
+// them with [UnavailableFor].
 const (
 	TypeHello       Type = 0
 	TypeSchema      Type = 1

@@ -212,7 +212,7 @@ func (r random) schema() wire.Schema {
 
 // deviceMessage makes a message of those that a device sends.
 func (r random) deviceMessage() message {
-	switch r.IntN(6) {
+	switch r.IntN(7) {
 	case 0:
 		h := &wire.DeviceHello{
 			Token: r.text(), Device: r.bytes(9), Epoch: r.bytes(9), SubsSet: r.bool(), Zstd: r.bool(),
@@ -231,6 +231,8 @@ func (r random) deviceMessage() message {
 		})}
 	case 3:
 		return &wire.Clock{Echo: wire.RealValue(r.real())}
+	case 5:
+		return &wire.SendEvent{To: r.target(), Name: "e" + strings.ReplaceAll(r.text(), "\x00", ""), Value: r.payload()}
 	case 4:
 		return &wire.Subscribe{ID: 1 + r.uint()>>1, Add: some(r, 3, r.sub), Remove: some(r, 3, r.sub)}
 	default:
@@ -240,9 +242,29 @@ func (r random) deviceMessage() message {
 	}
 }
 
+func (r random) target() wire.Target {
+	switch r.IntN(4) {
+	case 0:
+		return wire.ToDevice(uuid)
+	case 1:
+		return wire.ToRole("r" + r.text())
+	case 2:
+		return wire.Target{Number: r.IntN(math.MaxInt32), Scope: r.value()}
+	default:
+		return wire.ToScope("t"+r.text(), r.value())
+	}
+}
+
+func (r random) payload() wire.Payload {
+	if r.bool() {
+		return wire.One(r.value())
+	}
+	return wire.List(some(r, wire.MaxEventValues, r.value)...)
+}
+
 // hubMessage makes a message of those that a hub sends.
 func (r random) hubMessage() message {
-	switch r.IntN(8) {
+	switch r.IntN(9) {
 	case 0:
 		schema := r.schema()
 		return &wire.HubHello{
@@ -263,6 +285,11 @@ func (r random) hubMessage() message {
 		}
 	case 5:
 		return &wire.Goodbye{Code: wire.CloseCode(r.IntN(5000)), Text: r.text(), Retry: time.Duration(r.IntN(9999)) * time.Millisecond, RetrySet: true}
+	case 7:
+		if refused := r.refusal(); refused != nil {
+			return &wire.Event{Name: r.text(), Refused: refused}
+		}
+		return &wire.Event{From: uuid, Version: r.uint(), Name: r.text(), Value: r.payload()}
 	case 6:
 		if refused := r.refusal(); refused != nil {
 			return &wire.Piece{ID: r.uint(), Refused: refused}

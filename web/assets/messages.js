@@ -136,7 +136,7 @@ const READERS = {
   [Type.TICK]: readUnavailable,
   [Type.SQL]: readUnavailable,
   [Type.WILL]: readUnavailable,
-  [Type.EVENT]: readUnavailable,
+  [Type.EVENT]: readEvent,
 };
 
 /**
@@ -326,6 +326,35 @@ function readPiece(f) {
   if (version === null) return { id, version, size: null, data: null, refused: readRefusal(f) };
   const size = f.uint("the size of a value");
   return { id, version, size, data: f.require("a part of a value").octets("a part of a value"), refused: null };
+}
+
+/** An event, or why one was refused. @param {Fields} f */
+function readEvent(f) {
+  const refused = !f.next();
+  if (refused && f.next()) throw new ProtocolError("an event with a version comes from a device");
+  if (refused) {
+    const why = readRefusal(f);
+    const name = f.next() ? f.r.text("a refused event's name") : null;
+    return { from: null, version: null, name, value: null, refused: why };
+  }
+  const from = f.r.octets("the sender of an event");
+  if (from.length !== UUID_SIZE) throw new ProtocolError(`the sender of an event is a UUID of ${UUID_SIZE} bytes`);
+  const version = f.uint("an event's version");
+  const name = f.text("an event's name");
+  return { from, version, name, value: f.next() ? readPayload(f.r) : null, refused: null };
+}
+
+/** What an event says: a value, or an array of values. @param {Reader} r */
+function readPayload(r) {
+  if (r.bytes[r.at] >> 5 !== Major.ARRAY) return readValue(r);
+  return list(r, "an event's value", readValue);
+}
+
+/** @param {Reader} r */
+function readValue(r) {
+  const v = r.value();
+  if (v === undefined) throw new ProtocolError("an event's value is undefined, which is not a value");
+  return v;
 }
 
 /** The answer to a message of a kind that the hub does not do. @param {Fields} f */
