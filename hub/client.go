@@ -41,6 +41,7 @@ type client struct {
 	change  *change
 	catchup bool           // it is not in step: it reads forward before it joins its audience
 	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
+	events  [][]byte       // that were taken from the mailbox last
 
 	audience *audience         // guarded by Hub.mu
 	wants    map[int]*interest // guarded by Hub.mu: by table, what it is subscribed to; shared, never changed
@@ -207,18 +208,18 @@ func (c *client) takeQueued(dst [][]byte) [][]byte {
 		c.liveAt = frames[n-1].version
 	}
 	at := c.liveAt
-	var events [][]byte
-	if live {
-		events = c.mail.take()
+	mail := live && len(c.mail.events) > 0
+	if mail {
+		c.events = c.mail.take(c.events)
 	}
 	c.mu.Unlock()
 	for _, f := range frames {
 		dst = append(dst, f.after(c.sent)...)
 		c.sent = f.version
 	}
-	if len(events) > 0 {
-		dst = append(dst, events...)
-		c.hub.metrics.delivered.Add(float64(len(events)))
+	if mail {
+		dst = append(dst, c.events...)
+		c.hub.metrics.delivered.Add(float64(len(c.events)))
 	}
 	if !live && !c.catchup {
 		c.fallBehind(at)

@@ -22,6 +22,9 @@ func (h *Hub) Pending() int {
 	return len(h.in.items)
 }
 
+// Waiting returns how many events wait for the next frame boundary.
+func (h *Hub) Waiting() int { return h.events.waiting() }
+
 // A Recorder is a histogram that keeps every value.
 type Recorder struct {
 	prometheus.Histogram

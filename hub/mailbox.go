@@ -5,6 +5,8 @@ const (
 	// what is more is lost.
 	maxMail      = 1024
 	maxMailBytes = 256 << 10
+
+	keptMail = 16 // places that an empty mailbox keeps
 )
 
 // A mailbox holds the events that a session has not taken. They wait for its
@@ -59,9 +61,14 @@ func (m *mailbox) fallBehind() int {
 	return lost
 }
 
-// take empties the mailbox. client.mu is held.
-func (m *mailbox) take() [][]byte {
+// take empties the mailbox; spare is what it uses next, the last that take gave
+// and that is done with. client.mu is held.
+func (m *mailbox) take(spare [][]byte) [][]byte {
+	clear(spare)
+	if cap(spare) > keptMail {
+		spare = nil
+	}
 	events := m.events
-	m.events, m.bytes = nil, 0
+	m.events, m.bytes = spare[:0], 0
 	return events
 }
