@@ -143,6 +143,7 @@ func dialBare(tb testing.TB, address string, hello *wire.DeviceHello) (net.Conn,
 			if err == nil {
 				return conn, h
 			}
+		default:
 		}
 		if err != nil {
 			tb.Fatal(err)
