@@ -14,6 +14,7 @@ A short session::
     version = await device.write(put("entity", {"id": 7, "zone": 1, "x": 2.5}))
     await device.complete_to(version)
     print(device.copy.rows("entity")[(7,)]["x"])
+    device.send_event(("entity", 1), "shot", [2.5, 7])
     await device.close()
 
 The client is strict on purpose: where the hub says something that the document rules out, it raises `Deviation`, where a
@@ -450,6 +451,17 @@ class WillAnswer:
 
 
 @dataclass(frozen=True)
+class Event:
+    """What somebody told to who is there. With a refusal, it is one of this device's own that the hub did not send on."""
+
+    sender: bytes | None
+    version: int | None
+    name: str | None
+    value: Any  # one, or a list of them
+    refusal: Refused | None
+
+
+@dataclass(frozen=True)
 class Unavailable:
     """The answer to a message of a kind that this hub does not do."""
 
@@ -599,6 +611,23 @@ def read_refusal(fields: Fields) -> Refused:
     return Refused(fields.take(text), fields.take(text))
 
 
+def read_event(fields: Fields) -> Event:
+    sender, version = fields.take(uuid, None), fields.take(uint, None)
+    if sender is not None:
+        check(version is not None, "an event without a version")
+        return Event(sender, version, fields.take(text), read_payload(fields.take(anything)), None)
+    check(version is None, "an event with a version and without a sender")
+    refusal = read_refusal(fields)
+    return Event(None, None, fields.take(text, None), None, refusal)
+
+
+def read_payload(item: Any) -> Any:
+    """One value, or a list of them; none may be undefined."""
+    values = list_of(value)(item) if isinstance(item, list) else [value(item)]
+    check(UNDEFINED not in values, "undefined is not a value")
+    return values if isinstance(item, list) else values[0]
+
+
 def unavailable_reader(kind: int) -> Callable[[Fields], Unavailable]:
     def read_unavailable(fields: Fields) -> Unavailable:
         asked = fields.take(uint, None)
@@ -620,7 +649,8 @@ READERS: dict[int, Callable[[Fields], Any]] = {
     12: read_goodbye,
     13: read_piece,
     14: read_will_answer,
-    **{kind: unavailable_reader(kind) for kind in (11, 15)},
+    15: read_event,
+    11: unavailable_reader(11),
 }
 
 
@@ -875,6 +905,7 @@ class Device:
         self.failed: Exception | None = None
         self.on_message: Callable[[Any, int], None] = lambda message, size: None  # sees all, before it is applied
         self.on_frame: Callable[[int], None] = lambda version: None  # called when a frame or a snapshot is in place
+        self.on_event: Callable[[Event], None] = lambda event: None  # an event has come, or one was refused
         self.reading = asyncio.Event()  # cleared by somebody who wants no messages for a while
         self.reading.set()
         self._socket: Any = None
@@ -896,6 +927,8 @@ class Device:
         self._staged: dict[int, list[Block]] = {}  # snapshots that are not whole yet, by id
         self._changes: dict[int, tuple[list[Sub], list[Sub]]] = {}  # what [10] asked for, by id
         self._pending: list[Sub] = []  # subs whose snapshot has not come yet
+        self._events: list[tuple[int, list]] = []  # that wait for the transactions written before them
+        self._heard = 0  # the version of the last event; 0: a snapshot has come since, whose rows may be older
         self._last_id = 0
         self.holder: bytes | None = None  # who closes the frames, told to servers; None: the hub's own clock
         self._socket = await self.open_socket()
@@ -1047,6 +1080,9 @@ class Device:
                 self._answer((13, message.id), message)
             case WillAnswer():
                 self._answer((14, message.id), message)
+            case Event():
+                self._heard = max(self._heard, message.version or 0)
+                self.on_event(message)
             case Unavailable():
                 self._answer((message.type, message.id), message)
 
@@ -1094,6 +1130,7 @@ class Device:
     def _handle_snapshot_end(self, end: SnapshotEnd) -> None:
         check(end.id in self._changes, f"[3] of id {end.id}, which nobody asked for")
         added, removed = self._changes.pop(end.id)
+        self._heard = 0
         blocks = self._staged.pop(end.id, [])
         self._pending = [sub for sub in self._pending if sub not in added]
         if end.refusal is not None:
@@ -1110,6 +1147,8 @@ class Device:
 
     def _handle_frame(self, frame: Frame) -> None:
         check(not frame.authors or self.options.get("role") == "server", "authors are for servers")
+        news = frame.changed or frame.removed
+        check(not news or frame.version > self._heard, f"after an event of version {self._heard} come rows of {frame.version}")
         self._parts.append(frame)
         if not frame.more:
             self.copy.apply(self._parts, self._pending)
@@ -1153,6 +1192,9 @@ class Device:
             if not transaction.sent:
                 transaction.sent = True
                 self._send(transaction.message(self.copy.schema))
+        unsent = min((seq for seq, transaction in self.unsettled.items() if not transaction.sent), default=math.inf)
+        while self._events and self._events[0][0] < unsent:
+            self._send(self._events.pop(0)[1])
 
     def _outcome(self, seq: int, outcome: int | Refused) -> None:
         """What became of a number. It may be told twice: a number that was sent again is answered again."""
@@ -1173,6 +1215,20 @@ class Device:
         if answer.refusal is not None:
             raise answer.refusal
         return answer.version
+
+    # --- telling
+
+    def send_event(self, to: bytes | str | tuple[str, Any], name: str, value: Any = None) -> bool:
+        """Tells something to a device, a role, or who is subscribed to a scope of a table; says whether it was sent.
+
+        It goes behind the transactions that were started before it. Without a connection it is lost: what it tells of would
+        be over. Whether it reached anybody, nobody knows.
+        """
+        if self.hello is None or self.ended is not None:
+            return False
+        self._events.append((self.last_seq, [15, list(to) if isinstance(to, tuple) else to, name, value]))
+        self._send_unsent()
+        return True
 
     # --- asking
 

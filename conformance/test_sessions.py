@@ -93,7 +93,7 @@ async def test_clock_tells_the_version_of_what_was_acknowledged(hub: Hub):
     assert (await device.clock()).version >= version
 
 
-UNDONE = {11: ("sql", [11, 3, "SELECT 1", []]), 15: ("events", [15, "server", "boom", 1])}
+UNDONE = {11: ("sql", [11, 3, "SELECT 1", []])}
 
 
 @pytest.mark.parametrize("kind", UNDONE)

@@ -147,6 +147,16 @@ def ticked(meaning: dict) -> dict:
     return {"n": meaning["n"], "version": meaning["version"], "refusal": refusal(meaning["refused"])}
 
 
+def event(meaning: dict) -> dict:
+    said = None if meaning["value"] is None else payload_of(meaning["value"])
+    kept = {name: meaning[name] for name in ("version", "name")}
+    return {**kept, "value": said, "refusal": refusal(meaning["refused"])}
+
+
+def payload_of(meaning: Any) -> Any:
+    return [value_of(one) for one in meaning["list"]] if isinstance(meaning, dict) else value_of(meaning)
+
+
 EXPECTED = {
     0: hello,
     1: lambda m: {"schema": schema(m)},
@@ -163,8 +173,9 @@ EXPECTED = {
     12: lambda m: {"code": m["code"], "words": m["text"], "retry": m["retry_ms"]},
     13: lambda m: {**{n: m[n] for n in ("id", "version", "size")}, "bytes": bytes_of(m["data"]), "refusal": refusal(m["refused"])},
     14: lambda m: {"id": m["id"], "version": m["version"], "refusal": refusal(m["refused"])},
-    **dict.fromkeys((11, 15), lambda m: {"id": m["id"], "refusal": refusal(m["refused"])}),
+    **dict.fromkeys((11,), lambda m: {"id": m["id"], "refusal": refusal(m["refused"])}),
     7: lambda m: {"device": bytes_of(m["holder"])} if m["n"] is None else ticked(m),
+    15: lambda m: {"sender": bytes_of(m["from"]), **event(m)},
 }
 
 
@@ -194,7 +205,23 @@ def built_will(meaning: dict) -> list:
     return [14, meaning["id"], meaning["schema_version"], ops]
 
 
-BUILT = {5: built_write, 7: lambda m: [7, m["n"]], 14: built_will, 8: lambda m: [8, value_of(m["echo"])], 12: lambda m: [12, m["code"], m["text"]]}
+def built_event(meaning: dict) -> list:
+    to = meaning["to"]
+    if "table" in to:
+        whom = [to["table"], value_of(to["scope"])]
+    else:
+        whom = bytes_of(to["device"]) if "device" in to else to["role"]
+    return [15, whom, meaning["name"], payload_of(meaning["value"])]
+
+
+BUILT = {
+    5: built_write,
+    7: lambda m: [7, m["n"]],
+    14: built_will,
+    8: lambda m: [8, value_of(m["echo"])],
+    12: lambda m: [12, m["code"], m["text"]],
+    15: built_event,
+}
 
 
 @pytest.mark.parametrize("vector", vectors("messages.json", "device"))
@@ -218,6 +245,9 @@ async def test_wrong_message_of_a_device_is_refused(hub: Hub, vector: dict):
     of_hello = vector["name"].startswith("hello")
     raw = await hub.raw(hello=None if of_hello else {"subs": [], "zstd": True})
     raw.send_bytes(bytes.fromhex(vector["hex"]))
+    if "refused" in vector:  # an event, of which the session does not end
+        assert (await raw.until(15))[:4] == [15, None, None, vector["refused"]]
+        return
     goodbye = await raw.goodbye()
     assert goodbye.code == vector["code"]
     assert len(goodbye.words) > 10

@@ -91,6 +91,7 @@ func (h *Hub) push(c *client, f *frame) {
 	full := len(c.queue) >= maxQueued || c.queued+f.size > maxQueuedBytes && len(c.queue) > 0
 	if full {
 		c.queue, c.queued, c.live = nil, 0, false
+		h.metrics.lostEvents(behind, c.mail.fallBehind())
 	} else {
 		c.queue, c.queued = append(c.queue, f), c.queued+f.size
 	}
@@ -136,18 +137,27 @@ func (h *Hub) join(c *client) bool {
 	}
 	a.clients[c] = struct{}{}
 	c.audience = a
+	if a.complete == nil { // else it is subscribed to more than its frames hold yet
+		c.wants = a.wants
+	}
 	c.mu.Lock()
-	c.live, c.liveAt = true, h.told.Load()
+	c.live, c.liveAt, c.mail.behind = true, h.told.Load(), false
+	waiting := len(c.mail.events)
 	c.mu.Unlock()
+	if waiting > 0 {
+		c.sess.Wake()
+	}
 	return true
 }
 
-// part takes a session out of its audience, if it is in one; it has then
-// everything up to liveAt. It is called by the session's write loop.
-func (h *Hub) part(c *client) {
+// part takes a session out of its audience, if it is in one, for it has new
+// subscriptions; it has then everything up to liveAt of those before. It is called
+// by the session's write loop.
+func (h *Hub) part(c *client, subs []*sub) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.leave(c)
+	c.wants = union(subs)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.live = false

@@ -98,5 +98,9 @@ func (c *client) resnapshot(why error) {
 		c.sess.End(wire.Goodbye{Code: wire.CloseInternal, Text: "the hub could not read what this session missed: connect again"})
 		return
 	}
+	c.mu.Lock()
+	lost := c.mail.fallBehind()
+	c.mu.Unlock()
+	c.hub.metrics.lostEvents(behind, lost)
 	c.begin(&change{subs: c.subs, snapshot: c.subs})
 }

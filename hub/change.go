@@ -130,7 +130,7 @@ func (c *client) lags(version uint64) bool {
 
 // enter puts the list in force; the subs that were snapshotted have version.
 func (ch *change) enter(c *client, version uint64) {
-	c.hub.part(c)
+	c.hub.part(c, ch.subs)
 	c.mu.Lock()
 	at := c.liveAt
 	c.queue, c.queued = nil, 0 // catching up tells them, with what the new list adds

@@ -46,8 +46,10 @@ type client struct {
 	catchup bool           // it is not in step: it reads forward before it joins its audience
 	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
 	due     []ticked       // ticks to be answered after the frames of their versions
+	events  [][]byte       // that were taken from the mailbox last
 
-	audience *audience // guarded by Hub.mu
+	audience *audience         // guarded by Hub.mu
+	wants    map[int]*interest // guarded by Hub.mu: by table, what it is subscribed to; shared, never changed
 
 	mu        sync.Mutex // guards the following
 	out       [][]byte   // answers
@@ -61,6 +63,7 @@ type client struct {
 	ackedAt   time.Time // when the last acknowledgements went
 	holder    []byte    // a message: who holds the clock now
 	answers   []ticked  // to ticks
+	mail      mailbox
 }
 
 // A job is a request that the write loop does in its turn.
@@ -231,10 +234,18 @@ func (c *client) takeQueued(dst [][]byte) [][]byte {
 		c.liveAt = frames[n-1].version
 	}
 	at := c.liveAt
+	mail := live && len(c.mail.events) > 0
+	if mail {
+		c.events = c.mail.take(c.events)
+	}
 	c.mu.Unlock()
 	for _, f := range frames {
 		dst = append(dst, f.after(c.sent)...)
 		c.sent = f.version
+	}
+	if mail {
+		dst = append(dst, c.events...)
+		c.hub.metrics.delivered.Add(float64(len(c.events)))
 	}
 	if !live && !c.catchup {
 		c.fallBehind(at)

@@ -13,5 +13,6 @@
 // Locks are taken in this order: Hub.mu, client.mu, Hub.in.
 //
 // Start reading at [New], then tick.go for who closes frames, frame.go for the way
-// in and broadcast.go for the way out.
+// in and broadcast.go for the way out; events go their own way, in events.go,
+// route.go and mailbox.go.
 package hub

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -29,6 +30,9 @@ func (h *Hub) Pending() int {
 	defer h.in.mu.Unlock()
 	return len(h.in.items)
 }
+
+// Waiting returns how many events wait for the next frame boundary.
+func (h *Hub) Waiting() int { return h.events.waiting() }
 
 // PendingTicks returns how many ticks wait for a frame.
 func (h *Hub) PendingTicks() int {
@@ -73,4 +77,18 @@ func (h *Hub) RecordDurable() *Recorder {
 	r := &Recorder{Histogram: h.metrics.durable}
 	h.metrics.durable = r
 	return r
+}
+
+// HoldBack makes the transactions of a session's user wait, as if he had had more
+// than his share.
+func (h *Hub) HoldBack(session uuid.UUID, until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		if c.sess.ID == session {
+			c.share.mu.Lock()
+			c.share.until = until
+			c.share.mu.Unlock()
+		}
+	}
 }

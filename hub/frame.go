@@ -19,9 +19,11 @@ type trouble struct {
 	pause time.Duration
 }
 
-// frame closes a frame: it commits what has come in since the last one.
+// frame closes a frame: it commits what has come in since the last one, and then
+// sends on the events that came before it.
 func (h *Hub) frame(now time.Time) {
 	h.awaitMerge(now)
+	defer h.route(h.events.waiting(), now) // of those before this: what they follow is in the frame
 	if !h.trouble.since.IsZero() && !h.recover(now) {
 		h.refuseWhileDown(now)
 		return

@@ -106,8 +106,9 @@ type Hub struct {
 	paces  recall[store.Device, *rules.Pace]
 	shares recall[string, *share] // by user, or where there are none by device
 
-	in   inbox
-	down atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
+	in     inbox
+	events eventQueue
+	down   atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
 }
 
 // New returns a hub on a store, of which it is then the only frame loop.

@@ -20,6 +20,10 @@ type Metrics struct {
 	slowed    prometheus.Counter
 	wills     prometheus.Counter
 	ticks     prometheus.Histogram // read to answered
+
+	events, delivered prometheus.Counter
+	eventsRefused     *prometheus.CounterVec
+	eventsLost        [fates]prometheus.Counter
 }
 
 func newMetrics(h *Hub) *Metrics {
@@ -31,19 +35,26 @@ func newMetrics(h *Hub) *Metrics {
 	m.broadcast = m.histogram("framehub_broadcast_seconds", "Time to encode a version for its audiences and hand it to the sessions.", times)
 	m.ticks = m.histogram("framehub_tick_seconds", "Time from when a server's tick was read until it was answered: its count is that of the ticks.", times)
 	m.committed = m.counter("framehub_transactions_committed_total", "Transactions committed.")
-	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "framehub_transactions_refused_total", Help: "Transactions refused, by the refusal's code.",
-	}, []string{"code"})
-	m.collectors = append(m.collectors, m.refused)
+	m.refused = m.counters("framehub_transactions_refused_total", "Transactions refused, by the refusal's code.", "code")
 	m.behind = m.counter("framehub_sessions_behind_total", "Times that a session did not take its frames and fell behind.")
 	m.caughtUp = m.counter("framehub_catch_up_frames_total", "Frames that merged what one session had missed.")
 	m.snapshots = m.counter("framehub_snapshots_total", "Snapshots begun.")
 	m.slowed = m.counter("framehub_messages_slowed_total", "Messages of devices that waited, because their device sends more than it may.")
 	m.wills = m.counter("framehub_wills_total", "Last wills that have run.")
+	m.events = m.counter("framehub_events_total", "Events that were taken, to be sent on.")
+	m.delivered = m.counter("framehub_events_delivered_total", "Events handed to a session's connection, once for each session.")
+	m.eventsRefused = m.counters("framehub_events_refused_total", "Events refused, by the refusal's code.", "code")
+	lost := m.counters("framehub_events_dropped_total", "Events that a session did not get, by the reason, and those for which there was no session.", "reason")
+	for f := behind; f < fates; f++ {
+		m.eventsLost[f] = lost.WithLabelValues(f.String())
+	}
 	m.gauges(h)
 	m.storeCounters(h)
 	return m
 }
+
+// lostEvents counts events that reached nobody.
+func (m *Metrics) lostEvents(f fate, n int) { m.eventsLost[f].Add(float64(n)) }
 
 // Register registers every metric.
 func (m *Metrics) Register(r prometheus.Registerer) error {
@@ -63,6 +74,12 @@ func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.His
 
 func (m *Metrics) counter(name, help string) prometheus.Counter {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	m.collectors = append(m.collectors, c)
+	return c
+}
+
+func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	m.collectors = append(m.collectors, c)
 	return c
 }

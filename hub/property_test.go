@@ -60,6 +60,9 @@ type watcher struct {
 	asleep  int // frames during which it does not read
 	gone    int // frames during which it is not connected
 	max     int
+
+	heard   int64  // the number of the last event
+	heardAt uint64 // its version; 0: a snapshot has come since
 }
 
 func (p *propertyRun) run(frames int) {
@@ -75,6 +78,7 @@ func (p *propertyRun) run(frames int) {
 		for range p.rng.IntN(5) {
 			p.writeRandom()
 		}
+		p.writer.send(wire.ToRole("device"), "tick", int64(i))
 		p.frame()
 		if i%20 == 19 {
 			p.pass(time.Duration(p.rng.IntN(1500)) * time.Millisecond)
@@ -96,6 +100,9 @@ func (p *propertyRun) run(frames int) {
 	synctest.Wait()
 	for i, w := range p.watchers {
 		w.read()
+		if w.heard == 0 {
+			p.Errorf("watcher %d heard no event", i)
+		}
 		if !w.compare() {
 			p.Errorf("watcher %d is not complete to version %d at the end: %+v", i, p.hub.Version(), w.subs())
 		}
@@ -176,7 +183,7 @@ func (w *watcher) connect() {
 	if err != nil {
 		w.p.Fatal(err)
 	}
-	w.client, w.reader, w.device, w.lastID = c, newReader(c), c.Hello.Device, 0
+	w.client, w.reader, w.device, w.lastID, w.heardAt = c, newReader(c), c.Hello.Device, 0, 0
 	if err := w.replica.Hello(&hello, &c.Hello); err != nil {
 		w.p.Fatal(err)
 	}
@@ -206,9 +213,29 @@ func (w *watcher) subs() (subs []wire.Sub) {
 
 // read takes every message that has come.
 func (w *watcher) read() {
-	if err := w.reader.take(w.replica.Take); err != nil {
+	if err := w.reader.take(w.take); err != nil {
 		w.p.Fatalf("%v; subscriptions %+v", err, w.subs())
 	}
+}
+
+// take takes a message. Events come in the order in which they were sent, and
+// after every row of their version; but what a new subscription brings may be older.
+func (w *watcher) take(m session.Message) error {
+	switch m := m.(type) {
+	case *wire.SnapshotEnd:
+		w.heardAt = 0
+	case *wire.Frame:
+		if len(m.Changed)+len(m.Removed) > 0 && m.Version <= w.heardAt {
+			return fmt.Errorf("after an event of version %d come rows of version %d", w.heardAt, m.Version)
+		}
+	case *wire.Event:
+		n := m.Value.Values[0].Int64()
+		if n <= w.heard && w.heard > 0 || m.Version < w.heardAt {
+			return fmt.Errorf("event %d of version %d comes after event %d of version %d", n, m.Version, w.heard, w.heardAt)
+		}
+		w.heard, w.heardAt = n, m.Version
+	}
+	return w.replica.Take(m)
 }
 
 // A reader reads one message ahead, so that who does not take any is slow.

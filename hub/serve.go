@@ -22,7 +22,7 @@ const (
 
 // capabilities lists the optional parts of the protocol that this hub does.
 func (h *Hub) capabilities() []string {
-	list := []string{"zstd", "clock"}
+	list := []string{"zstd", "clock", "events"}
 	if h.presence.on() {
 		list = append(list, "presence", "wills")
 	}
@@ -243,7 +243,7 @@ func (h *Hub) subscribeFirst(c *client, hello *wire.DeviceHello, answer *wire.Hu
 		}
 		ch.snapshot = append(ch.snapshot, s)
 	}
-	c.subs = subs
+	c.subs, c.wants = subs, union(subs)
 	c.noteMixed(subs)
 	c.begin(ch)
 	return nil
@@ -302,6 +302,9 @@ func (h *Hub) dismiss(c *client) {
 	h.leave(c)
 	h.mu.Unlock()
 	h.in.detach(c)
+	c.mu.Lock()
+	h.metrics.lostEvents(gone, c.mail.fallBehind())
+	c.mu.Unlock()
 	c.cancel()
 	c.reading.Wait()
 	for ch := c.change; ch != nil; ch = ch.then {

@@ -33,11 +33,8 @@ func canonical(v wire.Value) wire.Value {
 
 // resolveSub finds what a subscription names.
 func resolveSub(schema *store.Schema, m *wire.Sub) (*sub, *wire.Refusal) {
-	t := schema.ByID(m.Table)
-	if m.Name != "" {
-		t = schema.Table(m.Name)
-	}
-	if t == nil || !t.Synced {
+	t := findTable(schema, m.Name, m.Table)
+	if t == nil {
 		name := m.Name
 		if name == "" {
 			name = fmt.Sprint(m.Table)
@@ -64,6 +61,19 @@ func resolveSub(schema *store.Schema, m *wire.Sub) (*sub, *wire.Refusal) {
 	slices.SortFunc(s.scopes, func(a, b wire.Value) int { return strings.Compare(scopeText(a), scopeText(b)) })
 	s.scopes = slices.Compact(s.scopes)
 	return s, nil
+}
+
+// findTable returns the table that a device names, or numbers where name is "";
+// nil: devices see none of that name.
+func findTable(schema *store.Schema, name string, number int) *store.Table {
+	t := schema.ByID(number)
+	if name != "" {
+		t = schema.Table(name)
+	}
+	if t == nil || !t.Synced {
+		return nil
+	}
+	return t
 }
 
 // fits says whether a value can be in a column of that type.

@@ -20,19 +20,21 @@ type device struct {
 	observer *observer     // nil: it counts what comes
 	ready    chan struct{} // closed once its snapshot has come whole
 	over     chan struct{} // closed once it is read no more
+	end      error         // with over: why
 
 	writer  atomic.Pointer[writer] // nil: it only watches
 	leaving atomic.Bool            // its end is no failure
 
 	// The reading goroutine's own.
-	told  uint64 // the newest version that it was told
-	frame uint64 // the version of the last frame
+	told  uint64          // the newest version that it was told
+	frame uint64          // the version of the last frame
+	last  map[int64]int64 // by sender: the number of the last event
 }
 
-// dial connects a device, which subscribes to every table or to nothing, and
-// begins to read. With an observer it decodes what comes.
-func (r *run) dial(sessions context.Context, name string, watches bool, o *observer) (*device, error) {
-	hello := wire.DeviceHello{SubsSet: !watches, Client: "framehub loadtest"}
+// dial connects a device, which subscribes to every table or to the given subs
+// alone, and begins to read. With an observer it decodes what comes.
+func (r *run) dial(sessions context.Context, name string, watches bool, o *observer, subs ...wire.Sub) (*device, error) {
+	hello := wire.DeviceHello{SubsSet: !watches, Subs: subs, Client: "framehub loadtest"}
 	c, err := session.Dial(sessions, r.opts.URL, session.ClientOptions{Hello: hello, Token: r.opts.Token})
 	if err != nil {
 		return nil, err
@@ -43,15 +45,15 @@ func (r *run) dial(sessions context.Context, name string, watches bool, o *obser
 			return nil, err
 		}
 	}
-	d := &device{run: r, name: name, client: c, watches: watches, observer: o, ready: make(chan struct{}), over: make(chan struct{})}
+	d := &device{run: r, name: name, client: c, watches: watches, observer: o, ready: make(chan struct{}), over: make(chan struct{}), last: map[int64]int64{}}
 	r.enter(d)
 	r.readers.Go(func() {
 		defer close(d.over)
-		err := d.read(sessions)
+		d.end = d.read(sessions)
 		if o != nil {
 			o.over.Store(true)
 		}
-		r.exit(d, err)
+		r.exit(d, d.end)
 	})
 	return d, nil
 }
@@ -87,6 +89,8 @@ func (d *device) take(raw *session.Raw) error {
 		return d.takeSettled(raw.Data, time.Now())
 	case wire.TypeSnapshotEnd:
 		return d.takeSnapshotEnd(raw)
+	case wire.TypeEvent:
+		return d.hear(raw.Data, time.Now())
 	case wire.TypeGoodbye:
 		m, err := wire.DecodeGoodbye(raw.Data, wire.Limits{})
 		if err != nil {

@@ -4,8 +4,9 @@
 //
 // Start reading at [Run], which is the order of things. A script (script.go)
 // says what one device writes, and when it means to; a writer keeps to it and
-// learns what became of each write; an observer keeps a copy and finds how old
-// what it sees is; a verdict compares the copies with the database.
+// learns what became of each write; a caller does the same with a device's events;
+// an observer keeps a copy and finds how old what it sees is; a verdict compares
+// the copies with the database.
 //
 // A device is two goroutines, one that reads and one that writes, and Run waits
 // for all of them. They share a run, whose counters are atomic and whose

@@ -3,11 +3,14 @@ package loadtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -72,14 +75,15 @@ func (l look) metric(name string) *dto.Metric {
 
 // Hub is what the hub used and how long its frames took, by its own figures.
 type Hub struct {
-	CPUSeconds     float64    `json:"cpu_s"`
-	CPUPerUpdate   float64    `json:"cpu_us_per_update"` // µs per update delivered
-	ResidentBytes  int64      `json:"rss_bytes"`         // at the end
-	Frame          *Quantiles `json:"frame_ms"`          // from the frame's boundary until it was handed to every session
-	durable        *Quantiles // from the frame's boundary until it was durable
-	versions       int64      // committed
-	merges         int64      // into the game database
-	behind, caught int64      // sessions that fell behind, and frames in which they caught up
+	CPUSeconds     float64          `json:"cpu_s"`
+	CPUPerUpdate   float64          `json:"cpu_us_per_update"` // µs per update delivered
+	ResidentBytes  int64            `json:"rss_bytes"`         // at the end
+	Frame          *Quantiles       `json:"frame_ms"`          // from the frame's boundary until it was handed to every session
+	durable        *Quantiles       // from the frame's boundary until it was durable
+	versions       int64            // committed
+	merges         int64            // into the game database
+	behind, caught int64            // sessions that fell behind, and frames in which they caught up
+	lost           map[string]int64 // events, by the hub's reason
 }
 
 // hubBetween returns what the hub did between two looks, nil where there were none.
@@ -98,10 +102,37 @@ func hubBetween(before, after look, delivered int64) *Hub {
 		behind:        int64(delta("framehub_sessions_behind_total")),
 		caught:        int64(delta("framehub_catch_up_frames_total")),
 	}
+	h.lost = labelled(before, after, "framehub_events_dropped_total")
 	if delivered > 0 {
 		h.CPUPerUpdate = h.CPUSeconds * 1e6 / float64(delivered)
 	}
 	return h
+}
+
+// labelled returns by how much the counters of a name have risen, by their one label.
+func labelled(before, after look, name string) map[string]int64 {
+	risen := map[string]int64{}
+	for _, m := range after.hub[name].GetMetric() {
+		risen[m.GetLabel()[0].GetValue()] += int64(m.GetCounter().GetValue())
+	}
+	for _, m := range before.hub[name].GetMetric() {
+		risen[m.GetLabel()[0].GetValue()] -= int64(m.GetCounter().GetValue())
+	}
+	return risen
+}
+
+// dropped tells why sessions did not get events, and how many.
+func (h *Hub) dropped() string {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(h.lost)) {
+		if n := h.lost[reason]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", reason, humanize.Comma(n)))
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // A bucket of a histogram: how many values between two looks were at most that.

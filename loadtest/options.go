@@ -18,6 +18,10 @@ const (
 	// Writers is devices that write and subscribe to nothing, with observers beside
 	// them. A trace is always played this way.
 	Writers Profile = "writers"
+
+	// Events is devices that write and see nothing but the events of their group, and
+	// that send events to it and to one another, with observers beside them.
+	Events Profile = "events"
 )
 
 // Options say what load to make. The zero value of each field means its default.
@@ -34,6 +38,8 @@ type Options struct {
 	Observers int           // that decode what comes and keep a copy; default 8
 	Entities  int           // rows that each device writes in one transaction; default 1
 	Hz        float64       // transactions a second and device; default 20
+	EventHz   float64       // with Events: events a second and device; default 100
+	Group     int           // with Events: devices in a group; default 10
 	Duration  time.Duration // default 30 s, or the whole trace
 
 	Trace string  // a file of movements, CSV, also gzipped: then its vehicles are the devices
@@ -57,6 +63,8 @@ func (o Options) withDefaults() Options {
 	set(&o.Observers, 8)
 	set(&o.Entities, 1)
 	set(&o.Hz, 20)
+	set(&o.EventHz, 100)
+	set(&o.Group, 10)
 	set(&o.Speed, 1)
 	set(&o.Patience, 10*time.Second)
 	if o.Trace != "" {
@@ -82,8 +90,12 @@ func (o Options) Check() error {
 	o = o.withDefaults()
 	const most = 1000 // a second, and times as fast: stamps are whole microseconds
 	switch {
-	case o.Profile != Mesh && o.Profile != Writers:
-		return fmt.Errorf("there is no profile %q: mesh and writers", o.Profile)
+	case o.Profile != Mesh && o.Profile != Writers && o.Profile != Events:
+		return fmt.Errorf("there is no profile %q: mesh, writers and events", o.Profile)
+	case o.Profile == Events && (o.Devices < 2 || o.Group < 1):
+		return fmt.Errorf("events go from device to device: devices must be 2 at least, those of a group 1, they are %d and %d", o.Devices, o.Group)
+	case !(o.EventHz > 0 && o.EventHz <= most):
+		return fmt.Errorf("%v events a second: it must be above 0 and at most %d", o.EventHz, most)
 	case o.Devices < 1 || o.Observers < 1 || o.Entities < 1:
 		return fmt.Errorf("devices, observers and entities must be 1 at least, they are %d, %d and %d", o.Devices, o.Observers, o.Entities)
 	case !(o.Hz > 0 && o.Hz <= most):

@@ -49,19 +49,20 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 	group.SetLimit(together)
 	var first *device
 	var once sync.Once
-	begin := func(name string, watches bool, o *observer, a *actor) {
+	begin := func(name string, watches bool, o *observer, a *actor, subs ...wire.Sub) {
 		group.Go(func() error {
 			if load.Err() != nil {
 				return load.Err()
 			}
-			d, err := r.dial(sessions, name, watches, o)
+			d, err := r.dial(sessions, name, watches, o, subs...)
 			if err == nil {
 				once.Do(func() { first = d })
 				err = d.snapshot(load, r.opts.Patience)
 			}
 			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
 				r.stop(err) // nobody else need try
-				return fmt.Errorf("%s: %w", name, err)
+				return err
 			}
 			if a != nil {
 				a.device = d
@@ -71,6 +72,9 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 	}
 	r.invite(c, begin)
 	err := group.Wait()
+	if cause := r.stopped(); cause != nil {
+		err = cause // others only gave up for it
+	}
 	if err == nil {
 		c.epoch, c.schema = first.client.Hello.Epoch, first.client.Hello.Schema
 		c.layout, err = newLayout(c.schema, r.opts.Table)
@@ -79,7 +83,7 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 }
 
 // invite calls begin for everyone who is there from the start.
-func (r *run) invite(c *cast, begin func(name string, watches bool, o *observer, a *actor)) {
+func (r *run) invite(c *cast, begin func(name string, watches bool, o *observer, a *actor, subs ...wire.Sub)) {
 	if r.opts.Profile == Mesh {
 		c.watchers = len(c.actors)
 		for i, a := range c.actors {
@@ -95,8 +99,11 @@ func (r *run) invite(c *cast, begin func(name string, watches bool, o *observer,
 	for _, o := range c.observers {
 		begin(o.name, true, o, nil)
 	}
-	for _, a := range c.actors {
-		if a.script.at(0) < lead {
+	for i, a := range c.actors {
+		switch {
+		case r.opts.Profile == Events: // events are for who is there
+			begin(a.script.name(), false, nil, a, wire.Sub{Name: r.opts.Table, Scoped: true, Scopes: []wire.Value{r.opts.groupOf(i)}})
+		case a.script.at(0) < lead:
 			begin(a.script.name(), false, nil, a)
 		}
 	}
@@ -110,7 +117,7 @@ func (d *device) snapshot(load context.Context, patience time.Duration) error {
 	case <-d.ready:
 		return nil
 	case <-d.over:
-		return errors.New("the session ended before its snapshot had come")
+		return fmt.Errorf("the session ended before its snapshot had come: %w", d.end)
 	case <-late.C:
 		return errors.New("the snapshot does not come")
 	case <-load.Done():
@@ -138,6 +145,9 @@ func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
 	var acting sync.WaitGroup
 	for _, a := range c.actors {
 		acting.Go(func() { r.act(load, sessions, c.layout, a) })
+	}
+	for _, caller := range r.callers(c) {
+		acting.Go(func() { caller.call(load, sessions) })
 	}
 	acting.Wait()
 	stuck.Stop()

@@ -78,6 +78,9 @@ func (r *run) figures() string {
 	if n := r.refused.Load(); n > 0 {
 		s += fmt.Sprintf(", %s refused", humanize.Comma(n))
 	}
+	if n := r.calls.heard.Load(); n > 0 {
+		s += fmt.Sprintf(", %s events heard", humanize.Comma(n))
+	}
 	if q := r.ages.quantiles(); q != nil {
 		s += fmt.Sprintf(", seen p50 %.1f p99 %.1f ms", q.P50, q.P99)
 	}

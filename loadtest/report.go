@@ -24,6 +24,8 @@ type Report struct {
 	Ack *Quantiles `json:"ack_ms"` // from when a write was meant to be sent until it was acknowledged
 	Age *Quantiles `json:"age_ms"` // from there until an observer had it in its copy
 
+	Events *EventReport `json:"events"` // nil: the profile has none
+
 	Delivered      int64   `json:"delivered_updates"` // rows in frames, to all who watch
 	BytesPerUpdate float64 `json:"bytes_per_update"`  // of frames
 	BytesPerDevice float64 `json:"bytes_per_device_s"`
@@ -70,7 +72,7 @@ func (r *run) report(c *cast, elapsed time.Duration, before, after look, v *verd
 		Devices: len(c.actors), Duration: elapsed.Seconds(),
 		Sent: r.sent.Load(), Acked: r.acked.Load(), Refused: r.refused.Load(),
 		Lost: v.lost, Duplicated: r.duplicated.Load(), Reordered: r.reordered.Load(), Converged: v.converged,
-		Ack: r.acks.quantiles(), Age: r.ages.quantiles(),
+		Ack: r.acks.quantiles(), Age: r.ages.quantiles(), Events: r.events(),
 		Generator: Generator{CPUSeconds: (after.cpu - before.cpu).Seconds(), own: r.own.quantiles()},
 		Gates:     []struct{}{},
 
@@ -129,6 +131,11 @@ func (r *run) blame(p *Report) {
 	}
 	if p.Acked == 0 {
 		r.fail("nothing was acknowledged")
+	}
+	if e := p.Events; e != nil && e.Delivered == 0 {
+		r.fail("no event came: rules must let devices send the event %q to scopes and to devices", eventName)
+	} else if e != nil && e.Duplicated+e.Reordered > 0 {
+		r.fail("%d events came twice, %d out of order", e.Duplicated, e.Reordered)
 	}
 	if p.Lost > 0 {
 		r.fail("%d rows are not as their last acknowledged write made them", p.Lost)

@@ -91,6 +91,9 @@ func TestCheckOptions(t *testing.T) {
 		"too many a second":           {Hz: 1e6},
 		"a speed that is no number":   {Speed: math.NaN()},
 		"a duration below 0":          {Duration: -1},
+		"events of one device":        {Profile: loadtest.Events, Devices: 1},
+		"too many events a second":    {EventHz: 1e6},
+		"a group of nobody":           {Profile: loadtest.Events, Group: -1},
 	} {
 		if o.Check() == nil {
 			t.Errorf("%s is taken", name)

@@ -29,6 +29,7 @@ type run struct {
 	duplicated, reordered, gaps, resnapshots atomic.Int64
 	frames, frameBytes, watched              atomic.Int64 // to those who watch: frames, their bytes, all bytes
 	decoded, decodedBytes                    atomic.Int64 // rows and bytes of the frames that observers decoded
+	calls                                    calls
 
 	readers sync.WaitGroup
 
@@ -46,7 +47,7 @@ type run struct {
 
 func newRun(o Options) *run {
 	return &run{
-		opts: o, base: time.Now(), late: newLatency(), own: newLatency(), acks: newLatency(), ages: newLatency(),
+		opts: o, base: time.Now(), late: newLatency(), own: newLatency(), acks: newLatency(), ages: newLatency(), calls: calls{ages: newLatency()},
 		devices: map[*device]struct{}{}, refusals: map[wire.Code]int64{},
 	}
 }
@@ -63,12 +64,13 @@ func (r *run) fail(format string, args ...any) {
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))
 }
 
-func (r *run) refusal(who string, m *wire.Rejected) {
+// refusal counts one, of what somebody sent.
+func (r *run) refusal(what string, why *wire.Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.refusals[m.Code]++
+	r.refusals[why.Code]++
 	if r.refusedAs == "" {
-		r.refusedAs = fmt.Sprintf("%s, transaction %d: %s", who, m.Seq, m.Refusal.Error())
+		r.refusedAs = fmt.Sprintf("%s: %s", what, why.Error())
 	}
 }
 
@@ -112,6 +114,13 @@ func (r *run) stop(cause error) {
 	r.cancel()
 }
 
+// stopped returns why the load was ended before its time, nil where it was not.
+func (r *run) stopped() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cause
+}
+
 var errHubGone = errors.New("no session is left: the hub has gone")
 
 // Run makes a load and returns what came of it. The error is for a run that could
@@ -139,6 +148,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	before := r.look(sessions)
 	elapsed := r.play(load, sessions, c)
+	r.hearAll(sessions)
 	after := r.look(sessions)
 	if r.opts.planted != nil {
 		r.opts.planted(c.observers)

@@ -26,7 +26,14 @@ func (p *Report) Text(w io.Writer) error {
 	}
 	t.line("delivered", "%s updates to %d who watch: %.1f bytes an update, %s a second and device",
 		humanize.Comma(p.Delivered), p.watchers, p.BytesPerUpdate, humanize.IBytes(uint64(p.BytesPerDevice)))
+	if e := p.Events; e != nil {
+		t.line("events", "%s sent, %s refused; %s delivered, %s lost, %d twice, %d out of order",
+			humanize.Comma(e.Sent), humanize.Comma(e.Refused), humanize.Comma(e.Delivered), humanize.Comma(e.Lost), e.Duplicated, e.Reordered)
+	}
 	t.heads()
+	if e := p.Events; e != nil {
+		t.quantiles("events heard", e.Age)
+	}
 	t.quantiles("acknowledged", p.Ack)
 	t.quantiles("seen by an observer", p.Age)
 	t.quantiles("sent", p.late)
@@ -46,6 +53,9 @@ func (p *Report) Text(w io.Writer) error {
 func (p *Report) title() string {
 	o := &p.opts
 	what := fmt.Sprintf("%s: devices %d, rows of each %d, %v Hz", o.Profile, p.Devices, o.Entities, o.Hz)
+	if o.Profile == Events {
+		what += fmt.Sprintf(", events %v Hz, in groups of %d", o.EventHz, o.Group)
+	}
 	if o.Trace != "" {
 		what = fmt.Sprintf("%s: at %v × its speed", filepath.Base(o.Trace), o.Speed)
 	}
@@ -87,6 +97,9 @@ func (p *Report) hubText(t *text) {
 	t.line("hub", "%.1f s of processor time, %.2f µs an update delivered; %s resident", h.CPUSeconds, h.CPUPerUpdate, humanize.IBytes(uint64(h.ResidentBytes)))
 	t.line("", "%s versions, %s merges; sessions fell behind %s times and caught up in %s frames",
 		humanize.Comma(h.versions), humanize.Comma(h.merges), humanize.Comma(h.behind), humanize.Comma(h.caught))
+	if p.Events != nil {
+		t.line("", "events that sessions did not get: %s", h.dropped())
+	}
 	t.quantiles("hub: frame durable", h.durable)
 	t.quantiles("hub: frame told", h.Frame)
 }

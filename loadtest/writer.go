@@ -128,7 +128,7 @@ func (w *writer) settle(m *wire.Settled, now time.Time) error {
 	seqs := slices.Clone(m.Committed)
 	for i := range m.Rejected {
 		seqs = append(seqs, m.Rejected[i].Seq)
-		w.run.refusal(w.script.name(), &m.Rejected[i])
+		w.run.refusal(fmt.Sprintf("%s, transaction %d", w.script.name(), m.Rejected[i].Seq), &m.Rejected[i].Refusal)
 	}
 	slices.Sort(seqs)
 	for _, seq := range seqs {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Changed returns the names of the tables of which the rules differ, and "limits"
-// where those do. Where a rule stands in its file is no difference.
+// Changed returns the names of the tables and events of which the rules differ,
+// and "limits" where those do. Where a rule stands in its file is no difference.
 func (s *Set) Changed(was *Set) []string {
 	before, after := was.texts(), s.texts()
 	var names []string
@@ -25,7 +25,7 @@ func (s *Set) Changed(was *Set) []string {
 	return names
 }
 
-// texts writes the rules of each table down, for comparing.
+// texts writes the rules of each table and event down, for comparing.
 func (s *Set) texts() map[string]string {
 	texts := map[string]string{"limits": fmt.Sprint(s.Limits())}
 	if s == nil {
@@ -33,6 +33,9 @@ func (s *Set) texts() map[string]string {
 	}
 	for _, t := range s.tables {
 		texts["table "+t.name] = t.String()
+	}
+	for _, r := range s.events {
+		texts["event "+r.name] = fmt.Sprintf("%d %d %d %v", r.send.roles, r.to, r.max, r.rate)
 	}
 	return texts
 }

@@ -29,6 +29,7 @@ type Column struct {
 type Compiled struct {
 	open   bool // no rules: everything is allowed
 	tables map[int]*compiledTable
+	events map[string]*eventRules
 	limits Limits
 }
 
@@ -69,13 +70,16 @@ func (c *compiledColumn) ruled() bool {
 // returns what in them can't be. A table with a mistake is closed to everyone;
 // one without rules may be read by everyone and written by nobody.
 func (s *Set) Compile(tables []Table) (*Compiled, Mistakes) {
-	c := &Compiled{open: s == nil, tables: map[int]*compiledTable{}, limits: s.Limits()}
+	c := &Compiled{open: s == nil, tables: map[int]*compiledTable{}, events: map[string]*eventRules{}, limits: s.Limits()}
 	var mistakes Mistakes
 	rules := map[string]*tableRules{}
 	if s != nil {
 		names := make([]string, len(tables))
 		for i := range tables {
 			names[i] = tables[i].Name
+		}
+		for _, r := range s.events {
+			c.events[r.name] = r
 		}
 		for _, t := range s.tables {
 			rules[t.name] = t

@@ -15,38 +15,50 @@ const maxWait = time.Second
 
 // A Pace holds a device to its limits. It may be used by many at a time.
 type Pace struct {
-	mu                    sync.Mutex
-	limits                Limits
-	messages, rows, bytes *rate.Limiter
-	waited                time.Duration // since it last needed not to
+	mu                            sync.Mutex
+	limits                        Limits
+	messages, rows, bytes, events *rate.Limiter
+	named                         map[string]*namedPace // by event, of those that have a rate of their own
+	waited                        time.Duration         // since it last needed not to
+}
+
+// A namedPace is that of one event.
+type namedPace struct {
+	rate    Rate
+	limiter *rate.Limiter
 }
 
 // NewPace returns a pace with all that a burst allows.
 func NewPace() *Pace {
-	return &Pace{messages: rate.NewLimiter(rate.Inf, 0), rows: rate.NewLimiter(rate.Inf, 0), bytes: rate.NewLimiter(rate.Inf, 0)}
+	return &Pace{messages: unlimited(), rows: unlimited(), bytes: unlimited(), events: unlimited()}
 }
+
+func unlimited() *rate.Limiter { return rate.NewLimiter(rate.Inf, 0) }
 
 // follow takes up limits that have changed.
 func (p *Pace) follow(l Limits, now time.Time) {
 	if p.limits == l {
 		return
 	}
-	set := func(limiter **rate.Limiter, was, is Rate) {
-		switch {
-		case was == is:
-		case was == Rate{}: // from now on, with a whole burst
-			*limiter = rate.NewLimiter(rate.Limit(is.PerSecond), is.Burst)
-		case is == Rate{}:
-			*limiter = rate.NewLimiter(rate.Inf, 0)
-		default:
-			(*limiter).SetLimitAt(now, rate.Limit(is.PerSecond))
-			(*limiter).SetBurstAt(now, is.Burst)
-		}
-	}
-	set(&p.messages, p.limits.Messages, l.Messages)
-	set(&p.rows, p.limits.Rows, l.Rows)
-	set(&p.bytes, p.limits.Bytes, l.Bytes)
+	adjust(&p.messages, p.limits.Messages, l.Messages, now)
+	adjust(&p.rows, p.limits.Rows, l.Rows, now)
+	adjust(&p.bytes, p.limits.Bytes, l.Bytes, now)
+	adjust(&p.events, p.limits.Events, l.Events, now)
 	p.limits = l
+}
+
+// adjust takes a limiter from one rate to another.
+func adjust(limiter **rate.Limiter, was, is Rate, now time.Time) {
+	switch {
+	case was == is:
+	case was == Rate{}: // from now on, with a whole burst
+		*limiter = rate.NewLimiter(rate.Limit(is.PerSecond), is.Burst)
+	case is == Rate{}:
+		*limiter = unlimited()
+	default:
+		(*limiter).SetLimitAt(now, rate.Limit(is.PerSecond))
+		(*limiter).SetBurstAt(now, is.Burst)
+	}
 }
 
 // Message counts a message, and says how long to wait before it is done. The
@@ -81,12 +93,49 @@ func (p *Pace) Write(l Limits, now time.Time, rows, bytes int) *wire.Refusal {
 	return take(p.bytes, l.Bytes, now, bytes, "bytes")
 }
 
+// Event counts an event that has a rate of its own, if that is not zero, or says
+// why it is too much. It never waits: an event that is late is worth nothing.
+func (p *Pace) Event(l Limits, now time.Time, name string, own Rate) *wire.Refusal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.follow(l, now)
+	if limiter := p.ofEvent(name, own, now); limiter != nil && !limiter.AllowN(now, 1) {
+		return tooMuch(limiter, own, now, 1, fmt.Sprintf("events %q", name))
+	}
+	return take(p.events, l.Events, now, 1, "events")
+}
+
+// ofEvent returns what holds an event to its own rate, nil where it has none. mu is held.
+func (p *Pace) ofEvent(name string, own Rate, now time.Time) *rate.Limiter {
+	n := p.named[name]
+	switch {
+	case own == Rate{} && n == nil:
+		return nil
+	case own == Rate{}:
+		delete(p.named, name)
+		return nil
+	case n == nil:
+		n = &namedPace{}
+		if p.named == nil {
+			p.named = map[string]*namedPace{}
+		}
+		p.named[name] = n
+	}
+	adjust(&n.limiter, n.rate, own, now)
+	n.rate = own
+	return n.limiter
+}
+
 // Full says whether the pace is one that a new device would have: then it need
 // not be remembered.
 func (p *Pace) Full(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, l := range []*rate.Limiter{p.messages, p.rows, p.bytes} {
+	limiters := []*rate.Limiter{p.messages, p.rows, p.bytes, p.events}
+	for _, n := range p.named {
+		limiters = append(limiters, n.limiter)
+	}
+	for _, l := range limiters {
 		if l.Limit() != rate.Inf && l.TokensAt(now) < float64(l.Burst()) {
 			return false
 		}
@@ -101,9 +150,13 @@ func take(l *rate.Limiter, r Rate, now time.Time, n int, what string) *wire.Refu
 	case n > r.Burst:
 		return wire.Refuse(wire.CodeRate, "the transaction has %d %s, a device may send %d at once: make it smaller", n, what, r.Burst)
 	default:
-		after := time.Duration((float64(n) - l.TokensAt(now)) / r.PerSecond * float64(time.Second))
-		return wire.Refuse(wire.CodeRate, "more %s than the %s that a device may send: send it again in %v", what, perSecond(r), after.Round(time.Millisecond)+time.Millisecond)
+		return tooMuch(l, r, now, n, what)
 	}
+}
+
+func tooMuch(l *rate.Limiter, r Rate, now time.Time, n int, what string) *wire.Refusal {
+	after := time.Duration((float64(n) - l.TokensAt(now)) / r.PerSecond * float64(time.Second))
+	return wire.Refuse(wire.CodeRate, "more %s than the %s that a device may send: send it again in %v", what, perSecond(r), after.Round(time.Millisecond)+time.Millisecond)
 }
 
 func perSecond(r Rate) string {

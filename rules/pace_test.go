@@ -77,6 +77,43 @@ func TestPaceOfWrites(t *testing.T) {
 	}
 }
 
+// An event has a rate of its own, and all of a device's together have one.
+func TestPaceOfEvents(t *testing.T) {
+	all := rules.Limits{Events: rules.Rate{PerSecond: 10, Burst: 6}}
+	chat, shot := rules.Rate{PerSecond: 1, Burst: 2}, rules.Rate{}
+	p, now := rules.NewPace(), start
+	for i, tc := range []struct {
+		name  string
+		own   rules.Rate
+		pause time.Duration
+		says  string // "": it passes
+	}{
+		{"chat", chat, 0, ""},
+		{"chat", chat, 0, ""},
+		{"chat", chat, 0, `more events "chat" than the 1 a second that a device may send: send it again in 1.001s`},
+		{"shot", shot, 0, ""},
+		{"shot", shot, 0, ""},
+		{"shot", shot, 0, ""},
+		{"shot", shot, 0, ""},
+		{"shot", shot, 0, "more events than the 10 a second"},
+		{"chat", chat, time.Second, ""},
+		{"chat", chat, 0, `"chat"`},
+		{"chat", rules.Rate{PerSecond: 100, Burst: 100}, 0, "100 a second"}, // the rules have changed
+		{"chat", rules.Rate{PerSecond: 100, Burst: 100}, 11 * time.Millisecond, ""},
+		{"chat", rules.Rate{}, 0, ""},
+	} {
+		now = now.Add(tc.pause)
+		r := p.Event(all, now, tc.name, tc.own)
+		if (r == nil) != (tc.says == "") || r != nil && (r.Code != wire.CodeRate || !strings.Contains(r.Text, tc.says)) {
+			t.Fatalf("event %d: %v, want %q", i, r, tc.says)
+		}
+	}
+	now = now.Add(time.Hour)
+	if r := p.Event(all, now, "chat", chat); r != nil || p.Full(now) || !p.Full(now.Add(time.Hour)) {
+		t.Errorf("a pace is full after a pause only; %v", r)
+	}
+}
+
 // Limits that change hold for those who are there.
 func TestPaceFollowsLimits(t *testing.T) {
 	p := rules.NewPace()

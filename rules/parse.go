@@ -24,11 +24,13 @@ func Parse(data []byte, keys map[string]bool) (*Set, Mistakes) {
 		switch {
 		case e.key == "tables":
 			p.tables(s, e)
+		case e.key == "events":
+			p.events(s, e)
 		case e.key == "limits":
 			each(p, e, "limits", limitRules, &s.limits)
 		case keys == nil:
 		case !known:
-			p.add(e.line, "unknown key %q: %s", e.key, suggest(e.key, append(slices.Sorted(maps.Keys(keys)), "tables", "limits")))
+			p.add(e.line, "unknown key %q: %s", e.key, suggest(e.key, append(slices.Sorted(maps.Keys(keys)), "tables", "events", "limits")))
 		case e.value.kind == kindTable || e.value.kind == kindList && !takesList:
 			p.add(e.line, "%s is %v, it must be one value", e.key, e.value.kind)
 		}
@@ -48,6 +50,9 @@ func Names() []string {
 	for _, r := range blobRuleList {
 		names = append(names, "blob."+r.name)
 	}
+	for _, r := range eventRuleList {
+		names = append(names, "events."+r.name)
+	}
 	for _, r := range limitRules {
 		names = append(names, "limits."+r.name)
 	}
@@ -66,6 +71,7 @@ var limitRules = []rule[*Limits]{
 	{"messages", func(p *parser, l *Limits, e *entry) { l.Messages = p.rate(e, false) }},
 	{"rows", func(p *parser, l *Limits, e *entry) { l.Rows = p.rate(e, false) }},
 	{"bytes", func(p *parser, l *Limits, e *entry) { l.Bytes = p.rate(e, true) }},
+	{"events", func(p *parser, l *Limits, e *entry) { l.Events = p.rate(e, false) }},
 }
 
 var tableRuleList []rule[*tableRules]

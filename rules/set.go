@@ -11,6 +11,7 @@ import (
 type Set struct {
 	limits Limits
 	tables []*tableRules
+	events []*eventRules
 }
 
 // Scopes returns the scope column of each table that has one.
@@ -116,7 +117,7 @@ func (t *tableRules) rights(role roles) (r wire.Rights) {
 
 // Limits are what a device may send a second.
 type Limits struct {
-	Messages, Rows, Bytes Rate
+	Messages, Rows, Bytes, Events Rate
 }
 
 // A Rate is so much a second, and in a burst after a pause. The zero Rate is no limit.

@@ -272,6 +272,10 @@ func (c *Client) ReadPiece(ctx context.Context, p *wire.ReadPiece) error { retur
 // ID answers.
 func (c *Client) Will(ctx context.Context, w *wire.Will) error { return c.Send(ctx, w) }
 
+// SendEvent sends an event, of which nothing more is heard, unless the hub refuses
+// it: then a [wire.Event] with its name comes back.
+func (c *Client) SendEvent(ctx context.Context, e *wire.SendEvent) error { return c.Send(ctx, e) }
+
 // Clock asks for the hub's time; a [wire.Clock] with the same echo answers.
 func (c *Client) Clock(ctx context.Context, echo int64) error {
 	return c.Send(ctx, &wire.Clock{Echo: wire.IntegerValue(echo)})

@@ -49,10 +49,11 @@ func TestDial(t *testing.T) {
 			c.ReadPiece(t.Context(), &wire.ReadPiece{ID: 1, Key: values(1)}),
 			c.Subscribe(t.Context(), &wire.Subscribe{ID: 1}),
 			c.Write(t.Context(), wire.WriteHeader{Seq: 1}, nil),
+			c.SendEvent(t.Context(), &wire.SendEvent{To: wire.ToRole("server"), Name: "ask"}),
 		); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []wire.Type{wire.TypeClock, wire.TypeReadPiece, wire.TypeSubscribe, wire.TypeWrite} {
+		for _, want := range []wire.Type{wire.TypeClock, wire.TypeReadPiece, wire.TypeSubscribe, wire.TypeWrite, wire.TypeEvent} {
 			if kind, err := wire.TypeOf(p.read()); kind != want {
 				t.Errorf("type %d, %v, want %d", kind, err, want)
 			}

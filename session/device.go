@@ -34,8 +34,8 @@ var (
 
 // DeviceOptions say what a device does. The zero value of each field but URL
 // means its default. Callbacks are called by Run, one at a time; they may read the
-// copy that they are given and call Submit, Subscribe and View, and must not wait
-// for the device.
+// copy that they are given and call Submit, SendEvent, Subscribe and View, and must
+// not wait for the device.
 type DeviceOptions struct {
 	URL    string        // of the hub, as [Dial] takes it
 	Client ClientOptions // Hello.Device, Epoch and Subs are the device's own to set
@@ -59,6 +59,9 @@ type DeviceOptions struct {
 	OnSettled func(Outcome)                        // of any transaction, after its own callback
 	OnRefused func(*wire.Refusal)                  // the subscriptions of the hello were refused: nothing is seen
 	OnHolder  func(device []byte)                  // for the role server: whose ticks close frames from now on; nil: the hub's own clock
+
+	OnEvent        func(*wire.Event)                    // an event came; what was in place when it was sent is in the copy
+	OnEventRefused func(name string, why *wire.Refusal) // an event was refused
 }
 
 // An Outcome is what became of a transaction.
@@ -94,6 +97,11 @@ type Device struct {
 	known   bool   // a hub has settled something of the device
 	seq     uint64 // the last number given to a transaction
 	pending []*pendingTx
+	online  bool // connected, and greeted
+
+	submitted uint64 // transactions
+	events    []pendingEvent
+
 	limits  wire.HubLimits
 	subs    []wire.Sub // in force, or to be asked for
 	all     bool       // subs are every table
@@ -102,9 +110,8 @@ type Device struct {
 	fetches map[uint64]*fetch
 	will    *lastWill // nil: none was set
 
-	connected bool // the hub has said hello, and the connection lasts
-	ticks     []*tick
-	lastTick  uint64
+	ticks    []*tick
+	lastTick uint64
 }
 
 // NewDevice returns a device, which does nothing before Run.
@@ -257,6 +264,8 @@ func (d *Device) take(m Message) error {
 		if d.opts.OnHolder != nil {
 			d.call(func() { d.opts.OnHolder(m.Device) })
 		}
+	case *wire.Event:
+		d.event(m)
 	case *wire.SnapshotEnd:
 		if err := d.replica.Take(m); err != nil {
 			return err
@@ -418,6 +427,9 @@ func (d *Device) next() ([]byte, []finished) {
 		return msg, nil
 	}
 	if msg := d.nextPiece(); msg != nil {
+		return msg, nil
+	}
+	if msg := d.nextEvent(); msg != nil {
 		return msg, nil
 	}
 	if msg, refused := d.nextTx(); msg != nil || len(refused) > 0 {

@@ -70,6 +70,12 @@ func (*miniature) Will(*wire.Will, int) (*wire.Refusal, error) {
 }
 func (*miniature) Version() uint64 { return 0 }
 
+// Event implements session.Handler.
+func (m *miniature) Event(e *wire.SendEvent, refused *wire.Refusal) *wire.Refusal {
+	m.say(&wire.Event{From: make([]byte, wire.UUIDSize), Version: 1, Name: e.Name, Value: e.Value})
+	return refused
+}
+
 // serve answers the hello with the table and its rows, and runs the session.
 func (m *miniature) serve(w http.ResponseWriter, r *http.Request) {
 	s, err := session.Accept(w, r, session.Options{})
@@ -219,6 +225,28 @@ func ExampleDeviceOptions_watch() {
 	// 0 score "ada" 1
 	// 0 score "grace" 2
 	// 1 score "ada" 100
+}
+
+// An event is told to who is there, and kept by nobody.
+func ExampleDevice_SendEvent() {
+	url, stop := startHub()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var device *session.Device
+	device, _ = session.NewDevice(session.DeviceOptions{
+		URL: url,
+		OnLive: func() {
+			_ = device.SendEvent(&wire.SendEvent{To: wire.ToRole("server"), Name: "ask", Value: wire.One(wire.TextValue("what time is it?"))})
+		},
+		OnEvent: func(e *wire.Event) { // the hub of these examples sends everything back
+			fmt.Println(e.Name, e.Value.Values)
+			cancel()
+		},
+	})
+	_ = device.Run(ctx)
+	// Output:
+	// ask ["what time is it?"]
 }
 
 // Dial is one connection and nothing else: messages come as the hub sends them.

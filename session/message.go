@@ -7,8 +7,8 @@ import (
 // A Message is what a hub sends after its hello: a pointer to one of
 // [wire.Schema], [wire.Snapshot], [wire.SnapshotEnd], [wire.Frame],
 // [wire.Settled], [wire.Tick], [wire.Holder], [wire.Clock], [wire.Piece],
-// [wire.WillAnswer],
-// [wire.Unavailable] and [wire.Goodbye], to be told apart by a type switch.
+// [wire.WillAnswer], [wire.Event], [wire.Unavailable] and [wire.Goodbye], to be
+// told apart by a type switch.
 type Message interface {
 	Append(dst []byte) []byte
 }
@@ -52,7 +52,9 @@ func DecodeMessage(msg []byte, limit int) (Message, error) {
 			return holder, err
 		}
 		return message(t, err)
-	case wire.TypeSQL, wire.TypeEvent:
+	case wire.TypeEvent:
+		return message(wire.DecodeEvent(msg, l))
+	case wire.TypeSQL:
 		return message(wire.DecodeUnavailable(msg, l))
 	default:
 		return nil, protocolErrorf("a hub does not send messages of type %d here", kind)

@@ -10,10 +10,11 @@ import (
 
 // A pendingTx is a transaction without an outcome.
 type pendingTx struct {
-	tx   *Tx
-	seq  uint64 // 0: it was never sent
-	sent bool   // on this connection
-	done func(Outcome)
+	tx     *Tx
+	number uint64 // in the order of Submit
+	seq    uint64 // 0: it was never sent
+	sent   bool   // on this connection
+	done   func(Outcome)
 }
 
 // finished is a transaction with its outcome, which is told without locks.
@@ -35,7 +36,8 @@ func (d *Device) Submit(tx *Tx, done func(Outcome)) error {
 	if len(d.pending) >= d.opts.MaxPending {
 		return ErrFull
 	}
-	d.pending = append(d.pending, &pendingTx{tx: tx, done: done})
+	d.submitted++
+	d.pending = append(d.pending, &pendingTx{tx: tx, number: d.submitted, done: done})
 	d.wakeWriter()
 	return nil
 }

@@ -129,7 +129,9 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 		return &wire.Error{Code: wire.CloseNormal, Reason: "goodbye"}
 	case wire.TypeWill:
 		return s.will(h, msg)
-	case wire.TypeSQL, wire.TypeEvent:
+	case wire.TypeEvent:
+		return s.event(h, msg)
+	case wire.TypeSQL:
 		m, err := wire.UnavailableFor(msg, fmt.Sprintf("this hub does not do messages of type %d: its hello lists what it does", kind))
 		if err != nil {
 			return err
@@ -181,6 +183,18 @@ func (s *Session) tick(h Handler, msg []byte) error {
 		return err
 	}
 	return s.answer(t.Append(nil))
+}
+
+func (s *Session) event(h Handler, msg []byte) error {
+	e, err := wire.DecodeSendEvent(msg, s.limits)
+	refused, err := asRefusal(err)
+	if err != nil {
+		return err
+	}
+	if refused = h.Event(&e, refused); refused == nil {
+		return nil
+	}
+	return s.answer((&wire.Event{Name: e.Name, Refused: refused}).Append(nil))
 }
 
 // answer puts an answer of the read loop's own on its way. When the peer asks

@@ -69,10 +69,28 @@ func TestMessagesTaken(t *testing.T) {
 		if err != nil || tick.N != 5 || tick.Refused == nil || tick.Refused.Code != wire.CodeForbidden {
 			t.Errorf("%+v, %v", tick, err)
 		}
-		send(t, ws, raw{0x82, byte(wire.TypeEvent), 5})
+		send(t, ws, raw{0x82, byte(wire.TypeSQL), 5})
 		u, err := wire.DecodeUnavailable(receive(t, ws), wire.Limits{})
 		if err != nil || u.ID != 5 || u.Code != wire.CodeUnavailable {
 			t.Errorf("%+v, %v", u, err)
+		}
+		ask := func(name string, values int) {
+			send(t, ws, &wire.SendEvent{To: wire.ToRole("server"), Name: name, Value: wire.List(make([]wire.Value, values)...)})
+		}
+		ask("ask", 1)
+		for _, refused := range []struct {
+			name   string
+			values int
+			code   wire.Code
+		}{{"forbidden", 1, wire.CodeForbidden}, {"many", wire.MaxEventValues + 1, wire.CodeTooLarge}} {
+			ask(refused.name, refused.values)
+			e, err := wire.DecodeEvent(receive(t, ws), wire.Limits{})
+			if err != nil || e.Refused == nil || e.Refused.Code != refused.code || e.Name != refused.name {
+				t.Errorf("%+v, %v", e, err)
+			}
+		}
+		if n := v.script.events.Load(); n != 3 {
+			t.Errorf("%d events", n)
 		}
 		send(t, ws, raw{0x82, byte(wire.TypeWrite), 0x61})
 		wantGoodbye(t, ws, wire.CloseProtocol, "")

@@ -54,6 +54,10 @@ type Handler interface {
 	// says why it doesn't.
 	Tick(n uint64) (*wire.Refusal, error)
 
+	// Event takes an event, and returns why it is refused; refused is the reason why
+	// it is however it reads, or nil.
+	Event(e *wire.SendEvent, refused *wire.Refusal) *wire.Refusal
+
 	// Version returns the version that a clock message is answered with.
 	Version() uint64
 

@@ -26,8 +26,8 @@ type script struct {
 	mu  sync.Mutex
 	out [][]byte
 
-	writes, refused, versions atomic.Int64
-	fail                      error // returned by Subscribe
+	writes, refused, versions, events atomic.Int64
+	fail                              error // returned by Subscribe
 }
 
 func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
@@ -47,6 +47,14 @@ func (s *script) Tick(uint64) (*wire.Refusal, error) {
 	return wire.Refuse(wire.CodeForbidden, "no clock here"), nil
 }
 func (s *script) Version() uint64 { s.versions.Add(1); return 7 }
+
+func (s *script) Event(e *wire.SendEvent, refused *wire.Refusal) *wire.Refusal {
+	s.events.Add(1)
+	if refused == nil && e.Name == "forbidden" {
+		return wire.Refuse(wire.CodeForbidden, "not that one")
+	}
+	return refused
+}
 
 func (s *script) Next(dst [][]byte) [][]byte {
 	s.mu.Lock()

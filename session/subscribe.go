@@ -85,7 +85,7 @@ func (d *Device) greet(said *wire.DeviceHello, h *wire.HubHello) error {
 	d.mu.Lock()
 	done := d.greetPending(h)
 	d.id, d.epoch, d.limits = h.Device, h.Epoch, h.Limits
-	d.live, d.connected = false, true
+	d.live, d.online = false, true
 	for _, f := range d.fetches {
 		f.restart()
 	}
@@ -105,13 +105,13 @@ func (d *Device) greet(said *wire.DeviceHello, h *wire.HubHello) error {
 func (d *Device) disconnect() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.online, d.events = false, nil
 	for _, c := range d.changes {
 		c.ID = 0
 	}
 	if d.will != nil {
 		d.will.sent = false
 	}
-	d.connected = false
 	d.dropTicks()
 }
 

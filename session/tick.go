@@ -59,7 +59,7 @@ func (d *Device) enqueueTick() (*tick, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case !d.connected:
+	case !d.online:
 		return nil, ErrNotConnected
 	case len(d.ticks) >= maxTicks:
 		return nil, ErrTicking

@@ -14,7 +14,7 @@ import (
 )
 
 // A config is a framehub.toml: keys named as flags of serve, and rules, under
-// [tables.NAME] and [limits]. Flags win over the environment, and both over it.
+// [tables.NAME], [events.NAME] and [limits]. Flags win over the environment, and both over it.
 type config struct {
 	path  string          // "": there is no file
 	keys  map[string]bool // true: it takes a list

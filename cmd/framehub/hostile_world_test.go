@@ -65,6 +65,9 @@ const hostileRules = `
 	rows = { rate = 500, burst = 1000 }
 	bytes = { rate = "64KiB", burst = "128KiB" }
 
+	[events]
+	shout = { send = ["device"], to = ["scope"], max = 16 }
+
 	[tables]
 	beat = { insert = "all", update = "all" }
 	note = { insert = "all", update = "all", delete = "all", blob.data.max = 1000 }

@@ -25,12 +25,14 @@ type loadtestCommand struct {
 	Unchecked bool   `help:"Let a run without --db, in which nothing is compared with SQL, be a good one."`
 	AdminURL  string `name:"admin-url" placeholder:"URL" help:"The hub's operators' listener, for what the hub used."`
 
-	Profile   string        `enum:"mesh,writers" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all (${default})."`
+	Profile   string        `enum:"mesh,writers,events" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; events: writers that send each other events (${default})."`
 	Table     string        `default:"entity" placeholder:"NAME" help:"The table that devices write (${default})."`
 	Devices   int           `default:"100" placeholder:"N" help:"Devices that write (${default})."`
 	Observers int           `default:"8" placeholder:"N" help:"Devices that keep a copy of what they see; others count it (${default})."`
 	Entities  int           `default:"1" placeholder:"N" help:"Rows that a device writes in each transaction (${default})."`
 	Hz        float64       `default:"20" placeholder:"HZ" help:"Transactions a second and device (${default})."`
+	EventHz   float64       `default:"100" placeholder:"HZ" help:"With the profile events: events a second and device (${default})."`
+	Group     int           `default:"10" placeholder:"N" help:"With the profile events: devices that hear each other (${default})."`
 	Duration  time.Duration `placeholder:"TIME" help:"How long, such as 1m30s; 30s by default, or the whole trace."`
 	Trace     string        `placeholder:"FILE" help:"Play this trace (t,id,x,y,heading,speed; CSV, also .gz): its vehicles are the devices."`
 	Speed     float64       `default:"1" placeholder:"X" help:"Play the trace so many times as fast as it was recorded (${default})."`
@@ -42,14 +44,14 @@ func (l *loadtestCommand) options() loadtest.Options {
 	return loadtest.Options{
 		URL: l.URL, Token: l.Token, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL,
 		Table: l.Table, Profile: loadtest.Profile(l.Profile), Devices: l.Devices, Observers: l.Observers, Entities: l.Entities,
-		Hz: l.Hz, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed,
+		Hz: l.Hz, EventHz: l.EventHz, Group: l.Group, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed,
 	}
 }
 
 // Validate implements kong's: wrong usage is told before anything begins.
 func (l *loadtestCommand) Validate() error {
-	if min(l.Devices, l.Observers, l.Entities) < 1 || l.Hz <= 0 || l.Speed <= 0 { // which are defaults to the package
-		return errors.New("--devices, --observers, --entities, --hz and --speed must be above 0")
+	if min(l.Devices, l.Observers, l.Entities, l.Group) < 1 || min(l.Hz, l.EventHz, l.Speed) <= 0 { // which are defaults to the package
+		return errors.New("--devices, --observers, --entities, --hz, --event-hz, --group and --speed must be above 0")
 	}
 	return l.options().Check()
 }

@@ -35,7 +35,7 @@ var decodes = map[string]map[wire.Type]decodeFunc{
 		wire.TypeGoodbye:   decoding(wire.DecodeGoodbye),
 		wire.TypeReadPiece: decoding(wire.DecodeReadPiece),
 		wire.TypeWill:      decoding(wire.DecodeWill),
-		wire.TypeEvent:     unavailable,
+		wire.TypeEvent:     decoding(wire.DecodeSendEvent),
 	},
 	fromHub: {
 		wire.TypeHello:       decoding(wire.DecodeHubHello),
@@ -50,7 +50,7 @@ var decodes = map[string]map[wire.Type]decodeFunc{
 		wire.TypeGoodbye:     decoding(wire.DecodeGoodbye),
 		wire.TypeReadPiece:   decoding(wire.DecodePiece),
 		wire.TypeWill:        decoding(wire.DecodeWillAnswer),
-		wire.TypeEvent:       decoding(wire.DecodeUnavailable),
+		wire.TypeEvent:       decoding(wire.DecodeEvent),
 	},
 }
 

@@ -33,7 +33,7 @@ var layouts = map[string]map[wire.Type]layout{
 		wire.TypeGoodbye:   {{"code", plain}, {"text", plain}, {"retry_ms", plain}},
 		wire.TypeReadPiece: {{"id", plain}, {"table", plain}, {"key", readKey}, {"column", plain}, {"offset", plain}},
 		wire.TypeWill:      {{"id", plain}, {"schema_version", plain}, {"ops", maybeListOf(readOp)}},
-		wire.TypeEvent:     {{"id", readID}},
+		wire.TypeEvent:     {{"to", readTarget}, {"name", plain}, {"value", readPayload}},
 	},
 	fromHub: {
 		wire.TypeHello:       {{"", readHubHello}},
@@ -50,6 +50,7 @@ var layouts = map[string]map[wire.Type]layout{
 		wire.TypeGoodbye:   {{"code", plain}, {"text", plain}, {"retry_ms", plain}},
 		wire.TypeReadPiece: {{"id", plain}, {"version", plain}, {"size", plain}, {"data", octets}},
 		wire.TypeWill:      {{"id", plain}, {"version", plain}},
+		wire.TypeEvent:     {{"from", octets}, {"version", plain}, {"name", plain}, {"value", readPayload}},
 	},
 }
 
@@ -85,6 +86,8 @@ func readMessage(from string, msg []byte) (any, error) {
 		return tree{"n": nil, "holder": octets(at(body, 1))}, nil
 	case from == fromHub && (t == wire.TypeSnapshotEnd || t == wire.TypeReadPiece || t == wire.TypeTick || t == wire.TypeWill):
 		return l.readAnswer(body), nil
+	case from == fromHub && t == wire.TypeEvent:
+		return l.readEvent(body), nil
 	default:
 		return l.read(body), nil
 	}
@@ -117,6 +120,18 @@ func (l layout) readAnswer(body list) any {
 		m[field.name] = nil
 	}
 	m[l[0].name] = body[0]
+	return m
+}
+
+// readEvent reads an event, or [null, null, code, text, name].
+func (l layout) readEvent(body list) any {
+	m := tree{"from": nil, "version": nil, "name": at(body, 4), "value": nil, "refused": nil}
+	if body[0] == nil {
+		m["refused"] = tree{"code": body[2], "text": body[3]}
+		return m
+	}
+	m = l.read(body).(tree)
+	m["refused"] = nil
 	return m
 }
 
@@ -199,6 +214,24 @@ func readAuthor(v any) any {
 		keys = each(at(v, 3).(list), readKey).(list)
 	}
 	return tree{"device": octets(at(v, 0)), "seq": at(v, 1), "table": at(v, 2), "keys": keys}
+}
+
+func readTarget(v any) any {
+	switch to := v.(type) {
+	case []byte:
+		return tree{"device": octets(to)}
+	case string:
+		return tree{"role": to}
+	default:
+		return tree{"table": at(v, 0), "scope": readValue(at(v, 1))}
+	}
+}
+
+func readPayload(v any) any {
+	if all, ok := v.(list); ok {
+		return tree{"list": each(all, readValue)}
+	}
+	return readValue(v)
 }
 
 func readDeviceHello(v any) any {

@@ -78,6 +78,13 @@ func smallMeaning(m message) any {
 			return tree{"id": m.ID, "version": nil, "refused": refusedMeaning(m.Refused)}
 		}
 		return tree{"id": m.ID, "version": m.Version, "refused": nil}
+	case *wire.SendEvent:
+		return tree{"to": targetMeaning(&m.To), "name": m.Name, "value": payloadMeaning(m.Value)}
+	case *wire.Event:
+		if m.Refused != nil {
+			return tree{"from": nil, "version": nil, "name": maybeText(m.Name), "value": nil, "refused": refusedMeaning(m.Refused)}
+		}
+		return tree{"from": maybeHex(m.From), "version": m.Version, "name": m.Name, "value": payloadMeaning(m.Value), "refused": nil}
 	case *wire.Unavailable:
 		return tree{"id": maybe(m.ID, m.IDSet), "refused": refusedMeaning(&m.Refusal)}
 	case *unknown:
@@ -180,6 +187,30 @@ func rejectedMeaning(r wire.Rejected) any {
 
 func refusedMeaning(r *wire.Refusal) any { return tree{"code": r.Code, "text": r.Text} }
 
+func targetMeaning(t *wire.Target) any {
+	switch {
+	case t.Device != nil:
+		return tree{"device": maybeHex(t.Device)}
+	case t.Role != "":
+		return tree{"role": t.Role}
+	case t.Table != "":
+		return tree{"table": t.Table, "scope": valueMeaning(t.Scope)}
+	default:
+		return tree{"table": t.Number, "scope": valueMeaning(t.Scope)}
+	}
+}
+
+func payloadMeaning(p wire.Payload) any {
+	switch {
+	case p.List:
+		return tree{"list": each(p.Values, valueMeaning)}
+	case len(p.Values) == 0:
+		return valueMeaning(wire.Value{})
+	default:
+		return valueMeaning(p.Values[0])
+	}
+}
+
 func blockMeaning(b wire.Block) any {
 	rows := list{}
 	for i := range b.N {
@@ -220,6 +251,13 @@ func maybe(v uint64, ok bool) any {
 		return nil
 	}
 	return v
+}
+
+func maybeText(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 func maybeHex(b []byte) any {

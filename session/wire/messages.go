@@ -5,7 +5,7 @@ import "time"
 // Type is the first element of a message.
 type Type uint8
 
-// The message types. Events and SQL are known by number only: a hub answers
+// The message types. SQL is known by number only: a hub answers
 // them with [UnavailableFor].
 const (
 	TypeHello       Type = 0

@@ -222,7 +222,7 @@ func (r random) schema() wire.Schema {
 
 // deviceMessage makes a message of those that a device sends.
 func (r random) deviceMessage() message {
-	switch r.IntN(8) {
+	switch r.IntN(9) {
 	case 0:
 		h := &wire.DeviceHello{
 			Token: r.text(), Device: r.bytes(9), Epoch: r.bytes(9), SubsSet: r.bool(), Zstd: r.bool(),
@@ -245,6 +245,8 @@ func (r random) deviceMessage() message {
 		return &wire.Will{ID: r.uint(), SchemaVersion: r.uint(), Set: true, Ops: some(r, 4, func() wire.Op {
 			return wire.Op{Kind: wire.OpKind(r.IntN(int(wire.OpExpect) + 1)), Block: r.block()}
 		})}
+	case 7:
+		return &wire.SendEvent{To: r.target(), Name: "e" + strings.ReplaceAll(r.text(), "\x00", ""), Value: r.payload()}
 	case 4:
 		return &wire.Tick{N: r.uint()}
 	case 5:
@@ -256,9 +258,29 @@ func (r random) deviceMessage() message {
 	}
 }
 
+func (r random) target() wire.Target {
+	switch r.IntN(4) {
+	case 0:
+		return wire.ToDevice(uuid)
+	case 1:
+		return wire.ToRole("r" + r.text())
+	case 2:
+		return wire.Target{Number: r.IntN(math.MaxInt32), Scope: r.value()}
+	default:
+		return wire.ToScope("t"+r.text(), r.value())
+	}
+}
+
+func (r random) payload() wire.Payload {
+	if r.bool() {
+		return wire.One(r.value())
+	}
+	return wire.List(some(r, wire.MaxEventValues, r.value)...)
+}
+
 // hubMessage makes a message of those that a hub sends.
 func (r random) hubMessage() message {
-	switch r.IntN(11) {
+	switch r.IntN(12) {
 	case 0:
 		schema := r.schema()
 		return &wire.HubHello{
@@ -284,6 +306,11 @@ func (r random) hubMessage() message {
 			return &wire.WillAnswer{ID: r.uint(), Refused: refused}
 		}
 		return &wire.WillAnswer{ID: r.uint(), Version: r.uint()}
+	case 10:
+		if refused := r.refusal(); refused != nil {
+			return &wire.Event{Name: r.text(), Refused: refused}
+		}
+		return &wire.Event{From: uuid, Version: r.uint(), Name: r.text(), Value: r.payload()}
 	case 6:
 		if refused := r.refusal(); refused != nil {
 			return &wire.Piece{ID: r.uint(), Refused: refused}

@@ -27,7 +27,7 @@ func (f *fields) subs(what string, l Limits) []Sub {
 func (f *fields) sub(l Limits) Sub {
 	in := f.tuple("a subscription")
 	s := Sub{}
-	in.tableOf(&s)
+	s.Name, s.Table = in.tableName("a subscription's table")
 	in.scopesOf(&s, l)
 	s.Hz = in.hz()
 	s.Since, s.SinceSet = in.maybeUint("since", MaxVersion)
@@ -35,23 +35,23 @@ func (f *fields) sub(l Limits) Sub {
 	return s
 }
 
-// tableOf reads the name or the number of a subscription's table.
-func (f *fields) tableOf(s *Sub) {
-	const what = "a subscription's table"
+// tableName reads the name or the number of a table.
+func (f *fields) tableName(what string) (name string, number int) {
 	if !f.need(what) {
-		return
+		return "", 0
 	}
 	v, err := f.r.value()
 	switch {
 	case err != nil:
 	case v.kind == Text && v.str != "":
-		s.Name = v.Clone().str
+		name = v.Clone().str
 	case v.kind == Integer && v.num <= math.MaxInt32:
-		s.Table = int(v.num)
+		number = int(v.num)
 	default:
 		err = protocolErrorf("%s must be a name or a number, not %s", what, v)
 	}
 	f.fail(err)
+	return name, number
 }
 
 func (f *fields) scopesOf(s *Sub, l Limits) {

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,7 +154,7 @@ func deviceSamples() []sample {
 		ours("will: cleared", fromDevice, &wire.Will{ID: 3, SchemaVersion: 2}),
 		theirs("will: what is left out is null", fromDevice, 14, 4, 2),
 		packedSample("packed: a write", fromDevice, &wire.Write{Seq: 12, SchemaVersion: 2, Ops: everyOp()}),
-	}, otherDeviceSamples()...)
+	}, append(sendEventSamples(), otherDeviceSamples()...)...)
 }
 
 // otherDeviceSamples are messages of kinds that this hub does not do: it reads
@@ -161,7 +162,26 @@ func deviceSamples() []sample {
 func otherDeviceSamples() []sample {
 	return []sample{
 		theirs("sql", fromDevice, 11, 5, "SELECT ?", list{1}),
-		theirs("event", fromDevice, 15, "server", "boom", tree{"x": 1}),
+	}
+}
+
+func sendEventSamples() []sample {
+	everyKind := wire.List(wire.Value{}, wire.IntegerValue(-1), wire.RealValue(0.1), wire.TextValue("grün"), wire.BlobValue([]byte{0, 255}))
+	return []sample{
+		ours("event: to a device, a text", fromDevice, &wire.SendEvent{To: wire.ToDevice(uuid), Name: "chat", Value: wire.One(wire.TextValue("hei"))}),
+		ours("event: to a role, every kind of value", fromDevice, &wire.SendEvent{To: wire.ToRole("server"), Name: "ask", Value: everyKind}),
+		ours("event: to a scope by a table's name, a list of one", fromDevice, &wire.SendEvent{
+			To: wire.ToScope("entity", wire.IntegerValue(-4)), Name: "shot", Value: wire.List(wire.RealValue(1.5)),
+		}),
+		ours("event: to a scope by a table's number, an empty list", fromDevice, &wire.SendEvent{
+			To: wire.Target{Number: 3, Scope: wire.TextValue("mill")}, Name: strings.Repeat("ü", 32), Value: wire.List(),
+		}),
+		ours("event: to the scope NULL, no value", fromDevice, &wire.SendEvent{To: wire.ToScope("entity", wire.Value{}), Name: "horn"}),
+		ours("event: as many values as there may be", fromDevice, &wire.SendEvent{
+			To: wire.ToRole("editor"), Name: "many", Value: wire.List(make([]wire.Value, wire.MaxEventValues)...),
+		}),
+		theirs("event: what is left out is null", fromDevice, 15, list{"entity"}, "horn"),
+		theirs("event: elements of a later version", fromDevice, 15, list{3, "mill", "later"}, "horn", 1.5, "later"),
 	}
 }
 
@@ -202,6 +222,12 @@ func hubSamples() []sample {
 		unavailableSample("sql: unavailable", wire.TypeSQL, 5, true),
 		ours("will: taken", fromHub, &wire.WillAnswer{ID: 1, Version: 42}),
 		ours("will: refused", fromHub, &wire.WillAnswer{ID: 2, Refused: refused}),
+		ours("event: a text", fromHub, &wire.Event{From: uuid, Version: 42, Name: "chat", Value: wire.One(wire.TextValue("hei"))}),
+		ours("event: a list", fromHub, &wire.Event{From: uuid, Version: wire.MaxVersion, Name: "shot", Value: wire.List(wire.RealValue(1.5), wire.IntegerValue(7))}),
+		ours("event: an empty list at version 0", fromHub, &wire.Event{From: uuid, Name: "horn", Value: wire.List()}),
+		theirs("event: what is left out is null", fromHub, 15, uuid, 42, "horn"),
+		theirs("event: elements of a later version", fromHub, 15, uuid, 42, "horn", list{}, "later"),
+		ours("event: refused", fromHub, &wire.Event{Name: "chat", Refused: wire.Refuse(wire.CodeRate, "more than 5 a second")}),
 		unavailableSample("event: unavailable", wire.TypeEvent, 0, false),
 		packedSample("packed: a frame", fromHub, &wire.Frame{
 			Version: 42, Previous: 41, Time: moment, Changed: []wire.Block{positions()}, All: true,

@@ -181,7 +181,7 @@ export function client(options = {}) {
     environment: machine,
     ...options,
   });
-  const told = { change: [], refused: [], error: [], state: [], frame: [] };
+  const told = { change: [], refused: [], error: [], state: [], frame: [], event: [] };
   for (const event of Object.keys(told)) hub.on(event, (what) => told[event].push(what));
   const keys = (c) => ({ table: c.table.name, changed: c.changed, removed: c.removed });
   return { hub, machine, sockets, told, changes: () => told.change.splice(0).map(keys) };

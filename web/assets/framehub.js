@@ -6,6 +6,7 @@
 //   hub.start();
 //   await hub.write([["put", "entity", { id: 7, x: 1.5, y: 2 }]]);
 //   hub.table("entity").get(7).x;
+//   hub.send(["entity", 2], "shot", [1.5, 2]);
 
 import { ProtocolError, Real } from "./cbor.js";
 import { Clock } from "./clock.js";
@@ -14,7 +15,7 @@ import { Link, machine } from "./link.js";
 import { Type, readMessage } from "./messages.js";
 import { Outbox, Refused } from "./outbox.js";
 import { Pieces } from "./pieces.js";
-import { writeClock, writeHello, writeSubscribe } from "./requests.js";
+import { writeClock, writeEvent, writeHello, writeSubscribe } from "./requests.js";
 import { Will } from "./will.js";
 
 export { Real, Refused, Sub, Table, keyOf };
@@ -37,9 +38,10 @@ export { Real, Refused, Sub, Table, keyOf };
  *   state   where the connection stands has changed
  *   change  rows of a table have changed: a Change, see copy.js
  *   frame   a version is here and in the copy: {version, time, changes}
- *   refused a transaction was refused: a Refused
+ *   event   an event came: {from, version, name, value}
+ *   refused a transaction or an event was refused: a Refused
  *   error   something is wrong that nobody waits for: an Error
- * @typedef {"state" | "change" | "frame" | "refused" | "error"} EventName
+ * @typedef {"state" | "change" | "frame" | "event" | "refused" | "error"} EventName
  *
  * @typedef {object} SubChange
  * @property {number} id of its message; 0: it goes with a hello
@@ -176,6 +178,16 @@ export class Framehub {
     return this.will.set(ops);
   }
 
+  /**
+   * Sends an event, which nobody keeps: behind what was written before it, to who is there. It says whether it was
+   * sent; without a connection it is lost. A refusal comes as "refused".
+   * @param {Uint8Array | string | [string, any]} to a device's id, a role as "server", or a table and a scope of it
+   * @param {string} name @param {any} [value] a value, or an array of at most 64
+   */
+  send(to, name, value = null) {
+    return this.outbox.sendEvent(writeEvent(to, name, value));
+  }
+
   /** How many transactions have not settled. */
   get unsettled() {
     return this.outbox.size;
@@ -257,6 +269,8 @@ export class Framehub {
         return this.pieces.answer(m);
       case Type.WILL:
         return this.will.answer(m);
+      case Type.EVENT:
+        return this.heard(m);
       case Type.GOODBYE:
         return this.link.goodbye(m);
     }
@@ -343,6 +357,12 @@ export class Framehub {
       this.emit("frame", { version: m.version, time: m.time, changes });
       this.pieces.look();
     });
+  }
+
+  /** An event, or why one was refused. @param {any} m */
+  heard({ from, version, name, value, refused }) {
+    if (!refused) return this.emit("event", { from, version, name, value });
+    this.emit("refused", Object.assign(new Refused(refused.code, refused.text), { event: name }));
   }
 
   /** Does something with the copy. Where the hub's messages don't fit it, it is fetched anew. @param {() => void} f */

@@ -136,7 +136,7 @@ const READERS = {
   [Type.TICK]: readTick,
   [Type.SQL]: readUnavailable,
   [Type.WILL]: readWill,
-  [Type.EVENT]: readUnavailable,
+  [Type.EVENT]: readEvent,
 };
 
 /**
@@ -362,6 +362,35 @@ function readWill(f) {
   const id = f.uint("a will's id");
   const version = f.maybeUint("the version of a will");
   return { id, version, refused: version === null ? readRefusal(f) : null };
+}
+
+/** An event, or why one was refused. @param {Fields} f */
+function readEvent(f) {
+  const refused = !f.next();
+  if (refused && f.next()) throw new ProtocolError("an event with a version comes from a device");
+  if (refused) {
+    const why = readRefusal(f);
+    const name = f.next() ? f.r.text("a refused event's name") : null;
+    return { from: null, version: null, name, value: null, refused: why };
+  }
+  const from = f.r.octets("the sender of an event");
+  if (from.length !== UUID_SIZE) throw new ProtocolError(`the sender of an event is a UUID of ${UUID_SIZE} bytes`);
+  const version = f.uint("an event's version");
+  const name = f.text("an event's name");
+  return { from, version, name, value: f.next() ? readPayload(f.r) : null, refused: null };
+}
+
+/** What an event says: a value, or an array of values. @param {Reader} r */
+function readPayload(r) {
+  if (r.bytes[r.at] >> 5 !== Major.ARRAY) return readValue(r);
+  return list(r, "an event's value", readValue);
+}
+
+/** @param {Reader} r */
+function readValue(r) {
+  const v = r.value();
+  if (v === undefined) throw new ProtocolError("an event's value is undefined, which is not a value");
+  return v;
 }
 
 /** The answer to a message of a kind that the hub does not do. @param {Fields} f */

@@ -22,6 +22,8 @@ export class Refused extends Error {
     this.code = code; // a word of the protocol
     this.op = op; // the place of the op that it is about, among those of the transaction
     this.row = row; // the place of the row in that op
+    /** The name of the event, where it is one that was refused. @type {string | null} */
+    this.event = null;
   }
 }
 
@@ -35,6 +37,8 @@ export class Refused extends Error {
  * @property {(why: Error) => void} reject
  */
 
+const MOST_EVENTS = 256; // that wait for the transactions before them
+
 export class Outbox {
   /** @param {number} lastSeq the last number that this device has used */
   constructor(lastSeq) {
@@ -44,6 +48,8 @@ export class Outbox {
     this.waiting = [];
     /** @type {Map<number, Transaction>} */
     this.underway = new Map();
+    /** Events, each with the transaction that must go before it. @type {{message: Uint8Array, after: Transaction}[]} */
+    this.events = [];
     this.limits = { message: Infinity, unsettled: 64 };
     this.schemaVersion = 0;
     /** @type {Map<string, Table>} */
@@ -95,9 +101,23 @@ export class Outbox {
     this.flush();
   }
 
-  /** The session is over: what is under way stays. */
+  /** The session is over: what is under way stays, events are lost. */
   end() {
     this.send = null;
+    this.events = [];
+  }
+
+  /**
+   * Sends an event behind the transactions that were written before it. It says whether it could: without a session an
+   * event is lost.
+   * @param {Uint8Array} message
+   */
+  sendEvent(message) {
+    const after = this.waiting.at(-1);
+    if (!this.send || this.events.length >= MOST_EVENTS) return false;
+    if (after) this.events.push({ message, after });
+    else this.send(message);
+    return true;
   }
 
   /** Gives everything up. @param {string} why */
@@ -114,6 +134,7 @@ export class Outbox {
       t.seq = this.lastSeq + 1;
       this.underway.set(t.seq, t);
       if (this.transmit(t)) this.lastSeq = t.seq;
+      while (this.send && this.events[0]?.after === t) this.send(this.events.shift().message);
     }
   }
 

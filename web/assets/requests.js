@@ -103,6 +103,30 @@ export function writeClock(echo) {
   });
 }
 
+const MAX_NAME = 64; // bytes of an event's name
+const MAX_VALUES = 64; // of its list
+
+/**
+ * An event.
+ * @param {Uint8Array | string | [string | number, any]} to a device, a role, or a table and a scope of it
+ * @param {string} name @param {any} value a value, or an array of them
+ */
+export function writeEvent(to, name, value) {
+  if (typeof name !== "string" || !/^\P{Cc}+$/u.test(name) || new TextEncoder().encode(name).length > MAX_NAME)
+    throw new TypeError(`the name of an event is a text of 1 to ${MAX_NAME} bytes without control characters`);
+  if (Array.isArray(value) && value.length > MAX_VALUES)
+    throw new TypeError(`an event holds ${MAX_VALUES} values at most, not ${value.length}`);
+  if (to === "" || to === null || (to instanceof Uint8Array && to.length !== 16))
+    throw new TypeError("an event goes to a device (16 bytes), a role, or [table, scope]");
+  return written((w) => {
+    w.array(4);
+    w.int(Type.EVENT);
+    Array.isArray(to) ? writeValues(w, to) : w.value(to);
+    w.text(name);
+    Array.isArray(value) ? writeValues(w, value) : w.value(value);
+  });
+}
+
 /** @param {number} code @param {string} text */
 export function writeGoodbye(code, text) {
   return written((w) => {

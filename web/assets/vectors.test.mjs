@@ -72,6 +72,8 @@ const table = (t) => ({
 const schema = (s) => ({ version: s.version, tables: s.tables.map(table) });
 const blocks = (list) => list.map((b) => columnwise(b, value));
 
+const payload = (p, as) => (p.list ? p.list.map(as) : as(p));
+
 /** What a message means, as this client has it once it is read. */
 const meanings = {
   [Type.HELLO]: (m) => ({
@@ -93,6 +95,7 @@ const meanings = {
   [Type.CLOCK]: (m) => ({ ...m, echo: value(m.echo) }),
   [Type.GOODBYE]: (m) => ({ code: m.code, text: m.text, retry: m.retry_ms }),
   [Type.PIECE]: (m) => ({ ...m, data: bytes(m.data) }),
+  [Type.EVENT]: (m) => ({ ...m, from: bytes(m.from), value: m.value && payload(m.value, value) }),
 };
 
 function plainBlocks(m) {
@@ -147,6 +150,12 @@ const writers = {
   [Type.GOODBYE]: (m) => requests.writeGoodbye(m.code, m.text),
   [Type.WILL]: (m) => requests.writeWill(m.id, m.schema_version, m.ops?.map(OPS) ?? null),
   [Type.PIECE]: (m) => requests.writeReadPiece(m.id, m.table, m.key.map(written), m.column, m.offset),
+  [Type.EVENT]: ({ to, name, value }) =>
+    requests.writeEvent(
+      to.role ?? bytes(to.device ?? null) ?? [to.table, written(to.scope)],
+      name,
+      payload(value, written),
+    ),
 };
 
 test("messages of a device", async (t) => {
