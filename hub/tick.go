@@ -70,9 +70,9 @@ func (h *Hub) tick(t tick) *wire.Refusal {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	k := &h.clock
-	switch k.holder {
-	case t.client:
-	case nil:
+	switch {
+	case k.holder == t.client:
+	case k.holder == nil, k.holder.device == t.client.device: // a newer session, and the older is on its way out
 		h.hold(t.client)
 	default:
 		return wire.Refuse(wire.CodeClockHeld, "the device %s holds the clock: it is free again when that has not ticked for %v, or leaves",

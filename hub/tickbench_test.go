@@ -186,16 +186,16 @@ func (g *tickGame) write(ctx context.Context, c *session.Client, i int, settled 
 			seq--
 			continue
 		}
-		if g.put(c, seq, int64(tickRow+1+i), float64(seq)) != nil {
+		if g.put(ctx, c, seq, int64(tickRow+1+i), float64(seq)) != nil {
 			return
 		}
 	}
 }
 
-func (g *tickGame) put(c *session.Client, seq uint64, id int64, x float64) error {
+func (g *tickGame) put(ctx context.Context, c *session.Client, seq uint64, id int64, x float64) error {
 	row := wire.Grid{Stride: 2, Values: []wire.Value{wire.IntegerValue(id), wire.RealValue(x)}}
 	block := wire.AppendBlock(nil, g.table, []int{0, 1}, nil, row, nil)
-	return c.Write(context.Background(), wire.WriteHeader{Seq: seq, SchemaVersion: g.schema}, [][]byte{wire.AppendOp(nil, wire.OpPut, block)})
+	return c.Write(ctx, wire.WriteHeader{Seq: seq, SchemaVersion: g.schema}, [][]byte{wire.AppendOp(nil, wire.OpPut, block)})
 }
 
 // see takes note of when the watching device had what the server wrote.
@@ -260,7 +260,7 @@ func (g *tickGame) play(d time.Duration, ticking bool) {
 		if full {
 			continue
 		}
-		err := g.put(g.server, g.step, tickRow, float64(g.step))
+		err := g.put(context.Background(), g.server, g.step, tickRow, float64(g.step))
 		if ticking && err == nil {
 			err = g.server.Tick(context.Background(), g.step)
 		}
