@@ -622,8 +622,9 @@ def read_event(fields: Fields) -> Event:
 
 
 def read_payload(item: Any) -> Any:
-    """One value, or a list of them; none may be undefined."""
+    """One value, or a list of 64 at most; none may be undefined."""
     values = list_of(value)(item) if isinstance(item, list) else [value(item)]
+    check(len(values) <= 64, f"an event with {len(values)} values")
     check(UNDEFINED not in values, "undefined is not a value")
     return values if isinstance(item, list) else values[0]
 

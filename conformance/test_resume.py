@@ -19,8 +19,7 @@ async def back(device: Observer) -> None:
 
 async def test_resume_by_frames_alone(hub: Hub):
     device, writer = await hub.device(), await hub.device()
-    await writer.write(put("entity", *entities(0, 100)))
-    await device.complete_to(writer.copy.version)
+    await device.complete_to(await writer.write(put("entity", *entities(0, 100))))
     await device.close()
     await writer.write(put("entity", {"id": 1, "x": 99.0}), delete("entity", {"id": 2}))
     await writer.write(insert("entity", {"id": 500, "x": 1.0}))

@@ -73,6 +73,9 @@ func TestMemory(t *testing.T) {
 		{"the shortest numbers", fromHub, list([]byte{0x83, 6, 1}, many(0), size)},
 		{"a claim of subs", fromDevice, append(append([]byte{0x83, 10, 1}, claim...), many(0x81)...)},
 		{"a column of NULL", fromHub, append([]byte{0x84, 2, 0, 1, 0x84, 0, 0x81, 0, 0x1a, 0, 0x10, 0, 0}, list(nil, many(0xf6), size)...)},
+		{"a claim of an event's values", fromHub, append(append([]byte{0x85, 15, 0x50, 15: 0, 19: 1, 20: 0x61, 21: 'e'}, claim...), many(0)...)},
+		{"an event's shortest values", fromHub, list([]byte{0x85, 15, 0x50, 15: 0, 19: 1, 20: 0x61, 21: 'e'}, many(0), size)},
+		{"more values of an event than there may be", fromDevice, list([]byte{0x84, 15, 0x61, 'r', 0x61, 'e'}, many(0), size)},
 		{"a claim of tables", fromHub, append(append([]byte{0x82, 1, 0x82, 1}, claim...), many(0x87)...)},
 		{"capabilities", fromHub, append([]byte{0x82, 0, 0xa1, 0x6c}, append([]byte("capabilities"), list(nil, many(0x60), size)...)...)},
 	} {

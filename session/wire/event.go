@@ -138,7 +138,7 @@ func DecodeSendEvent(msg []byte, l Limits) (SendEvent, error) {
 		f.fail(err)
 		e.Name = ""
 	}
-	e.Value = f.payload(MaxEventValues)
+	e.Value = f.payload()
 	if err := f.close(); err != nil {
 		return SendEvent{Name: e.Name}, err
 	}
@@ -172,14 +172,14 @@ func (f *fields) uuid(what string) []byte {
 	return id
 }
 
-// payload reads one value, or a list of at most most.
-func (f *fields) payload(most int) Payload {
+// payload reads one value, or a list of them.
+func (f *fields) payload() Payload {
 	const what = "an event's value"
 	if !f.at(majorArray) {
 		return One(f.value(what))
 	}
 	list := f.array(what, math.MaxInt)
-	if list.n > most {
+	if list.n > MaxEventValues {
 		f.fail(tooManyValues(list.n))
 	}
 	return List(each(list, func(f *fields) Value { return f.value(what) })...)
@@ -238,7 +238,7 @@ func DecodeEvent(msg []byte, l Limits) (Event, error) {
 		e.From = f.uuid("the sender of an event")
 		e.Version = f.uint("an event's version", MaxVersion)
 		e.Name = f.text("an event's name")
-		e.Value = f.payload(math.MaxInt)
+		e.Value = f.payload()
 	} else {
 		f.next()
 		if f.peek() {
@@ -250,7 +250,7 @@ func DecodeEvent(msg []byte, l Limits) (Event, error) {
 		}
 	}
 	if err := f.close(); err != nil {
-		return Event{}, err
+		return Event{}, AsError(err)
 	}
 	return e, nil
 }

@@ -330,6 +330,7 @@ func badFromHub() []badSample {
 		bad("event: no version", 15, uuid, nil, "chat", 1),
 		bad("event: no name", 15, uuid, 42),
 		bad("event: an undefined value", 15, uuid, 42, "chat", undefined),
+		bad("event: 65 values", 15, uuid, 42, "chat", make(list, 65)),
 		bad("event: refused without a code", 15, nil, nil),
 		bad("event: refused with a version", 15, nil, 42, "rate", "too many"),
 		bad("a type that only a device sends", 5, 1, nil, 1, list{}),

@@ -38,6 +38,9 @@ import { MAX_TABLE, readBlock, readKeys } from "./blocks.js";
 
 const UUID_SIZE = 16;
 
+/** How many values the list of an event may have. */
+export const MAX_VALUES = 64;
+
 /** Message types. */
 export const Type = Object.freeze({
   HELLO: 0,
@@ -383,7 +386,9 @@ function readEvent(f) {
 /** What an event says: a value, or an array of values. @param {Reader} r */
 function readPayload(r) {
   if (r.bytes[r.at] >> 5 !== Major.ARRAY) return readValue(r);
-  return list(r, "an event's value", readValue);
+  const values = list(r, "an event's value", readValue);
+  if (values.length > MAX_VALUES) throw new ProtocolError(`an event holds ${MAX_VALUES} values at most`, 4013);
+  return values;
 }
 
 /** @param {Reader} r */

@@ -1,7 +1,7 @@
 // What a device sends, as bytes. docs/protocol.md has the meaning.
 
 import { Major, Writer } from "./cbor.js";
-import { Type } from "./messages.js";
+import { MAX_VALUES, Type } from "./messages.js";
 
 /** @typedef {import("./messages.js").Sub} Sub */
 
@@ -104,7 +104,6 @@ export function writeClock(echo) {
 }
 
 const MAX_NAME = 64; // bytes of an event's name
-const MAX_VALUES = 64; // of its list
 
 /**
  * An event.
