@@ -20,6 +20,13 @@ const (
 	messageCost = 2 * time.Microsecond
 	byteCost    = 1500 * time.Nanosecond // of 1,000 bytes
 
+	// A transaction can't be cut in pieces, and while a large one runs all wait. Who
+	// sends one now and then is forgiven that much; beyond, what he has taken comes
+	// out at one part in 128 of the time, so rare that it is none of others' 99 of
+	// 100 writes.
+	largeBurst = 250 * time.Millisecond
+	largeOf    = 128
+
 	// maxHeld bounds how long transactions wait for their turn. A session that
 	// nothing is read from for 30 s would be taken for dead.
 	maxHeld = 20 * time.Second
@@ -37,6 +44,7 @@ type share struct {
 	frame  uint64     // the frame that used counts for
 	used   time.Duration
 	until  time.Time // no transaction runs before
+	large  debt      // of transactions that were more than a frame's share
 }
 
 // shareFor returns the share of a session.
@@ -55,7 +63,8 @@ func (h *Hub) shareFor(c *client) *share {
 func (s *share) Full(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.reading.wait(now, 0) == 0 && s.looking.wait(now, 0) == 0 && !now.Before(s.until)
+	return s.reading.wait(now, shareOf, 0) == 0 && s.looking.wait(now, shareOf, 0) == 0 &&
+		s.large.wait(now, largeOf, 0) == 0 && !now.Before(s.until)
 }
 
 // held says whether transactions have to wait for a later frame.
@@ -102,47 +111,39 @@ func (s *share) spend(frame uint64, interval time.Duration, rows int, start, now
 	if s.frame != frame {
 		s.frame, s.used = frame, 0
 	}
-	s.used += time.Duration(each * n)
-	s.until = now.Add(hold(s.used, interval))
-}
-
-// hold returns how long a user waits who has taken so much of one frame. One
-// transaction can't be cut in pieces, and while it runs all wait. So what takes
-// twice as much comes a sixteenth as often: what others would notice is rare
-// enough to be none of their 99 of 100.
-func hold(used, interval time.Duration) time.Duration {
-	over := float64(used) * shareOf / float64(interval)
-	if over <= 1 {
-		return 0
+	took := time.Duration(each * n)
+	s.used += took
+	if share := interval / shareOf; s.used > share {
+		s.large.add(now, largeOf, min(took, s.used-share))
+		s.until = now.Add(min(maxHeld, max(shareOf*s.used, s.large.wait(now, largeOf, largeBurst))))
 	}
-	return time.Duration(min(float64(used)*shareOf*over*over*over, float64(maxHeld)))
 }
 
 // A debt is work that has been done for somebody and that time has not paid off
-// yet. Time pays an eighth of itself.
+// yet. Time pays one part in so many of itself.
 type debt struct {
 	mu   sync.Mutex
 	owed time.Duration
 	at   time.Time
 }
 
-func (d *debt) add(now time.Time, cost time.Duration) {
+func (d *debt) add(now time.Time, of int64, cost time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.pay(now)
+	d.pay(now, of)
 	d.owed += cost
 }
 
 // wait returns how long it is until no more than burst is owed.
-func (d *debt) wait(now time.Time, burst time.Duration) time.Duration {
+func (d *debt) wait(now time.Time, of int64, burst time.Duration) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.pay(now)
-	return max(0, shareOf*(d.owed-burst))
+	d.pay(now, of)
+	return max(0, time.Duration(of)*(d.owed-burst))
 }
 
-func (d *debt) pay(now time.Time) {
-	d.owed = max(0, d.owed-now.Sub(d.at)/shareOf)
+func (d *debt) pay(now time.Time, of int64) {
+	d.owed = max(0, d.owed-now.Sub(d.at)/time.Duration(of))
 	d.at = now
 }
 
@@ -151,15 +152,15 @@ func (s *share) read(now time.Time, size int) time.Duration {
 	if s == nil {
 		return 0
 	}
-	s.reading.add(now, messageCost+time.Duration(size)*byteCost/1000)
-	return s.reading.wait(now, readBurst)
+	s.reading.add(now, shareOf, messageCost+time.Duration(size)*byteCost/1000)
+	return s.reading.wait(now, shareOf, readBurst)
 }
 
 // checked counts the time that it took to check a transaction.
 func (s *share) checked(since time.Time) {
 	if s != nil {
 		now := time.Now()
-		s.reading.add(now, now.Sub(since))
+		s.reading.add(now, shareOf, now.Sub(since))
 	}
 }
 
@@ -167,7 +168,7 @@ func (s *share) checked(since time.Time) {
 func (s *share) looked(since time.Time) {
 	if s != nil {
 		now := time.Now()
-		s.looking.add(now, now.Sub(since))
+		s.looking.add(now, shareOf, now.Sub(since))
 	}
 }
 
@@ -176,5 +177,5 @@ func (s *share) mayLook(now time.Time) time.Duration {
 	if s == nil {
 		return 0
 	}
-	return s.looking.wait(now, lookBurst)
+	return s.looking.wait(now, shareOf, lookBurst)
 }
