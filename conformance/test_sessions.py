@@ -226,7 +226,7 @@ async def test_garbage_instead_of_a_websocket(hub: Hub):
 @pytest.mark.slow
 async def test_slow_reader_catches_up_by_merged_frames(own_hub: Hub):
     """It stops reading while others write for seconds: nobody waits for it, and in the end it holds what SQL reads."""
-    writer, other = await own_hub.device(subs=[]), await own_hub.device()
+    writer, other = await own_hub.device(subs=[], role="server"), await own_hub.device()  # a device would have its share only
     await writer.write(put("entity", *entities(0, 5000)))
     slow = await own_hub.device(receive_buffer=16_384)
     before = slow.copy.version
@@ -251,7 +251,7 @@ async def test_slow_reader_catches_up_by_merged_frames(own_hub: Hub):
 
 @pytest.mark.slow
 async def test_slow_reader_does_not_lose_deletes(own_hub: Hub):
-    writer, slow = await own_hub.device(subs=[]), await own_hub.device(max_message=4096, receive_buffer=16_384)
+    writer, slow = await own_hub.device(subs=[], role="server"), await own_hub.device(max_message=4096, receive_buffer=16_384)
     slow.reading.clear()
     for step in range(60):
         await writer.write(put("entity", *({"id": i, "x": float(step), "owner": "y" * 500} for i in range(1000))))

@@ -22,10 +22,10 @@ const (
 
 	// A transaction can't be cut in pieces, and while a large one runs all wait. Who
 	// sends one now and then is forgiven that much; beyond, what he has taken comes
-	// out at one part in 128 of the time, so rare that it is none of others' 99 of
+	// out at one part in 256 of the time, so rare that it is none of others' 99 of
 	// 100 writes.
-	largeBurst = 250 * time.Millisecond
-	largeOf    = 128
+	largeBurst = 100 * time.Millisecond
+	largeOf    = 256
 
 	// maxHeld bounds how long transactions wait for their turn. A session that
 	// nothing is read from for 30 s would be taken for dead.
