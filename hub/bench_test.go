@@ -18,6 +18,7 @@ import (
 	sqlite3 "github.com/mattn/go-sqlite3"
 
 	"framehub/hub"
+	"framehub/rules"
 	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
@@ -48,7 +49,7 @@ func BenchmarkRows(b *testing.B) {
 func compareRows(b *testing.B, table, frame int) {
 	b.Helper()
 	var ours, bare time.Duration
-	h := newBenchHub(b, table, frame, 0)
+	h := newBenchHub(b, benchOptions{table: table, rows: frame})
 	loop := newBareLoop(b, table)
 	rows := 0
 	// In turns, so that both meet the same weather on a shared machine.
@@ -63,28 +64,43 @@ func compareRows(b *testing.B, table, frame int) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// benchOptions say what is measured.
+type benchOptions struct {
+	table, rows int // in it; of a frame
+	mergeEvery  time.Duration
+	users       bool // each writer has a token, and writes rows of its own alone
+	rules       *rules.Set
+	turnover    bool // frames insert rows and delete them again, in turns
+}
+
 type benchHub struct {
+	benchOptions
 	hub     *hub.Hub
 	writers []*websocket.Conn
 	watcher *websocket.Conn
 	seqs    []uint64
-	table   int
-	rows    int
 	per     int
 	schema  uint64
 	number  int
+	turn    int
 }
 
-func newBenchHub(b *testing.B, table, rows int, mergeEvery time.Duration) *benchHub {
+func newBenchHub(b *testing.B, o benchOptions) *benchHub {
 	b.Helper()
+	bh := &benchHub{benchOptions: o, per: min(100, o.rows)}
+	bh.seqs = make([]uint64, (o.rows/bh.per+31)/32)
 	s, err := store.Open(store.Options{
-		Path: filepath.Join(b.TempDir(), "hub.db"), Schema: benchSchema + fill(table), Log: slog.New(slog.DiscardHandler),
-		Scopes: map[string]string{"entity": "zone"}, MergeEvery: mergeEvery,
+		Path: filepath.Join(b.TempDir(), "hub.db"), Schema: benchSchema + fill(o.table) + bh.owners(), Log: slog.New(slog.DiscardHandler),
+		Scopes: map[string]string{"entity": "zone"}, MergeEvery: o.mergeEvery,
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := hub.New(s, hub.Options{FrameHz: 1, Log: slog.New(slog.DiscardHandler)}) // a frame is as large as the benchmark makes it
+	gate, token := bh.gate(b)
+	h := hub.New(s, hub.Options{FrameHz: 1, Gate: gate, Log: slog.New(slog.DiscardHandler)}) // a frame is as large as the benchmark makes it
+	if err := h.SetRules(o.rules); err != nil {
+		b.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()
@@ -102,15 +118,17 @@ func newBenchHub(b *testing.B, table, rows int, mergeEvery time.Duration) *bench
 		}
 	})
 	t := s.Schema().Table("entity")
-	bh := &benchHub{hub: h, table: table, rows: rows, per: min(100, rows), schema: s.Schema().Version, number: t.ID}
+	bh.hub, bh.schema, bh.number = h, s.Schema().Version, t.ID
 	url := "ws" + strings.TrimPrefix(srv.URL, "http")
-	for range (rows/bh.per + 31) / 32 {
-		bh.writers = append(bh.writers, dialBench(b, url, wire.DeviceHello{SubsSet: true}))
+	for i := range bh.seqs {
+		bh.writers = append(bh.writers, dialBench(b, url, wire.DeviceHello{SubsSet: true, Token: token(i, "device")}))
 	}
-	bh.seqs = make([]uint64, len(bh.writers))
-	bh.watcher = dialBench(b, url, wire.DeviceHello{MaxMessage: 16 << 20})
+	bh.watcher = dialBench(b, url, wire.DeviceHello{MaxMessage: 16 << 20, Token: token(0, "server")})
 	for _, c := range bh.writers {
-		go drainBench(c)
+		go drainBench(c, func(why string) {
+			b.Errorf("a write is refused: %s", why)
+			_ = bh.watcher.CloseNow() // whoever waits for it
+		})
 	}
 	for {
 		_, msg, err := bh.watcher.Read(context.Background())
@@ -142,10 +160,18 @@ func dialBench(b *testing.B, url string, hello wire.DeviceHello) *websocket.Conn
 	return c
 }
 
-func drainBench(c *websocket.Conn) {
+// drainBench reads what a writer is told, and calls refused when that is a refusal.
+func drainBench(c *websocket.Conn, refused func(string)) {
 	for {
-		if _, _, err := c.Read(context.Background()); err != nil {
+		_, msg, err := c.Read(context.Background())
+		if err != nil {
 			return
+		}
+		if kind, _ := wire.TypeOf(msg); kind != wire.TypeSettled {
+			continue
+		}
+		if m, err := wire.DecodeSettled(msg, wire.Limits{}); err == nil && len(m.Rejected) > 0 {
+			refused(m.Rejected[0].Text)
 		}
 	}
 }
@@ -172,17 +198,32 @@ func (h *benchHub) send(b *testing.B) {
 
 // messages makes a frame's transactions, each for a writer in turn.
 func (h *benchHub) messages() (all [][]byte) {
-	g := wire.Grid{Stride: 5}
+	g := wire.Grid{Stride: 6}
+	h.turn++
 	for i := range h.rows / h.per {
-		g.Values = g.Values[:0]
-		for range h.per {
-			g.Values = append(g.Values, wire.IntegerValue(int64(rand.IntN(h.table)+1)),
-				wire.RealValue(rand.Float64()), wire.RealValue(rand.Float64()), wire.RealValue(rand.Float64()), wire.RealValue(rand.Float64()))
-		}
 		w := i % len(h.writers)
+		g.Values = g.Values[:0]
+		for j := range h.per {
+			id := rand.IntN(h.table) + 1
+			switch {
+			case h.turnover:
+				id = h.table + 1 + i*h.per + j
+			case h.users:
+				id = w + len(h.writers)*(1+rand.IntN(h.table/len(h.writers)-1))
+			}
+			g.Values = append(g.Values, wire.IntegerValue(int64(id)),
+				wire.RealValue(rand.Float64()), wire.RealValue(rand.Float64()), wire.RealValue(rand.Float64()), wire.RealValue(rand.Float64()), wire.IntegerValue(int64(w)))
+		}
 		h.seqs[w]++
-		block := wire.AppendBlock(nil, h.number, []int{0, 1, 2, 3, 4}, nil, g, nil)
-		all = append(all, wire.AppendWrite(nil, wire.WriteHeader{Seq: h.seqs[w], SchemaVersion: h.schema}, [][]byte{wire.AppendOp(nil, wire.OpPut, block)}))
+		kind, columns := wire.OpPut, []int{0, 1, 2, 3, 4}
+		if h.turnover {
+			kind, columns = wire.OpInsert, []int{0, 1, 2, 3, 4, 5}
+			if h.turn%2 == 0 {
+				kind, columns = wire.OpDelete, []int{0}
+			}
+		}
+		block := wire.AppendBlock(nil, h.number, columns, columns, g, nil)
+		all = append(all, wire.AppendWrite(nil, wire.WriteHeader{Seq: h.seqs[w], SchemaVersion: h.schema}, [][]byte{wire.AppendOp(nil, kind, block)}))
 	}
 	return all
 }
@@ -208,7 +249,7 @@ func (h *benchHub) await(b *testing.B) {
 			b.Fatal(err)
 		}
 		f, err := wire.DecodeFrame(msg, wire.Limits{})
-		if err == nil && len(f.Changed) > 0 && !f.More {
+		if err == nil && len(f.Changed)+len(f.Removed) > 0 && !f.More {
 			return
 		}
 	}

@@ -44,6 +44,7 @@ type client struct {
 	sent    uint64 // the newest version that the device has been sent, snapshotted or resumed at
 	change  *change
 	catchup bool           // it is not in step: it reads forward before it joins its audience
+	rests   time.Time      // until when nothing more is read for it
 	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
 	due     []ticked       // ticks to be answered after the frames of their versions
 	events  [][]byte       // that were taken from the mailbox last
@@ -274,7 +275,12 @@ func (c *client) takeOut(dst [][]byte) [][]byte {
 // takeJob takes the next request, unless too much has been read of late for who
 // asks.
 func (c *client) takeJob() job {
-	if wait := c.share.mayLook(time.Now()); wait > 0 && len(c.jobs) > 0 {
+	now := time.Now()
+	if now.Before(c.rests) {
+		return nil
+	}
+	if wait := c.share.mayLook(now); wait > 0 && len(c.jobs) > 0 {
+		c.rests = now.Add(wait)
 		time.AfterFunc(wait, c.sess.Wake)
 		return nil
 	}

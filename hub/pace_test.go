@@ -33,7 +33,7 @@ func BenchmarkDurable(b *testing.B) {
 		}
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				h := newBenchHub(b, table, rows, c.mergeEvery)
+				h := newBenchHub(b, benchOptions{table: table, rows: rows, mergeEvery: c.mergeEvery})
 				recorded := h.hub.RecordDurable()
 				ours := pace(seconds, func() { h.send(b) }, func(time.Time) time.Duration {
 					h.hub.Frame(time.Now())

@@ -124,7 +124,7 @@ func (t *compiledTable) checkOwner(who *Who, kind wire.OpKind, e *editor) *wire.
 	case kind == wire.OpAdd && t.owner >= t.key:
 		return wire.Refuse(wire.CodeNotOwner, "column %q of table %q is who owns a row: nothing can be added to it", name, t.name)
 	case kind != wire.OpInsert && t.mayGive(who):
-		return nil // CheckRow knows whose the row is
+		return nil // CheckRows knows whose the row is
 	}
 	for row := range e.block.N {
 		if v := e.block.Value(i, row); v.Kind() != wire.Text || v.Bytes() != who.User {

@@ -5,7 +5,7 @@
 // brings them together with the schema into a [Compiled], which read loops ask.
 // What needs nothing but the transaction is checked by [Compiled.Check], before
 // the transaction is queued; what needs the rows as they are by
-// [Compiled.CheckRow], in the frame. docs/rules.md describes every rule.
+// [Compiled.CheckRows], in the frame. docs/rules.md describes every rule.
 //
 // A Set and a Compiled are never changed once made.
 package rules

@@ -59,7 +59,17 @@ func (w *Who) bound() bool { return !w.Anyone && !Trusted(w.Role) }
 
 // sees says whether a scope of a table is one of the token's.
 func (w *Who) sees(table string, scope wire.Value) bool {
-	return slices.ContainsFunc(w.Scopes[table], func(v wire.Value) bool { return v == scope || wire.SameNumber(v, scope) })
+	return sees(w.Scopes[table], scope)
+}
+
+// sees says whether a scope is one of some.
+func sees(scopes []wire.Value, scope wire.Value) bool {
+	for i := range scopes {
+		if scopes[i] == scope || wire.SameNumber(scopes[i], scope) {
+			return true
+		}
+	}
+	return false
 }
 
 // scopeList names the token's scopes of a table for people.

@@ -2,96 +2,129 @@ package rules
 
 import "framehub/session/wire"
 
-// A Row is an op on one row, with the row as it is before.
-type Row struct {
-	Table   int
-	Op      wire.OpKind
-	Before  []wire.Value // by column; nil: there is no such row
-	Columns []int        // that the op names, the key's first
-	Values  []wire.Value // theirs
+// Rows is an op on rows, with what each of them finds.
+type Rows struct {
+	Op     wire.OpKind
+	Block  *wire.Block
+	Before [][]wire.Value // by column; nil: there is no such row
 
-	// Owned returns how many rows of the table a user owns now. It is asked only
-	// where max-owned is set, and may be nil elsewhere.
+	// Owned returns how many rows of the table a user owns before the op. It is
+	// asked only where max-owned is set, and may be nil elsewhere.
 	Owned func(user string) (int, error)
 }
 
-// Looks says whether [Compiled.CheckRow] has anything to look at.
+// Looks says whether [Compiled.CheckRows] has anything to look at.
 func (c *Compiled) Looks(who *Who, table int, op wire.OpKind) bool {
 	t := c.tables[table]
 	return t != nil && who.bound() && (t.scope >= 0 || t.owner >= 0 && op != wire.OpExpect)
 }
 
-// CheckRow says why an op may not be done on a row, by the rules that look at the
-// row as it is: whose it is, how many he owns, in which scope it is. It is asked
-// after [Compiled.Check] has passed the transaction, for each row of each op in
-// their order. A row that is not there is for others to refuse.
-func (c *Compiled) CheckRow(who *Who, row *Row) (*wire.Refusal, error) {
-	if !c.Looks(who, row.Table, row.Op) {
+// CheckRows says why an op may not be done, by the rules that look at rows as they
+// are: whose they are, how many he owns, in which scope they are. It is asked after
+// [Compiled.Check] has passed the transaction, for each op in their order. A row
+// that is not there is for others to refuse.
+func (c *Compiled) CheckRows(who *Who, rows *Rows) (*wire.Refusal, error) {
+	if !c.Looks(who, rows.Block.Table, rows.Op) {
 		return nil, nil
 	}
-	t := c.tables[row.Table]
-	if r := t.checkRowScope(who, row); r != nil || t.owner < 0 || row.Op == wire.OpExpect {
-		return r, nil
+	k := rowCheck{
+		Rows: rows, t: c.tables[rows.Block.Table], who: who,
+		creates: rows.Op == wire.OpPut || rows.Op == wire.OpInsert,
 	}
-	return t.checkRowOwner(who, row)
-}
-
-// creates says whether the op makes the row.
-func (r *Row) creates() bool {
-	return r.Before == nil && (r.Op == wire.OpInsert || r.Op == wire.OpPut)
-}
-
-// value returns what the op gives a column.
-func (r *Row) value(column int) (wire.Value, bool) {
-	for i, n := range r.Columns {
-		if n == column && i < len(r.Values) {
-			return r.Values[i], true
+	k.owners = k.t.owner >= 0 && rows.Op != wire.OpExpect
+	if k.owners {
+		k.owner = place(rows.Block, k.t.owner)
+	}
+	if k.t.scope >= 0 {
+		k.scope, k.scopes = place(rows.Block, k.t.scope), who.Scopes[k.t.name]
+	}
+	for i, before := range rows.Before {
+		r := k.checkScope(before)
+		if r == nil && k.owners {
+			var err error
+			if r, err = k.checkOwner(i, before); err != nil {
+				return nil, err
+			}
+		}
+		if r != nil {
+			r.Row = i
+			return r, nil
 		}
 	}
-	return wire.Value{}, false
+	return nil, nil
 }
 
-func (t *compiledTable) checkRowScope(who *Who, row *Row) *wire.Refusal {
-	if t.scope < 0 {
+// A rowCheck is what is the same for all rows of an op.
+type rowCheck struct {
+	*Rows
+	t   *compiledTable
+	who *Who
+
+	creates      bool           // the op makes rows that are not there
+	owners       bool           // it asks whose rows are
+	owner, scope int            // places in the block, -1: it does not name them
+	scopes       []wire.Value   // of the token
+	owned        map[string]int // with what the op itself brings
+}
+
+func (k *rowCheck) checkScope(before []wire.Value) *wire.Refusal {
+	t := k.t
+	switch {
+	case t.scope < 0:
+		return nil
+	case before != nil && !sees(k.scopes, before[t.scope]):
+		return wire.Refuse(wire.CodeForbidden, "the row of table %q is in a scope that is not one of the token's: %s", t.name, k.who.scopeList(t.name))
+	case before == nil && k.creates && k.scope < 0:
+		return wire.Refuse(wire.CodeForbidden, "a new row of table %q must name its scope, column %q: one of the token's, %s", t.name, t.columns[t.scope].name, k.who.scopeList(t.name))
+	default:
 		return nil
 	}
-	if row.Before != nil && !who.sees(t.name, row.Before[t.scope]) {
-		return wire.Refuse(wire.CodeForbidden, "the row of table %q is in a scope that is not one of the token's: %s", t.name, who.scopeList(t.name))
-	}
-	if _, named := row.value(t.scope); row.creates() && !named {
-		return wire.Refuse(wire.CodeForbidden, "a new row of table %q must name its scope, column %q: one of the token's, %s", t.name, t.columns[t.scope].name, who.scopeList(t.name))
-	}
-	return nil
 }
 
-func (t *compiledTable) checkRowOwner(who *Who, row *Row) (*wire.Refusal, error) {
-	if row.Before != nil && !is(row.Before[t.owner], who.User) {
+func (k *rowCheck) checkOwner(i int, before []wire.Value) (*wire.Refusal, error) {
+	t, who := k.t, k.who
+	creates := before == nil && k.creates
+	if before != nil && !is(before[t.owner], who.User) {
 		return wire.Refuse(wire.CodeNotOwner, "the row of table %q belongs to somebody else (column %q)", t.name, t.columns[t.owner].name), nil
 	}
-	to, named := row.value(t.owner)
-	gives := named && row.Op != wire.OpDelete && !is(to, who.User)
+	var to wire.Value
+	gives := false
+	if k.owner >= 0 && k.Op != wire.OpDelete {
+		to = k.Block.Value(k.owner, i)
+		gives = !is(to, who.User)
+	}
 	switch {
-	case row.Before == nil && !row.creates():
+	case before == nil && !creates:
 		return nil, nil
-	case gives && (row.Before == nil || !t.mayGive(who)):
+	case gives && (creates || !t.mayGive(who)):
 		return wire.Refuse(wire.CodeNotOwner, "column %q of table %q is who owns a row: it must be %q here, not %s", t.columns[t.owner].name, t.name, who.User, to), nil
-	case !gives && !row.creates(), t.maxOwned == 0:
+	case !gives && !creates, t.maxOwned == 0:
 		return nil, nil
+	case gives && to.Kind() != wire.Text:
+		return nil, nil // nobody's
+	case gives:
+		return k.another(to.Bytes())
+	default:
+		return k.another(who.User)
 	}
-	user := who.User
-	if gives {
-		if to.Kind() != wire.Text {
-			return nil, nil // nobody's
+}
+
+// another counts a row that a user is about to own, or says why he may not.
+func (k *rowCheck) another(user string) (*wire.Refusal, error) {
+	n, known := k.owned[user]
+	if !known {
+		var err error
+		if n, err = k.Owned(user); err != nil {
+			return nil, err
 		}
-		user = to.Bytes()
+		if k.owned == nil {
+			k.owned = map[string]int{}
+		}
 	}
-	n, err := row.Owned(user)
-	if err != nil {
-		return nil, err
+	if n >= k.t.maxOwned {
+		return wire.Refuse(wire.CodeConstraint, "%q owns %d rows of table %q, the most is %d (max-owned)", user, n, k.t.name, k.t.maxOwned), nil
 	}
-	if n >= t.maxOwned {
-		return wire.Refuse(wire.CodeConstraint, "%q owns %d rows of table %q, the most is %d (max-owned)", user, n, t.name, t.maxOwned), nil
-	}
+	k.owned[user] = n + 1
 	return nil, nil
 }
 

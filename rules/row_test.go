@@ -14,7 +14,7 @@ func row(zone int64, owner wire.Value) []wire.Value {
 	return []wire.Value{num(1), num(zone), re(0), re(0), owner, {}, num(0), {}, {}}
 }
 
-func TestCheckRow(t *testing.T) {
+func TestCheckRows(t *testing.T) {
 	c := compile(t, everything)
 	hers, his, nobodys := row(1, text("alice")), row(1, text("bob")), row(1, wire.Value{})
 	for label, tc := range map[string]struct {
@@ -52,8 +52,9 @@ func TestCheckRow(t *testing.T) {
 		"a new row in no scope":       {alice, wire.OpPut, nil, []int{id, owner}, []wire.Value{num(1), text("alice")}, 0, wire.CodeForbidden, `"zone"`},
 	} {
 		t.Run(label, func(t *testing.T) {
-			r, err := c.CheckRow(&tc.who, &rules.Row{
-				Table: 1, Op: tc.kind, Before: tc.before, Columns: tc.columns, Values: tc.values,
+			b := block(t, 1, tc.columns, tc.values...)
+			r, err := c.CheckRows(&tc.who, &rules.Rows{
+				Op: tc.kind, Block: &b, Before: [][]wire.Value{tc.before},
 				Owned: func(string) (int, error) { return tc.owned, nil },
 			})
 			switch {
@@ -68,9 +69,10 @@ func TestCheckRow(t *testing.T) {
 	}
 }
 
-func TestCheckRowWithoutGive(t *testing.T) {
+func TestCheckRowsWithoutGive(t *testing.T) {
 	c := compile(t, "[tables.thing]\nowner = \"owner\"\nupdate = \"all\"")
-	r, err := c.CheckRow(&alice, &rules.Row{Table: 1, Op: wire.OpUpdate, Before: row(1, text("alice")), Columns: []int{id, owner}, Values: []wire.Value{num(1), text("bob")}})
+	given := block(t, 1, []int{id, owner}, num(1), text("bob"))
+	r, err := c.CheckRows(&alice, &rules.Rows{Op: wire.OpUpdate, Block: &given, Before: [][]wire.Value{row(1, text("alice"))}})
 	if err != nil || r == nil || r.Code != wire.CodeNotOwner {
 		t.Fatalf("refused: %v, %v", r, err)
 	}
@@ -80,13 +82,44 @@ func TestCheckRowWithoutGive(t *testing.T) {
 	}
 }
 
-func TestCheckRowFailsWithItsCount(t *testing.T) {
+func TestCheckRowsFailsWithItsCount(t *testing.T) {
 	failure := errors.New("the disk is gone")
-	_, err := compile(t, everything).CheckRow(&alice, &rules.Row{
-		Table: 1, Op: wire.OpPut, Columns: []int{id, zone, owner}, Values: []wire.Value{num(1), num(1), text("alice")},
+	b := block(t, 1, []int{id, zone, owner}, num(1), num(1), text("alice"))
+	_, err := compile(t, everything).CheckRows(&alice, &rules.Rows{
+		Op: wire.OpPut, Block: &b, Before: [][]wire.Value{nil},
 		Owned: func(string) (int, error) { return 0, failure },
 	})
 	if !errors.Is(err, failure) {
 		t.Fatalf("the error is %v", err)
+	}
+}
+
+// TestMaxOwnedCountsTheOp: what an op brings by itself counts, and its users are
+// asked for once.
+func TestMaxOwnedCountsTheOp(t *testing.T) {
+	c := compile(t, everything) // at most 2
+	for label, tc := range map[string]struct {
+		has, rows int
+		row       int // that is refused, -1: none
+	}{
+		"room for all":  {0, 2, -1},
+		"room for one":  {1, 2, 1},
+		"room for none": {2, 2, 0},
+		"too many":      {0, 3, 2},
+	} {
+		t.Run(label, func(t *testing.T) {
+			var values []wire.Value
+			for i := range tc.rows {
+				values = append(values, num(int64(i)), num(1), text("alice"))
+			}
+			b, asked := block(t, 1, []int{id, zone, owner}, values...), 0
+			r, err := c.CheckRows(&alice, &rules.Rows{
+				Op: wire.OpInsert, Block: &b, Before: make([][]wire.Value, tc.rows),
+				Owned: func(string) (int, error) { asked++; return tc.has, nil },
+			})
+			if err != nil || (r != nil) != (tc.row >= 0) || r != nil && r.Row != tc.row || asked != 1 {
+				t.Errorf("refused: %v, %v, asked %d times", r, err, asked)
+			}
+		})
 	}
 }

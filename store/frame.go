@@ -25,6 +25,7 @@ type Frame struct {
 	size     int               // bytes that the accepted transactions changed, about
 	guard    Guard             // of the transaction that runs; nil: none
 	failed   error             // what the guard ran into
+	inMemory bool              // the transaction that runs does so in memory
 }
 
 type acceptedWrite struct {
@@ -131,7 +132,7 @@ func (f *Frame) execute(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, 
 			return f.runPlain(d, seq, ops)
 		}
 	}
-	if err := f.s.flush(); err != nil {
+	if err := errors.Join(f.s.loadCounted(ops), f.s.flush()); err != nil {
 		return nil, err
 	}
 	refusal, err := f.run(ops)

@@ -30,7 +30,7 @@ type Guard interface {
 
 // A BeforeRow is a row as SQL has it, its values by their columns' places; nil:
 // there is none.
-type BeforeRow []wire.Value
+type BeforeRow = []wire.Value
 
 func (f *Frame) watched(op *resolvedOp) bool {
 	return f.guard != nil && f.guard.Watches(op.table, op.kind)
@@ -152,7 +152,7 @@ func (f *Frame) Count(t *Table, column int, v wire.Value) (int64, error) {
 	if err := f.usable(); err != nil {
 		return 0, err
 	}
-	n, err := f.s.count(t, column, v)
+	n, err := f.count(t, column, v)
 	if err == nil {
 		return n, nil
 	}
@@ -163,7 +163,13 @@ func (f *Frame) Count(t *Table, column int, v wire.Value) (int64, error) {
 	return 0, explain(f.s.opts.Path, err)
 }
 
-func (s *Store) count(t *Table, column int, v wire.Value) (int64, error) {
+func (f *Frame) count(t *Table, column int, v wire.Value) (int64, error) {
+	s := f.s
+	if f.inMemory {
+		if n, ok, err := s.countInMemory(t, column, v); ok || err != nil {
+			return n, err
+		}
+	}
 	if err := s.flushFor(t); err != nil {
 		return 0, err
 	}

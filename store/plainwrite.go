@@ -46,6 +46,8 @@ func (s *Store) loadPlain(ops []resolvedOp) (ok bool, err error) {
 // runPlain runs a transaction on plain tables in memory.
 func (f *Frame) runPlain(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, error) {
 	s := f.s
+	f.inMemory = true
+	defer func() { f.inMemory = false }()
 	p := plainRun{f: f, by: int32(len(f.entry.Writers)), undo: &s.rows.undo, size: f.size, rows: s.loaded}
 	p.undo.begin(f.entry)
 	for i := range ops {
@@ -87,7 +89,9 @@ func (p *plainRun) op(i int, op *resolvedOp) *wire.Refusal {
 	p.table = p.f.s.rows.table(op.table)
 	p.change = p.f.entry.change(op.table)
 	for row := range op.block.N {
-		if refusal := p.row(op, row, p.rows[row]); refusal != nil {
+		var refusal *wire.Refusal
+		p.table.changing(p.rows[row], func() { refusal = p.row(op, row, p.rows[row]) })
+		if refusal != nil {
 			refusal.Op, refusal.Row = i, row
 			return refusal
 		}
@@ -372,10 +376,12 @@ func (u *undo) save(f *Frame, c *Change, r *memRow) {
 // by a count.
 func (u *undo) roll(f *Frame, by int32) {
 	for i := len(u.saved) - 1; i >= 0; i-- {
-		s := &u.saved[i]
-		copy(s.row.image, u.values[s.image:s.image+len(s.row.image)])
-		s.row.there, s.row.frame = s.there, s.frame
-		f.s.rows.table(s.change.Table).mark(s.row)
+		s, m := &u.saved[i], f.s.rows.table(u.saved[i].change.Table)
+		m.changing(s.row, func() {
+			copy(s.row.image, u.values[s.image:s.image+len(s.row.image)])
+			s.row.there, s.row.frame = s.there, s.frame
+		})
+		m.mark(s.row)
 		if s.frame == f.seq {
 			s.change.Rows[s.row.at] = s.entry
 			s.change.alone(s.row.at, by)

@@ -35,6 +35,8 @@ type memTable struct {
 	all        []int // every place
 	young, old keyMap[*memRow]
 	dirty      []*memRow
+	counts     *counts // nil: nobody has asked
+	uncounted  bool    // SQL is to count
 }
 
 // rows is what is held of all plain tables. SQL has the same once flush has
@@ -300,10 +302,15 @@ func (m *memTable) takeCaptured(r *rows, ch *sqlite.Change) *memRow {
 	if row == nil {
 		row = &memRow{image: make([]wire.Value, len(m.table.Columns))}
 		m.keep(r, k, row)
+		if ch.Kind != sqlite.Inserted && m.counts != nil {
+			m.uncount() // what it counted for is not known
+		}
 	}
-	row.there, row.odd = ch.Kind != sqlite.Deleted, false // judged
-	clear(row.image)
-	copy(row.image, ch.Values)
+	m.changing(row, func() {
+		row.there, row.odd = ch.Kind != sqlite.Deleted, false // judged
+		clear(row.image)
+		copy(row.image, ch.Values)
+	})
 	return row
 }
 
