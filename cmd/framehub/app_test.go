@@ -59,8 +59,8 @@ func (o *output) String() string {
 }
 
 // await returns what the pattern's group matches, once it is printed.
-func (o *output) await(t testing.TB, pattern string) string {
-	t.Helper()
+func (o *output) await(tb testing.TB, pattern string) string {
+	tb.Helper()
 	re := regexp.MustCompile(pattern)
 	timeout := time.After(30 * time.Second)
 	for {
@@ -70,7 +70,7 @@ func (o *output) await(t testing.TB, pattern string) string {
 		select {
 		case <-o.written:
 		case <-timeout:
-			t.Fatalf("%q was not printed:\n%s", pattern, o)
+			tb.Fatalf("%q was not printed:\n%s", pattern, o)
 		}
 	}
 }
@@ -112,10 +112,10 @@ func run(t *testing.T, args ...string) (code int, out, err string) {
 	return code, o.String(), e.String()
 }
 
-func write(t testing.TB, path, text string) string {
-	t.Helper()
+func write(tb testing.TB, path, text string) string {
+	tb.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return path
 }

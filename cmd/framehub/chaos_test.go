@@ -421,32 +421,32 @@ type hubProcess struct {
 	out           *output
 }
 
-func newHubProcess(t testing.TB, tables, config string) *hubProcess {
-	t.Helper()
-	h := &hubProcess{dir: t.TempDir(), addr: "127.0.0.1:0"}
+func newHubProcess(tb testing.TB, tables, config string) *hubProcess {
+	tb.Helper()
+	h := &hubProcess{dir: tb.TempDir(), addr: "127.0.0.1:0"}
 	h.db = filepath.Join(h.dir, "world.db")
-	write(t, filepath.Join(h.dir, "schema.sql"), tables)
-	write(t, filepath.Join(h.dir, "framehub.toml"), config)
-	h.start(t)
-	t.Cleanup(func() { h.kill(t) })
+	write(tb, filepath.Join(h.dir, "schema.sql"), tables)
+	write(tb, filepath.Join(h.dir, "framehub.toml"), config)
+	h.start(tb)
+	tb.Cleanup(func() { h.kill(tb) })
 	return h
 }
 
-func (h *hubProcess) start(t testing.TB) {
-	t.Helper()
+func (h *hubProcess) start(tb testing.TB) {
+	tb.Helper()
 	h.out = newOutput()
 	h.cmd = exec.Command(os.Args[0], "serve", "--config", filepath.Join(h.dir, "framehub.toml"), "--listen", h.addr, //nolint:noctx // killed by kill
 		"--admin-listen", "127.0.0.1:0", "--db", h.db, "--schema", filepath.Join(h.dir, "schema.sql"))
 	h.cmd.Env = append(os.Environ(), childArgs+"=1")
 	h.cmd.Stdout, h.cmd.Stderr = h.out, h.out
 	if err := h.cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	h.addr = regexp.MustCompile(`ws://([^/]+)`).FindStringSubmatch(h.out.await(t, `(ws://\S+)`))[1]
+	h.addr = regexp.MustCompile(`ws://([^/]+)`).FindStringSubmatch(h.out.await(tb, `(ws://\S+)`))[1]
 }
 
-func (h *hubProcess) kill(t testing.TB) {
-	t.Helper()
+func (h *hubProcess) kill(tb testing.TB) {
+	tb.Helper()
 	if h.cmd == nil {
 		return
 	}
@@ -454,7 +454,7 @@ func (h *hubProcess) kill(t testing.TB) {
 	_ = h.cmd.Wait() // killed
 	h.cmd = nil
 	if out := h.out.String(); strings.Contains(out, "DATA RACE") || strings.Contains(out, "panic") || strings.Contains(out, " ERR ") {
-		t.Errorf("the hub printed:\n%s", out)
+		tb.Errorf("the hub printed:\n%s", out)
 	}
 }
 

@@ -99,14 +99,14 @@ func report(b *testing.B, with, without *turn) {
 	b.Helper()
 	b.ReportMetric(with.throughput()/without.throughput(), "ratio")
 	later := func(with, without []time.Duration) float64 {
-		return (percentile(with, 0.99) - percentile(without, 0.99)).Seconds() / hostileFrame.Seconds()
+		return (p99(with) - p99(without)).Seconds() / hostileFrame.Seconds()
 	}
 	b.ReportMetric(later(with.acked, without.acked), "of-frame-acked")
 	b.ReportMetric(later(with.seen, without.seen), "of-frame-seen")
 	for name, t := range map[string]*turn{"with": with, "without": without} {
 		b.ReportMetric(100*t.throughput(), "done-"+name+"-%")
-		b.ReportMetric(percentile(t.acked, 0.99).Seconds()*1000, "acked-p99-"+name+"-ms")
-		b.ReportMetric(percentile(t.seen, 0.99).Seconds()*1000, "seen-p99-"+name+"-ms")
+		b.ReportMetric(p99(t.acked).Seconds()*1000, "acked-p99-"+name+"-ms")
+		b.ReportMetric(p99(t.seen).Seconds()*1000, "seen-p99-"+name+"-ms")
 		b.ReportMetric(100*t.cpu.Seconds()/t.took.Seconds(), "hub-cpu-"+name+"-%")
 	}
 	b.ReportMetric(100*with.hostiles.Seconds()/with.took.Seconds(), "hostile-cpu-%")
@@ -117,12 +117,12 @@ func report(b *testing.B, with, without *turn) {
 // throughput is what was acknowledged by what was due.
 func (t *turn) throughput() float64 { return float64(len(t.acked)) / float64(t.due) }
 
-func percentile(took []time.Duration, q float64) time.Duration {
+func p99(took []time.Duration) time.Duration {
 	if len(took) == 0 {
 		return time.Hour // nothing came at all
 	}
 	sorted := slices.Sorted(slices.Values(took))
-	return sorted[int(q*float64(len(sorted)-1))]
+	return sorted[int(0.99*float64(len(sorted)-1))]
 }
 
 // honest is a hub with the devices that others are to leave in peace.
@@ -131,7 +131,7 @@ type honest struct {
 	admin string
 	began time.Time
 
-	ctx     context.Context //nolint:containedctx // of the devices, until stop
+	ctx     context.Context // of the devices, until stop
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	failed  atomic.Pointer[error]
@@ -362,26 +362,26 @@ func (p *hostileProcess) stop(b *testing.B) (messages float64, used, lived time.
 	return messages, p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime(), lived
 }
 
-func metric(t testing.TB, admin, name string) float64 {
-	t.Helper()
+func metric(tb testing.TB, admin, name string) float64 {
+	tb.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, admin+"/metrics", nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	for s := bufio.NewScanner(resp.Body); s.Scan(); {
 		if rest, ok := strings.CutPrefix(s.Text(), name+" "); ok {
 			v, err := strconv.ParseFloat(rest, 64)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return v
 		}
 	}
-	t.Fatalf("there is no metric %s", name)
+	tb.Fatalf("there is no metric %s", name)
 	return 0
 }

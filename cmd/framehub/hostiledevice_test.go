@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ type hostile struct {
 }
 
 func dialHostile(addr string, sent *atomic.Int64) (*hostile, error) {
-	c, err := net.Dial("tcp", addr)
+	c, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
