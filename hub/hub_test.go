@@ -22,7 +22,10 @@ import (
 	"framehub/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	wire.Pack(nil, nil) // zstd makes its channels at the first use, which must not be in a bubble
+	goleak.VerifyTestMain(m)
+}
 
 const schema = `
 	CREATE TABLE thing(id INTEGER PRIMARY KEY, zone INTEGER, a INTEGER, b TEXT, big BLOB) STRICT;

@@ -3,6 +3,7 @@ package hub
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"framehub/rules"
@@ -23,6 +24,16 @@ type book struct {
 // and are told the schema with their new rights. Rules that do not fit the schema
 // are refused, and those before stay.
 func (h *Hub) SetRules(set *rules.Set) error {
+	if err := h.setRules(set); err != nil {
+		return err
+	}
+	for _, advice := range Advice(set, h.store.Schema().Tables) {
+		h.opts.Log.Warn("a rule is slow without an index", "advice", advice)
+	}
+	return nil
+}
+
+func (h *Hub) setRules(set *rules.Set) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	schema := h.store.Schema()
@@ -109,6 +120,22 @@ func RuleTables(tables []*store.Table) []rules.Table {
 		out = append(out, r)
 	}
 	return out
+}
+
+// Advice returns what would make rules cheaper, for operators: an index where they
+// count rows that SQL has to look for.
+func Advice(set *rules.Set, tables []*store.Table) (all []string) {
+	for table, owner := range set.Counted() {
+		i := slices.IndexFunc(tables, func(t *store.Table) bool { return t.Name == table })
+		if i < 0 || tables[i].Column(owner) < 0 {
+			continue
+		}
+		if index := tables[i].CountIndex(tables[i].Column(owner)); index != "" {
+			all = append(all, fmt.Sprintf("max-owned of table %q looks at all its rows for each row that somebody makes, without this index: %s;", table, index))
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // check says why a transaction may not be, and mends it where rules say how.

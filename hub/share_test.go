@@ -1,46 +1,99 @@
 package hub_test
 
 import (
-	"slices"
+	"encoding/binary"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/google/uuid"
-
+	"framehub/hub"
 	"framehub/session/wire"
 )
 
-// Whose transactions wait for their turn says nothing and leaves nothing before them:
-// his events and his last will wait for them, and nobody else's do.
-func TestNothingOvertakesWhatIsHeldBack(t *testing.T) {
-	present(t, func(w *world) {
-		sender, other, watcher := w.dial(device(1)), w.dial(device(2)), w.dial(watcherOf(3))
-		w.settledIn(sender, other, watcher)
-		sender.will(9, 1)
-		sender.wantTaken(9)
-		w.hub.HoldBack(uuid.UUID(sender.Hello.Session), time.Now().Add(time.Second))
-		sender.put(1, 1)
-		sender.send(wire.ToScope("thing", num(1)), "held", 1)
-		other.put(2, 2)
-		other.send(wire.ToScope("thing", num(1)), "free", 2)
+// TestOneDevicesBytes: what a device has sent and no frame has taken makes its own
+// read loop wait, and nobody else's.
+func TestOneDevicesBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, hub.Options{})
+		hog, other := w.dial(nothing()), w.dial(nothing())
+		big := wire.BlobValue(make([]byte, 900<<10))
+		done := make(chan struct{})
+		go func() { // its connection takes no more at some point
+			defer close(done)
+			for i := range int64(8) {
+				hog.write(wire.OpPut, "thing", []string{"id", "big"}, num(i), big)
+			}
+		}()
+		synctest.Wait()
+		other.put(100, 1)
+		synctest.Wait()
+		if n := w.hub.Pending(); n != 3+1 {
+			t.Errorf("%d transactions are in the inbox, not those of 2 MiB, one more, and another's", n)
+		}
+		for range 4 {
+			w.frame()
+		}
+		<-done
 		w.frame()
-		sender.Close()
-		w.wantThings("while one is held back", "2=2")
-		if got := watcher.heard(); !slices.Equal(got, []string{"free"}) {
-			t.Errorf("the watcher heard %q", got)
+		if w.scalar(`SELECT count(*) FROM thing`) != 9 {
+			t.Error("transactions are lost")
 		}
-		w.wantAttendance("while one is held back", "1 device away", "2 device here", "3 device here")
-		w.pass(time.Second)
-		w.wantThings("after his time", "1=9 2=2")
-		if got := watcher.heard(); !slices.Equal(got, []string{"held"}) {
-			t.Errorf("the watcher heard %q", got)
-		}
-		w.wantAttendance("after his time", "2 device here", "3 device here")
 	})
 }
 
-func watcherOf(n byte) wire.DeviceHello {
-	hello := device(n)
-	hello.Subs = []wire.Sub{{Name: "thing"}}
-	return hello
+// TestPackedBytesCount: what is small on the wire and large in memory counts as
+// what it is in memory.
+func TestPackedBytesCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, hub.Options{})
+		p := w.dial(wire.DeviceHello{SubsSet: true, Zstd: true})
+		for i := range int64(8) {
+			p.seq++
+			number, g := w.store.Schema().Table("thing").ID, wire.Grid{Stride: 2, Values: []wire.Value{num(i), wire.BlobValue(make([]byte, 900<<10))}}
+			op := wire.AppendOp(nil, wire.OpPut, wire.AppendBlock(nil, number, []int{0, 4}, nil, g, nil))
+			msg := wire.AppendWrite(nil, wire.WriteHeader{Seq: p.seq, SchemaVersion: w.store.Schema().Version}, [][]byte{op})
+			if err := p.SendRaw(t.Context(), wire.Pack(nil, msg)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if n := w.hub.Pending(); n != 3 {
+			t.Errorf("%d transactions are in the inbox", n)
+		}
+	})
+}
+
+// TestReadShare: a device that sends as fast as it can is read no faster than its
+// share, and is neither ended nor refused anything.
+func TestReadShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, hub.Options{})
+		p := w.dial(wire.DeviceHello{SubsSet: true, Zstd: true})
+		const size = wire.DefaultMessageLimit
+		msg := binary.BigEndian.AppendUint32([]byte{0x83, byte(wire.TypeClock), 1, 0x5a}, size-8) // a clock's, with more than the hub knows
+		msg = wire.Pack(nil, append(msg, make([]byte, size-8)...))
+		go func() {
+			for p.SendRaw(w.Context(), msg) == nil {
+			}
+		}()
+		answers := 0
+		go func() {
+			for {
+				m, err := p.Next(w.Context())
+				if err != nil {
+					return
+				}
+				if _, ok := m.(*wire.Clock); ok {
+					answers++
+				}
+			}
+		}()
+		<-time.After(time.Second)
+		synctest.Wait()
+		// A burst of a quarter of a second at 1.6 ms each, and an eighth of a second.
+		if answers < 200 || answers > 270 {
+			t.Errorf("%d messages were answered in a second", answers)
+		}
+		p.Drop()
+	})
 }

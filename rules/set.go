@@ -27,6 +27,20 @@ func (s *Set) Scopes() map[string]string {
 	return scopes
 }
 
+// Counted returns the column that says who owns a row, of each table whose owners
+// may have so many rows only.
+func (s *Set) Counted() map[string]string {
+	counted := map[string]string{}
+	if s != nil {
+		for _, t := range s.tables {
+			if t.maxOwned > 0 {
+				counted[t.name] = t.owner.name
+			}
+		}
+	}
+	return counted
+}
+
 // Writable says whether anybody may write any table.
 func (s *Set) Writable() bool {
 	if s == nil {

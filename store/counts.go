@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"time"
 
 	"framehub/session/wire"
@@ -19,6 +20,16 @@ var maxCounted = 1 << 18 // changed by tests alone
 type counts struct {
 	column int
 	of     map[string]int64
+}
+
+// CountIndex returns the statement that makes the index by which [Frame.Count] finds
+// rows; "" where it needs none, or has one.
+func (t *Table) CountIndex(column int) string {
+	if t.plain != nil && t.Columns[column].Type == "TEXT" || slices.Contains(t.indexed, column) {
+		return ""
+	}
+	name := t.Columns[column].Name
+	return fmt.Sprintf("CREATE INDEX %s ON %s(%s COLLATE BINARY)", quote(t.Name+"_by_"+name), quote(t.Name), quote(name))
 }
 
 // text returns what a row counts for.
@@ -65,8 +76,7 @@ func (m *memTable) uncount() { m.counts, m.uncounted = nil, true }
 // countInMemory returns how many rows of a table have a text in a column; false: SQL
 // has to count them.
 func (s *Store) countInMemory(t *Table, column int, v wire.Value) (n int64, ok bool, err error) {
-	col := &t.Columns[column]
-	if t.plain == nil || col.Type != "TEXT" || col.collation != collateBinary || v.Kind() != wire.Text {
+	if t.plain == nil || t.Columns[column].Type != "TEXT" || v.Kind() != wire.Text {
 		return 0, false, nil
 	}
 	m := s.rows.table(t)
@@ -117,7 +127,7 @@ func (s *Store) readCounts(m *memTable, column int) error {
 	}
 	c := &counts{column: column, of: map[string]int64{}}
 	name := quote(m.table.Columns[column].Name)
-	err := s.w.Query(fmt.Sprintf("SELECT %s, count(*) FROM %s WHERE typeof(%s) = 'text' GROUP BY 1 LIMIT %d", name, quote(m.table.Name), name, maxCounted+1),
+	err := s.w.Query(fmt.Sprintf("SELECT %s, count(*) FROM %s WHERE typeof(%s) = 'text' GROUP BY 1 COLLATE BINARY LIMIT %d", name, quote(m.table.Name), name, maxCounted+1),
 		nil, func(row []driver.Value) error {
 			c.of[text(row[0])] = number64(row[1])
 			return nil

@@ -54,6 +54,13 @@ func KeepRows(n int) (restore func()) {
 	return func() { maxRowsKept = was }
 }
 
+// CountTexts lets memory count so many texts of a column, until restore.
+func CountTexts(n int) (restore func()) {
+	was := maxCounted
+	maxCounted = n
+	return func() { maxCounted = was }
+}
+
 // LogSizeNow returns the bytes that the log takes.
 func LogSizeNow(s *Store) (int64, error) { return s.log.size() }
 

@@ -142,12 +142,13 @@ func (s *Store) wholeRow(t *Table) (*sqlite.Stmt, error) {
 // valueOf names a statement about the rows that have a value in a column.
 type valueOf struct{ table, column int }
 
-// Count returns how many rows of a table have a value in a column at this
-// moment, equal as SQL has it for that column; NULL counts NULLs. It looks at
-// every row, unless the column has an index. Of a plain table SQL is given first
-// what has changed since it was last: where many rows change each frame, that is
-// what a merge takes. An error fails the frame, and is Apply's too where a guard
-// gets it; but not one of a generated column that SQL can't compute.
+// Count returns how many rows of a table have a value in a column at this moment,
+// texts byte for byte; NULL counts NULLs. Texts of a plain table are counted in
+// memory, which looks at all rows once. Otherwise SQL looks at every row each time,
+// unless the column has an index ([Table.CountIndex]), and is given first what has
+// changed of a plain table since it was last. An error fails the frame, and is
+// Apply's too where a guard gets it; but not one of a generated column that SQL
+// can't compute.
 func (f *Frame) Count(t *Table, column int, v wire.Value) (int64, error) {
 	if err := f.usable(); err != nil {
 		return 0, err
@@ -200,7 +201,7 @@ func (s *Store) byValue(known *map[valueOf]*sqlite.Stmt, t *Table, column int, w
 	if sel := (*known)[id]; sel != nil {
 		return sel, nil
 	}
-	sel, err := s.w.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s IS ?1", what, quote(t.Name), quote(t.Columns[column].Name)))
+	sel, err := s.w.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s IS ?1 COLLATE BINARY", what, quote(t.Name), quote(t.Columns[column].Name)))
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,20 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) err
 			t.captured = append(t.captured, i)
 		}
 	}
+	if err := t.readIndexed(c); err != nil {
+		return err
+	}
 	return t.setScope(scope)
+}
+
+// readIndexed finds the columns by which SQL finds rows without looking at all.
+func (t *Table) readIndexed(c *sqlite.Conn) error {
+	return c.Query(`SELECT x.name FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x
+		WHERE x.seqno = 0 AND x.key AND NOT l.partial AND x.coll = 'BINARY' COLLATE NOCASE AND x.name IS NOT NULL`,
+		[]driver.Value{t.Name}, func(row []driver.Value) error {
+			t.indexed = append(t.indexed, t.Column(text(row[0])))
+			return nil
+		})
 }
 
 func (t *Table) setScope(name string) error {

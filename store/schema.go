@@ -39,6 +39,7 @@ type Table struct {
 	virtual  []int  // places of virtual generated columns, which are not stored
 	intKey   bool   // the key is the rowid under some name, always an int64
 	captured []int  // places of what the capture records
+	indexed  []int  // places of the columns that an index begins with
 	triggers bool
 	plain    *plainTable // nil: SQL looks at what is written
 }

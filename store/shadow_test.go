@@ -118,7 +118,7 @@ func (s *shadow) count(t *store.Table, column int, v any) {
 		s.ref.Fatal(err)
 	}
 	var want int64
-	query := "SELECT count(*) FROM " + t.Name + " WHERE " + t.Columns[column].Name + " IS ?"
+	query := "SELECT count(*) FROM " + t.Name + " WHERE " + t.Columns[column].Name + " IS ? COLLATE BINARY"
 	if err := s.ref.conn.QueryRowContext(context.Background(), query, v).Scan(&want); err != nil {
 		s.ref.Fatal(err)
 	}

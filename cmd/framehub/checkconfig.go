@@ -38,6 +38,9 @@ func (k *checkConfigCommand) Run(a *app, file *config) error {
 			_, _ = fmt.Fprintf(a.err, "%s: tables and columns were not looked at: name them with --schema FILE or --db FILE\n", k.Config)
 		} else {
 			_, mistakes = set.Compile(hub.RuleTables(tables))
+			for _, advice := range hub.Advice(set, tables) {
+				_, _ = fmt.Fprintf(a.err, "%s: %s\n", k.Config, advice)
+			}
 		}
 	}
 	if err := k.print(a, mistakes); err != nil {

@@ -18,6 +18,9 @@ func TestCheckConfig(t *testing.T) {
 	good := file("good.toml", "listen = \"127.0.0.1:1\"\n[tables.thing]\nscope = \"zone\"\ninsert = \"all\"\n")
 	bad := file("bad.toml", "\n[tables.thing]\nscop = \"zone\"\ninsert = 1\n")
 	column := file("column.toml", "[tables.thing]\nscope = \"room\"\n")
+	owned := file("owned.toml", "[tables.thing]\nowner = \"owner\"\nmax-owned = 3\n")
+	judged := file("judged.sql", "CREATE TABLE thing(id INTEGER PRIMARY KEY, owner TEXT, n INTEGER CHECK (n > 0)) STRICT;")
+	indexed := file("indexed.sql", "CREATE TABLE thing(id INTEGER PRIMARY KEY, owner TEXT, n INTEGER CHECK (n > 0)) STRICT; CREATE INDEX i ON thing(owner, n);")
 	db := filepath.Join(dir, "world.db")
 	start(t, serveArgs(dir, "--schema", tables)...).out.await(t, `(ws://\S+)`)
 	for name, tc := range map[string]struct {
@@ -33,6 +36,8 @@ func TestCheckConfig(t *testing.T) {
 		"a column":                {[]string{"--config", column, "--schema", tables}, 1, "column.toml:2: scope: table \"thing\" has no column \"room\"", ""},
 		"a column of a database":  {[]string{"--config", column, "--db", db}, 1, "column.toml:2:", ""},
 		"a schema of its own":     {[]string{"--config", file("own.toml", "schema = '"+tables+"'\n[tables.thong]\n")}, 1, "own.toml:2:", ""},
+		"an index is missing":     {[]string{"--config", owned, "--schema", judged}, 0, "no mistakes", `CREATE INDEX "thing_by_owner" ON "thing"("owner" COLLATE BINARY);`},
+		"an index is there":       {[]string{"--config", owned, "--schema", indexed}, 0, "no mistakes", ""},
 		"no file":                 {[]string{"--config", "nowhere.toml"}, 2, "", "nowhere.toml"},
 		"no flag":                 {nil, 2, "", "--config"},
 		"no schema":               {[]string{"--config", good, "--schema", "nowhere.sql"}, 2, "", "nowhere.sql"},

@@ -1,0 +1,181 @@
+package hub
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"framehub/rules"
+	"framehub/session/wire"
+	"framehub/store"
+)
+
+const frame60 = time.Second / 60
+
+// TestLarge: who takes no more than an eighth of a frame never waits; who takes more
+// comes out at an eighth of the time, and beyond a tenth of a second, which is
+// forgiven, at so little that others don't notice.
+func TestLarge(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		took        time.Duration // of each of his transactions
+		first, last time.Duration // how long the second waits, and the fiftieth at least
+	}{
+		{"small", 2 * time.Millisecond, 0, 0},
+		{"a little more", 4 * time.Millisecond, shareOf * 4 * time.Millisecond, shareOf * 4 * time.Millisecond},
+		{"half a frame", 8 * time.Millisecond, shareOf * 8 * time.Millisecond, largeOf * 5 * time.Millisecond},
+		{"a frame", 16 * time.Millisecond, shareOf * 16 * time.Millisecond, largeOf * 12 * time.Millisecond},
+		{"a second", time.Second, maxHeld, maxHeld},
+	} {
+		s, now := &share{}, time.Now()
+		var waits []time.Duration
+		for i := range uint64(50) {
+			s.spend(i, frame60, 16_384, now, now.Add(c.took))
+			now = now.Add(c.took)
+			wait := max(0, s.until.Sub(now))
+			waits = append(waits, wait)
+			now = now.Add(max(wait, frame60))
+		}
+		if last := waits[len(waits)-1]; waits[0] != c.first || last < c.last || last > maxHeld {
+			t.Errorf("%s: the second waits %v, want %v; the last %v, want at least %v", c.name, waits[0], c.first, last, c.last)
+		}
+	}
+}
+
+// TestOutlier: what the machine did while a transaction ran is not the user's.
+func TestOutlier(t *testing.T) {
+	now := time.Now()
+	spend := func(s *share, frame uint64, rows int, took time.Duration) bool {
+		s.spend(frame, frame60, rows, now, now.Add(took))
+		return s.held(now.Add(took))
+	}
+	s := &share{}
+	for i := range uint64(20) {
+		spend(s, i, 1, 5*time.Microsecond)
+	}
+	if spend(s, 20, 1, 50*time.Millisecond) {
+		t.Error("a row that took 50 ms once holds its user")
+	}
+	held := false
+	for i := range uint64(20) {
+		held = held || spend(s, 21+i, 1, 50*time.Millisecond)
+	}
+	if !held {
+		t.Error("rows that take 50 ms each do not hold their user")
+	}
+	if !spend(&share{}, 1, 16_384, 50*time.Millisecond) {
+		t.Error("a first transaction that is large does not hold its user")
+	}
+}
+
+func TestDebt(t *testing.T) {
+	var d debt
+	now := time.Now()
+	d.add(now, shareOf, time.Second)
+	for _, c := range []struct{ after, want time.Duration }{
+		{0, 6 * time.Second}, {time.Second, 5 * time.Second}, {6 * time.Second, 0}, {time.Minute, 0},
+	} {
+		if got := d.wait(now.Add(c.after), shareOf, 250*time.Millisecond); got != c.want {
+			t.Errorf("after %v: %v, not %v", c.after, got, c.want)
+		}
+	}
+}
+
+func TestTrustedHaveNoShare(t *testing.T) {
+	var s *share
+	now := time.Now()
+	s.spend(1, frame60, 1, now, now.Add(time.Hour))
+	s.checked(now.Add(-time.Hour))
+	s.looked(now.Add(-time.Hour))
+	if s.held(now) || s.over(1, frame60) || s.read(now, 1<<30) > 0 || s.mayLook(now) > 0 {
+		t.Error("a trusted role waits")
+	}
+	for _, role := range []string{"server", "editor", "admin"} {
+		if !rules.Trusted(role) {
+			t.Errorf("%s is not trusted", role)
+		}
+	}
+	if rules.Trusted("device") || rules.Trusted("observer") {
+		t.Error("a device is trusted")
+	}
+}
+
+// A turnstile is a hub whose inbox a test fills.
+type turnstile struct {
+	*testing.T
+	hub   *Hub
+	store *store.Store
+}
+
+func newTurnstile(t *testing.T) *turnstile {
+	t.Helper()
+	s, err := store.Open(store.Options{
+		Path: filepath.Join(t.TempDir(), "world.db"), Schema: `CREATE TABLE thing(id INTEGER PRIMARY KEY) STRICT`, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := New(s, Options{Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(func() {
+		h.merging.Wait()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &turnstile{t, h, s}
+}
+
+func (n *turnstile) put(d *device, s *share, seq uint64, refused *wire.Refusal) {
+	n.Helper()
+	it := item{device: d, write: &wire.Write{Seq: seq, SchemaVersion: n.store.Schema().Version}, who: &rules.Who{}, share: s, refused: refused}
+	if known, err := n.hub.in.put(it); known || err != nil {
+		n.Fatal(known, err)
+	}
+}
+
+// settled closes a frame and wants devices to have settled so much.
+func (n *turnstile) settled(what string, now time.Time, want map[*device]uint64) {
+	n.Helper()
+	n.hub.frame(now)
+	for d, seq := range want {
+		if state, _, err := n.store.Device(d.id); err != nil || state.Settled != seq {
+			n.Errorf("%s: device %x has settled %d, not %d (%v)", what, d.id[:1], state.Settled, seq, err)
+		}
+	}
+}
+
+// TestHeldTransactionsWait: those of who has to wait do, refused ones too, in their
+// order, and nobody else's.
+func TestHeldTransactionsWait(t *testing.T) {
+	n := newTurnstile(t)
+	hog, other := &device{id: store.Device{1}}, &device{id: store.Device{2}}
+	now := time.Now()
+	s := &share{until: now.Add(time.Second)}
+	fill := func(seq uint64) {
+		n.put(hog, s, seq, nil)
+		n.put(hog, s, seq+1, wire.Refuse(wire.CodeRate, "too much"))
+		n.put(hog, nil, seq+2, nil) // of a session in another role
+		n.put(other, &share{}, seq, nil)
+	}
+	fill(1)
+	n.settled("held", now, map[*device]uint64{hog: 0, other: 1})
+	n.settled("its time has come", now.Add(time.Second), map[*device]uint64{hog: 3})
+
+	fill(4)
+	s.mu.Lock()
+	s.frame, s.used = n.hub.count+1, time.Second // of the frame to come
+	s.mu.Unlock()
+	n.settled("held over", now.Add(time.Minute), map[*device]uint64{hog: 3, other: 4})
+	n.settled("the next frame", now.Add(time.Minute), map[*device]uint64{hog: 6})
+
+	fill(7)
+	s.mu.Lock()
+	s.until = now.Add(time.Hour)
+	s.mu.Unlock()
+	n.hub.last = true
+	n.settled("the last frame", now.Add(time.Minute), map[*device]uint64{hog: 9, other: 7})
+	if n.hub.in.bytes != 0 || hog.bytes != 0 || len(hog.pending) != 0 {
+		t.Errorf("%d bytes are left, %d of the device, %v under way", n.hub.in.bytes, hog.bytes, hog.pending)
+	}
+}
