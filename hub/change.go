@@ -156,6 +156,9 @@ func (c *client) noteMixed(subs []*sub) {
 		}
 		for _, s := range subs {
 			if s.active && s.table.ID == table {
+				if c.mixed == nil {
+					c.mixed = map[int]uint64{}
+				}
 				c.mixed[table] = max(c.mixed[table], s.at)
 			}
 		}

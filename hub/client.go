@@ -28,8 +28,7 @@ type client struct {
 	identity auth.Identity
 	who      rules.Who // the same as rules take it
 	greeted  *book     // the rules that the hello was answered by
-	pace     *rules.Pace
-	share    *share // of what all users have together
+	share    *share    // of what all users have together
 	jobs     chan job
 	ticking  chan struct{}   // a place for each tick without an answer; nil: it is no server
 	ctx      context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
@@ -37,7 +36,9 @@ type client struct {
 	reading  sync.WaitGroup
 	willing  atomic.Int32 // last wills on their way to a frame
 
-	lastID uint64 // owned by the read loop: of a change of subscriptions
+	// Owned by the read loop.
+	lastID uint64      // of a change of subscriptions
+	pace   *rules.Pace // nil before the first message
 
 	// Owned by the write loop.
 	subs    []*sub

@@ -80,7 +80,7 @@ func (c *client) sendEvent(m *wire.SendEvent) *wire.Refusal {
 		Name: m.Name, To: e.to, Role: e.role, Table: e.place.table, Scope: e.place.scope, Size: len(e.bytes) - named,
 	})
 	if refused == nil {
-		refused = c.pace.Event(book.Limits(c.who.Role), time.Now(), m.Name, often)
+		refused = c.limiter().Event(book.Limits(c.who.Role), time.Now(), m.Name, often)
 	}
 	if refused == nil {
 		refused = c.hub.events.put(&e)

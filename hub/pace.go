@@ -1,13 +1,17 @@
 package hub
 
-import "time"
+import (
+	"time"
+
+	"framehub/rules"
+)
 
 // Admit implements session.Handler: a device that sends more than it may is read
 // no faster than that, and ended when it goes on for a second above what the rules
 // say.
 func (c *client) Admit(size int) error {
 	now := time.Now()
-	wait, err := c.pace.Message(c.hub.book().Limits(c.who.Role), now)
+	wait, err := c.limiter().Message(c.hub.book().Limits(c.who.Role), now)
 	if err != nil {
 		return err
 	}
@@ -22,4 +26,13 @@ func (c *client) Admit(size int) error {
 	case <-c.sess.Muted():
 	}
 	return nil
+}
+
+// limiter returns what the device has sent lately. It is called by the read loop: a
+// session that sends nothing has none.
+func (c *client) limiter() *rules.Pace {
+	if c.pace == nil {
+		c.pace = c.hub.paces.get(c.device.id, time.Now())
+	}
+	return c.pace
 }

@@ -148,7 +148,7 @@ func (c *client) check(w *wire.Write, size int) *wire.Refusal {
 		rows += w.Ops[i].Block.N
 	}
 	b := c.hub.book()
-	if refused := c.pace.Write(b.Limits(c.who.Role), time.Now(), rows, size); refused != nil {
+	if refused := c.limiter().Write(b.Limits(c.who.Role), time.Now(), rows, size); refused != nil {
 		return refused
 	}
 	return b.Check(&c.who, w)

@@ -112,7 +112,7 @@ func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, identity
 	c := &client{
 		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd},
 		identity: identity, who: whoIs(&identity, role, h.opts.Gate == nil), greeted: h.book(),
-		jobs: make(chan job, maxJobs), catchup: true, mixed: map[int]uint64{},
+		jobs: make(chan job, maxJobs), catchup: true,
 	}
 	if role == auth.RoleServer {
 		c.ticking, c.form.authors = make(chan struct{}, maxTicks), true
@@ -137,7 +137,6 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	if err != nil {
 		return err
 	}
-	c.pace = h.paces.get(id, time.Now())
 	look := store.DeviceLook{}
 	if hello.Device != nil { // of one that has just been given out nothing is known
 		if look, err = h.store.LookUp(id); err != nil {

@@ -17,7 +17,7 @@ const maxWait = time.Second
 type Pace struct {
 	mu                            sync.Mutex
 	limits                        Limits
-	messages, rows, bytes, events *rate.Limiter
+	messages, rows, bytes, events *rate.Limiter         // nil: there is no limit
 	named                         map[string]*namedPace // by event, of those that have a rate of their own
 	waited                        time.Duration         // since it last needed not to
 }
@@ -29,11 +29,7 @@ type namedPace struct {
 }
 
 // NewPace returns a pace with all that a burst allows.
-func NewPace() *Pace {
-	return &Pace{messages: unlimited(), rows: unlimited(), bytes: unlimited(), events: unlimited()}
-}
-
-func unlimited() *rate.Limiter { return rate.NewLimiter(rate.Inf, 0) }
+func NewPace() *Pace { return &Pace{} }
 
 // follow takes up limits that have changed.
 func (p *Pace) follow(l Limits, now time.Time) {
@@ -54,7 +50,7 @@ func adjust(limiter **rate.Limiter, was, is Rate, now time.Time) {
 	case was == Rate{}: // from now on, with a whole burst
 		*limiter = rate.NewLimiter(rate.Limit(is.PerSecond), is.Burst)
 	case is == Rate{}:
-		*limiter = unlimited()
+		*limiter = nil
 	default:
 		(*limiter).SetLimitAt(now, rate.Limit(is.PerSecond))
 		(*limiter).SetBurstAt(now, is.Burst)
@@ -68,6 +64,10 @@ func (p *Pace) Message(l Limits, now time.Time) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.follow(l, now)
+	if p.messages == nil {
+		p.waited = 0
+		return 0, nil
+	}
 	place := p.messages.ReserveN(now, 1)
 	wait := place.DelayFrom(now)
 	if wait == 0 {
@@ -136,7 +136,7 @@ func (p *Pace) Full(now time.Time) bool {
 		limiters = append(limiters, n.limiter)
 	}
 	for _, l := range limiters {
-		if l.Limit() != rate.Inf && l.TokensAt(now) < float64(l.Burst()) {
+		if l != nil && l.TokensAt(now) < float64(l.Burst()) {
 			return false
 		}
 	}
@@ -145,7 +145,7 @@ func (p *Pace) Full(now time.Time) bool {
 
 func take(l *rate.Limiter, r Rate, now time.Time, n int, what string) *wire.Refusal {
 	switch {
-	case l.AllowN(now, n):
+	case l == nil || l.AllowN(now, n):
 		return nil
 	case n > r.Burst:
 		return wire.Refuse(wire.CodeRate, "the transaction has %d %s, a device may send %d at once: make it smaller", n, what, r.Burst)
