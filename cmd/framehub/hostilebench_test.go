@@ -97,6 +97,11 @@ type turn struct {
 
 func report(b *testing.B, with, without *turn) {
 	b.Helper()
+	for name, t := range map[string]*turn{"with": with, "without": without} {
+		if len(t.acked) == 0 || len(t.seen) == 0 {
+			b.Fatalf("%s the hostile device %d writes were acknowledged and %d seen: there is nothing to compare", name, len(t.acked), len(t.seen))
+		}
+	}
 	b.ReportMetric(with.throughput()/without.throughput(), "ratio")
 	later := func(with, without []time.Duration) float64 {
 		return (p99(with) - p99(without)).Seconds() / hostileFrame.Seconds()
