@@ -28,7 +28,8 @@ type client struct {
 	identity auth.Identity
 	who      rules.Who // the same as rules take it
 	greeted  *book     // the rules that the hello was answered by
-	share    *share    // of what all users have together
+	owner    owner     // whose part of what all have together it takes
+	share    *share    // his
 	jobs     chan job
 	ticking  chan struct{}   // a place for each tick without an answer; nil: it is no server
 	ctx      context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
@@ -46,6 +47,7 @@ type client struct {
 	change  *change
 	catchup bool           // it is not in step: it reads forward before it joins its audience
 	rests   time.Time      // until when nothing more is read for it
+	rested  *time.Timer    // wakes it then
 	mixed   map[int]uint64 // tables of which it has, or had, parts at several versions: the newest of them
 	due     []ticked       // ticks to be answered after the frames of their versions
 	events  [][]byte       // that were taken from the mailbox last
@@ -84,7 +86,7 @@ func (c *client) Write(w *wire.Write, refused *wire.Refusal, size int) error {
 	if refused != nil {
 		w, size = &wire.Write{Seq: w.Seq}, 0 // nobody needs the rest
 	}
-	known, err := c.hub.in.put(item{device: c.device, write: w, who: &c.who, share: c.share, refused: refused, size: size + itemSize})
+	known, err := c.hub.in.put(item{device: c.device, write: w, who: &c.who, owner: c.owner, share: c.share, refused: refused, size: size + itemSize})
 	if known {
 		return c.again(w.Seq)
 	}
@@ -282,7 +284,7 @@ func (c *client) takeJob() job {
 	}
 	if wait := c.share.mayLook(now); wait > 0 && len(c.jobs) > 0 {
 		c.rests = now.Add(wait)
-		time.AfterFunc(wait, c.sess.Wake)
+		c.rested = time.AfterFunc(wait, c.sess.Wake)
 		return nil
 	}
 	select {

@@ -12,11 +12,11 @@ import (
 
 const (
 	// Events that have come since the last frame boundary: so many and so large in
-	// all and of one device, what is more is refused.
-	maxEvents           = 1 << 16
-	maxEventBytes       = 16 << 20
-	maxDeviceEvents     = 1 << 12
-	maxDeviceEventBytes = 1 << 20
+	// all and of one owner, what is more is refused.
+	maxEvents          = 1 << 16
+	maxEventBytes      = 16 << 20
+	maxOwnerEvents     = 1 << 12
+	maxOwnerEventBytes = 1 << 20
 )
 
 // An event is on its way to the next frame boundary.
@@ -109,26 +109,26 @@ func (b *book) place(to *wire.Target) (place, *wire.Refusal) {
 
 // eventQueue is where read loops leave events for the next frame boundary.
 type eventQueue struct {
-	mu      sync.Mutex // guards the following
-	list    []event
-	spare   []event // what list was made of before, to be used again
-	bytes   int
-	devices map[*device]load
+	mu    sync.Mutex // guards the following
+	list  []event
+	spare []event // what list was made of before, to be used again
+	bytes int
+	of    map[owner]load
 }
 
-// A load is what waits of one device.
+// A load is what waits of one owner.
 type load struct{ events, bytes int }
 
 // put takes an event in, or says that there is no room for it.
 func (q *eventQueue) put(e *event) *wire.Refusal {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	mine := q.devices[e.from.device]
+	mine := q.of[e.from.owner]
 	if len(q.list) >= maxEvents || q.bytes+len(e.bytes) > maxEventBytes {
 		return wire.Refuse(wire.CodeRate, "as many events wait for the next frame as the hub takes: send fewer")
 	}
-	if mine.events >= maxDeviceEvents || mine.bytes+len(e.bytes) > maxDeviceEventBytes {
-		return wire.Refuse(wire.CodeRate, "as many events of this device wait for the next frame as the hub takes: send fewer, or send them later")
+	if mine.events >= maxOwnerEvents || mine.bytes+len(e.bytes) > maxOwnerEventBytes {
+		return wire.Refuse(wire.CodeRate, "as many events of this device, or of others of its user, wait for the next frame as the hub takes: send fewer, or send them later")
 	}
 	q.add(e)
 	return nil
@@ -138,11 +138,11 @@ func (q *eventQueue) put(e *event) *wire.Refusal {
 func (q *eventQueue) add(e *event) {
 	q.list = append(q.list, *e)
 	q.bytes += len(e.bytes)
-	if q.devices == nil {
-		q.devices = map[*device]load{}
+	if q.of == nil {
+		q.of = map[owner]load{}
 	}
-	l := q.devices[e.from.device]
-	q.devices[e.from.device] = load{l.events + 1, l.bytes + len(e.bytes)}
+	l := q.of[e.from.owner]
+	q.of[e.from.owner] = load{l.events + 1, l.bytes + len(e.bytes)}
 }
 
 // waiting returns how many events wait.
@@ -166,7 +166,7 @@ func (q *eventQueue) end(n int, kept []event) {
 	const most = 4096 // places that are kept for the next time
 	was := q.list
 	q.list, q.bytes = q.spare, 0
-	clear(q.devices)
+	clear(q.of)
 	for _, some := range [2][]event{kept, was[n:]} {
 		for i := range some {
 			q.add(&some[i])

@@ -104,7 +104,7 @@ type Hub struct {
 
 	rules  atomic.Pointer[book] // written under mu, or by book
 	paces  recall[store.Device, *rules.Pace]
-	shares recall[string, *share] // by user, or where there are none by device
+	shares recall[owner, *share]
 
 	in     inbox
 	events eventQueue

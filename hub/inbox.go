@@ -11,11 +11,11 @@ import (
 )
 
 // Bounds of what has been read and is not yet committed, in bytes. Beyond them read
-// loops wait, so that devices feel it as a slower connection: those of all devices
-// beyond the first, that of one beyond the second, and one message.
+// loops wait, so that devices feel it as a slower connection: all beyond the first,
+// those of one owner beyond the second, and one message.
 const (
 	maxPendingBytes = 64 << 20
-	maxDeviceBytes  = 2 << 20
+	maxOwnerBytes   = 2 << 20
 
 	itemSize = 256 // what a transaction takes beside its message
 )
@@ -25,6 +25,7 @@ type item struct {
 	device  *device
 	write   *wire.Write
 	who     *rules.Who    // whom it is written for
+	owner   owner         // whose part of the inbox it takes
 	share   *share        // his
 	refused *wire.Refusal // decided before SQL was asked
 	will    *bequest      // it is a last will to be kept, not to be run now; nil: it is none
@@ -45,7 +46,6 @@ type device struct {
 	// Guarded by inbox.mu.
 	client  *client // its present session's, or nil
 	last    uint64  // the highest number it has sent
-	bytes   int     // of its items
 	waits   bool    // its read loop waits for room
 	pending []uint64
 }
@@ -56,6 +56,7 @@ type inbox struct {
 	room    *sync.Cond // bytes has gone down, or closed
 	items   []item
 	bytes   int
+	of      map[owner]int // bytes of each who has some
 	closed  bool
 	devices map[store.Device]*device
 
@@ -64,7 +65,7 @@ type inbox struct {
 
 func (b *inbox) init() {
 	b.room = sync.NewCond(&b.mu)
-	b.devices = map[store.Device]*device{}
+	b.of, b.devices = map[owner]int{}, map[store.Device]*device{}
 }
 
 // attach makes c the device's session. It returns the session that c replaces,
@@ -123,7 +124,7 @@ func (b *inbox) put(it item) (known bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := it.device
-	b.awaitRoom(d)
+	b.awaitRoom(&it)
 	switch {
 	case b.closed:
 		return false, nil // not accepted: the device will send it again
@@ -143,19 +144,19 @@ func (b *inbox) put(it item) (known bool, err error) {
 func (b *inbox) putWill(it item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.awaitRoom(it.device)
+	b.awaitRoom(&it)
 	if !b.closed {
 		b.items = append(b.items, it)
 		b.count(&it, 1)
 	}
 }
 
-// awaitRoom waits until there is room for more of a device. mu is held.
-func (b *inbox) awaitRoom(d *device) {
-	for (b.bytes > maxPendingBytes || d.bytes > maxDeviceBytes) && !b.closed {
-		d.waits = true
+// awaitRoom waits until there is room for an item. mu is held.
+func (b *inbox) awaitRoom(it *item) {
+	for (b.bytes > maxPendingBytes || b.of[it.owner] > maxOwnerBytes) && !b.closed {
+		it.device.waits = true
 		b.room.Wait()
-		d.waits = false
+		it.device.waits = false
 	}
 }
 
@@ -179,7 +180,9 @@ func (b *inbox) isPending(d *device, seq uint64) bool {
 
 func (b *inbox) count(it *item, sign int) {
 	b.bytes += sign * it.size
-	it.device.bytes += sign * it.size
+	if b.of[it.owner] += sign * it.size; b.of[it.owner] == 0 {
+		delete(b.of, it.owner)
+	}
 }
 
 // take takes the items for a frame: all but those that hold says have to wait.

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -42,10 +43,12 @@ func (r *recall[K, V]) get(key K, now time.Time) V {
 }
 
 func (r *recall[K, V]) forget(now time.Time) {
-	for key, v := range r.of {
-		if v.Full(now) || len(r.of) >= maxRecalled {
-			delete(r.of, key)
+	maps.DeleteFunc(r.of, func(_ K, v V) bool { return v.Full(now) })
+	for key := range r.of {
+		if len(r.of) < maxRecalled {
+			break
 		}
+		delete(r.of, key)
 	}
 	r.sweep = min(max(1024, 2*len(r.of)), maxRecalled)
 }

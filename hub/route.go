@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// At a frame boundary no more deliveries are begun, of all devices and of one:
-	// the rest waits for the next, so that a flood delays nobody's frames, and its
+	// At a frame boundary no more deliveries are begun, of all and of one owner: the
+	// rest waits for the next, so that a flood delays nobody's frames, and its
 	// own events before others'.
-	maxDeliveries       = 1 << 16
-	maxDeviceDeliveries = 1 << 14
+	maxDeliveries      = 1 << 16
+	maxOwnerDeliveries = 1 << 14
 )
 
 // routes are the sessions that a batch of events is for, found once for all of
@@ -115,11 +115,11 @@ func (h *Hub) routeAll(batch []event) (kept []event, woken []*client) {
 	defer h.mu.Unlock()
 	r := h.routesOf(batch)
 	version := h.told.Load()
-	all, spent := 0, map[*device]int{}
+	all, spent := 0, map[owner]int{}
 	var fate [fates]int
 	for i := range batch {
 		e := &batch[i]
-		if all >= maxDeliveries || spent[e.from.device] >= maxDeviceDeliveries || h.overtakes(e) {
+		if all >= maxDeliveries || spent[e.from.owner] >= maxOwnerDeliveries || h.overtakes(e) {
 			kept = append(kept, *e)
 			continue
 		}
@@ -141,7 +141,7 @@ func (h *Hub) routeAll(batch []event) (kept []event, woken []*client) {
 			fate[nobody]++
 		}
 		all += 1 + reached
-		spent[e.from.device] += 1 + reached
+		spent[e.from.owner] += 1 + reached
 	}
 	for f := behind; f < fates; f++ {
 		h.metrics.lostEvents(f, fate[f])

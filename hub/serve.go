@@ -159,6 +159,7 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	if replaced != nil {
 		replaced.sess.End(wire.Goodbye{Code: wire.CloseReplaced, Text: "the device has a newer session"})
 	}
+	c.owner = c.ownerOf(id)
 	c.share = h.shareFor(c)
 	answer := h.answer(c, id, look)
 	refused := h.subscribeFirst(c, hello, &answer)
@@ -301,10 +302,14 @@ func (h *Hub) dismiss(c *client) {
 	h.leave(c)
 	h.mu.Unlock()
 	h.in.detach(c)
+	c.share.leave()
 	c.mu.Lock()
 	h.metrics.lostEvents(gone, c.mail.fallBehind())
 	c.mu.Unlock()
 	c.cancel()
+	if c.rested != nil {
+		c.rested.Stop()
+	}
 	c.reading.Wait()
 	for ch := c.change; ch != nil; ch = ch.then {
 		if ch.spool != nil {

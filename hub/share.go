@@ -2,9 +2,11 @@ package hub
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"framehub/rules"
+	"framehub/store"
 )
 
 const (
@@ -32,10 +34,28 @@ const (
 	maxHeld = 20 * time.Second
 )
 
-// A share is what one user takes of what all have together: the frames' time, and
-// the processor's beside the frames. Who takes more than their part waits, and
+// An owner is whose part of what all have together something takes: its user's, so
+// that many devices are given no more than one. It is the device's own where there
+// are no users, and in a role that is trusted.
+type owner struct {
+	user   string
+	device store.Device // with no user
+}
+
+// ownerOf returns the owner of a session on a device.
+func (c *client) ownerOf(d store.Device) owner {
+	if c.identity.User == "" || rules.Trusted(c.who.Role) {
+		return owner{device: d}
+	}
+	return owner{user: c.identity.User}
+}
+
+// A share is what one owner takes of the time that all have together: the frames',
+// and the processor's beside the frames. Who takes more than their part waits, and
 // nobody else with them. A nil share, of a role that is trusted, has no bounds.
 type share struct {
+	sessions atomic.Int32 // that have it
+
 	reading debt // of messages: checked and decoded by read loops
 	looking debt // of snapshots and pieces of large values
 
@@ -52,18 +72,23 @@ func (h *Hub) shareFor(c *client) *share {
 	if rules.Trusted(c.who.Role) {
 		return nil
 	}
-	whose := c.identity.User
-	if whose == "" {
-		whose = string(c.device.id[:])
+	s := h.shares.get(c.owner, time.Now())
+	s.sessions.Add(1)
+	return s
+}
+
+// leave takes a session off those that have the share.
+func (s *share) leave() {
+	if s != nil {
+		s.sessions.Add(-1)
 	}
-	return h.shares.get(whose, time.Now())
 }
 
 // Full implements keepable.
 func (s *share) Full(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.reading.wait(now, shareOf, 0) == 0 && s.looking.wait(now, shareOf, 0) == 0 &&
+	return s.sessions.Load() == 0 && s.reading.wait(now, shareOf, 0) == 0 && s.looking.wait(now, shareOf, 0) == 0 &&
 		s.large.wait(now, largeOf, 0) == 0 && !now.Before(s.until)
 }
 

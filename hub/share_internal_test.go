@@ -1,11 +1,14 @@
 package hub
 
 import (
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"framehub/auth"
 	"framehub/rules"
 	"framehub/session/wire"
 	"framehub/store"
@@ -101,6 +104,119 @@ func TestTrustedHaveNoShare(t *testing.T) {
 	}
 }
 
+// TestPartsAreUsers: all sessions of a user have one share, also of one who had been
+// idle when others' were forgotten; those that are trusted, or nobody's, are alone.
+func TestPartsAreUsers(t *testing.T) {
+	h := newTurnstile(t).hub
+	session := func(n byte, user, role string) *client {
+		c := &client{hub: h, device: &device{id: store.Device{n}}, identity: auth.Identity{User: user}, who: rules.Who{Role: role}}
+		c.owner = c.ownerOf(c.device.id)
+		c.share = h.shareFor(c)
+		return c
+	}
+	first := session(1, "alice", "device")
+	h.shares.forget(time.Now())
+	if second := session(2, "alice", "device"); first.share != second.share || first.owner != second.owner {
+		t.Error("two devices of a user have two shares")
+	}
+	if session(3, "", "device").share == session(4, "", "device").share {
+		t.Error("two devices of nobody have one share")
+	}
+	if a, b := session(5, "alice", "server"), session(6, "alice", "server"); a.share != nil || a.owner == b.owner || a.owner == first.owner {
+		t.Error("servers that have one user are one")
+	}
+	h.shares.forget(time.Now())
+	first.share.leave()
+	h.shares.forget(time.Now())
+	if len(h.shares.of) != 3 {
+		t.Errorf("%d are remembered, not those who have sessions", len(h.shares.of))
+	}
+	for _, s := range h.shares.of {
+		s.leave()
+	}
+	h.shares.forget(time.Now())
+	if len(h.shares.of) != 0 {
+		t.Errorf("%d are remembered though they have nothing to remember", len(h.shares.of))
+	}
+}
+
+// TestForgetIdleFirst: where too many are remembered, those go that have nothing to
+// remember.
+func TestForgetIdleFirst(t *testing.T) {
+	r := recall[int, *share]{fresh: func() *share { return &share{} }, of: map[int]*share{}}
+	now := time.Now()
+	for i := range maxRecalled {
+		r.of[i] = &share{}
+	}
+	r.of[maxRecalled/2].looking.add(now, shareOf, time.Hour)
+	r.forget(now)
+	if len(r.of) != 1 || r.of[maxRecalled/2] == nil {
+		t.Errorf("%d are left", len(r.of))
+	}
+	for i := range maxRecalled + 5 {
+		r.of[i] = &share{until: now.Add(time.Hour)}
+	}
+	r.forget(now)
+	if len(r.of) != maxRecalled-1 {
+		t.Errorf("%d are remembered", len(r.of))
+	}
+}
+
+// TestPartsOfTheInbox: what waits of one owner makes all his devices wait, also with
+// new sessions, and nobody else's.
+func TestPartsOfTheInbox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var in inbox
+		in.init()
+		alice, bob := owner{user: "alice"}, owner{user: "bob"}
+		put := func(o owner, seq uint64) error {
+			_, err := in.put(item{device: &device{}, owner: o, write: &wire.Write{Seq: seq}, size: maxOwnerBytes})
+			return err
+		}
+		if err := errors.Join(put(alice, 1), put(alice, 1)); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() { done <- put(alice, 1) }()
+		go func() {
+			in.putWill(item{device: &device{}, owner: alice, size: 1})
+			done <- nil
+		}()
+		synctest.Wait()
+		if err := put(bob, 1); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(in.items); n != 3 {
+			t.Fatalf("%d are in the inbox, not two of Alice's and Bob's", n)
+		}
+		in.take(func(*item) bool { return false })
+		if err := errors.Join(<-done, <-done); err != nil || len(in.items) != 2 {
+			t.Errorf("%d are in the inbox after a frame, %v", len(in.items), err)
+		}
+	})
+}
+
+// TestPartsOfEvents: a user's devices are given no more room for events than one.
+func TestPartsOfEvents(t *testing.T) {
+	var q eventQueue
+	e := func(user string, n byte) *event {
+		return &event{from: &client{device: &device{id: store.Device{n}}, owner: owner{user: user}}, bytes: make([]byte, maxOwnerEventBytes/2)}
+	}
+	for i, want := range []bool{true, true, false, true} {
+		user := "alice"
+		if i == 3 {
+			user = "bob"
+		}
+		if refused := q.put(e(user, byte(i))); (refused == nil) != want {
+			t.Errorf("event %d of %s: %v", i, user, refused)
+		}
+	}
+	q.end(q.waiting(), nil)
+	if refused := q.put(e("alice", 9)); refused != nil {
+		t.Error(refused)
+	}
+}
+
 // A turnstile is a hub whose inbox a test fills.
 type turnstile struct {
 	*testing.T
@@ -175,7 +291,7 @@ func TestHeldTransactionsWait(t *testing.T) {
 	s.mu.Unlock()
 	n.hub.last = true
 	n.settled("the last frame", now.Add(time.Minute), map[*device]uint64{hog: 9, other: 7})
-	if n.hub.in.bytes != 0 || hog.bytes != 0 || len(hog.pending) != 0 {
-		t.Errorf("%d bytes are left, %d of the device, %v under way", n.hub.in.bytes, hog.bytes, hog.pending)
+	if n.hub.in.bytes != 0 || len(n.hub.in.of) != 0 || len(hog.pending) != 0 {
+		t.Errorf("%d bytes are left, %v, %v under way", n.hub.in.bytes, n.hub.in.of, hog.pending)
 	}
 }
