@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,19 +12,8 @@ import (
 // A frame of nothing but transactions for devices that are somebody else's, which
 // no hello lets in, settles nothing and does the hub no harm.
 func TestFrameOfStrangers(t *testing.T) {
-	s, err := store.Open(store.Options{
-		Path: filepath.Join(t.TempDir(), "world.db"), Schema: `CREATE TABLE thing(id INTEGER PRIMARY KEY) STRICT`, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := New(s, Options{Log: slog.New(slog.DiscardHandler)})
-	t.Cleanup(func() {
-		h.merging.Wait()
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	n := newTurnstile(t)
+	h, s := n.hub, n.store
 	hers := store.Device{1}
 	send := func(seq uint64, user string) store.DeviceState {
 		t.Helper()

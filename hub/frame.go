@@ -45,18 +45,14 @@ func (h *Hub) frame(now time.Time) {
 		h.fail(now, err)
 		return
 	}
-	items, err = h.claim(f, items)
-	var outcomes []outcome
-	if err == nil {
-		outcomes, err = h.apply(f, items)
-	}
+	outcomes, err := h.apply(f, items)
 	var attended *attendance
 	if err == nil {
 		attended, err = h.attend(f, start)
 	}
 	if err != nil {
 		h.fail(now, err)
-		h.refuse(undone(items))
+		h.refuse(outcomes)
 		return
 	}
 	entry, err := f.Commit(now, h.refusals(outcomes))
@@ -102,8 +98,13 @@ func (h *Hub) claim(f *store.Frame, items []item) ([]item, error) {
 
 // apply runs the frame's transactions in the order in which they came. What comes
 // after a device has used up its user's share goes into a later frame: for all that
-// anybody can tell, it reached the hub a moment later.
+// anybody can tell, it reached the hub a moment later. If it fails, all are what the
+// frame has not done.
 func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
+	items, err := h.claim(f, items)
+	if err != nil {
+		return undone(items), err
+	}
 	g := &guard{frame: f, book: h.book()}
 	outcomes := make([]outcome, 0, len(items))
 	var held []item
@@ -125,7 +126,7 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 				o.refused, err = f.Apply(it.device.id, it.write, g)
 			}
 			if err != nil {
-				return nil, err
+				return undone(items), err
 			}
 			it.share.spend(h.count, h.interval(), it.write.Rows(), start, time.Now())
 		}
@@ -222,19 +223,20 @@ func (h *Hub) refuseWhileDown(now time.Time) {
 func undone(items []item) []outcome {
 	outcomes := make([]outcome, len(items))
 	for i, it := range items {
-		outcomes[i] = outcome{item: it, refused: it.refused}
+		outcomes[i] = outcome{item: it}
 	}
 	return outcomes
 }
 
-// refuse refuses transactions that the store could not commit.
+// refuse refuses transactions that the store could not commit. What SQL said to one
+// does not count: that was said of others that were not committed either.
 func (h *Hub) refuse(outcomes []outcome) {
 	if len(outcomes) == 0 {
 		return
 	}
 	for i := range outcomes {
 		o := &outcomes[i]
-		if o.refused == nil {
+		if o.refused = o.item.refused; o.refused == nil {
 			o.refused = wire.Refuse(wire.CodeUnavailable, "the hub can't commit at the moment: try again later")
 		}
 		if o.will == nil {

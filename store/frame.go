@@ -343,7 +343,7 @@ func (s *Store) committed(e *Entry) {
 // database lacks. The entry is that of the append, if it took place after all; it
 // is returned once, also beside an error.
 func (s *Store) Recover() (*Entry, error) {
-	if !s.broken {
+	if !s.broken && s.frame == nil { // a frame that nobody ended is lost as well
 		return nil, nil
 	}
 	s.stats.Recoveries.Add(1)
