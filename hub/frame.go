@@ -215,8 +215,14 @@ func (h *Hub) confess(now time.Time) error {
 // again; at maxUnsaid of them the rest waits, and with it those who wrote it.
 func (h *Hub) refuseWhileDown(now time.Time) {
 	const maxUnsaid = 1 << 16
-	if now.Sub(h.trouble.since) >= patience && len(h.unsaid) < maxUnsaid {
+	if now.Sub(h.trouble.since) < patience {
+		return
+	}
+	if len(h.unsaid) < maxUnsaid {
 		h.refuse(undone(h.in.take(func(*item) bool { return false })))
+	}
+	if _, err := h.presence.look(h.store, now); err == nil && len(h.presence.going) > 0 { // else it is looked again
+		h.presence.forget(h.in.held())
 	}
 }
 

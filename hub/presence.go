@@ -55,7 +55,8 @@ type person struct {
 	role   string
 	since  time.Time
 	here   bool
-	moves  int // so far: what was noted of an earlier one is over
+	moves  int  // so far: what was noted of an earlier one is over
+	known  bool // there is a row of it, or may be
 }
 
 // A leave is a person who was away after so many moves, and when he is due to go.
@@ -88,7 +89,7 @@ func (p *presence) read(s *store.Store, now time.Time) error {
 		var d store.Device
 		copy(d[:], device.Bytes())
 		if people[d] == nil {
-			people[d] = &person{device: d, user: user.Bytes(), role: role.Bytes()}
+			people[d] = &person{device: d, user: user.Bytes(), role: role.Bytes(), known: true}
 		}
 	}
 	err := s.View(context.Background(), func(v *store.View) error {
@@ -210,6 +211,7 @@ func (p *presence) write(f *store.Frame, gone []*person) (a attendance, refused 
 		keys.Values = append(keys.Values, wire.BlobValue(one.device[:]))
 	}
 	for one := range p.dirty {
+		one.known = true
 		if _, gone := a.gone[one]; !gone {
 			a.put = append(a.put, leave{person: one, after: one.moves})
 			rows.Values = append(rows.Values, one.row()...)
@@ -247,11 +249,28 @@ func (p *presence) written(a *attendance) {
 		}
 	}
 	for one := range a.gone {
-		delete(p.dirty, one)
-		delete(p.people, one.device)
-		if p.users[one.user]--; p.users[one.user] == 0 {
-			delete(p.users, one.user)
-		}
+		p.remove(one)
 	}
 	p.going = slices.DeleteFunc(p.going, func(l leave) bool { _, gone := a.gone[l.person]; return gone })
+}
+
+func (p *presence) remove(one *person) {
+	delete(p.dirty, one)
+	delete(p.people, one.device)
+	if p.users[one.user]--; p.users[one.user] == 0 {
+		delete(p.users, one.user)
+	}
+}
+
+// forget drops those who are due to go and of whom nothing was written, nor waits.
+// While nothing can be written, devices that come and go would otherwise add up.
+func (p *presence) forget(waits map[store.Device]struct{}) {
+	p.going = slices.DeleteFunc(p.going, func(l leave) bool {
+		_, has := waits[l.device]
+		if l.known || has {
+			return false
+		}
+		p.remove(l.person)
+		return true
+	})
 }

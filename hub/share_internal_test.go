@@ -2,8 +2,6 @@ package hub
 
 import (
 	"errors"
-	"log/slog"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,50 +215,6 @@ func TestPartsOfEvents(t *testing.T) {
 	}
 }
 
-// A turnstile is a hub whose inbox a test fills.
-type turnstile struct {
-	*testing.T
-	hub   *Hub
-	store *store.Store
-}
-
-func newTurnstile(t *testing.T) *turnstile {
-	t.Helper()
-	s, err := store.Open(store.Options{
-		Path: filepath.Join(t.TempDir(), "world.db"), Schema: `CREATE TABLE thing(id INTEGER PRIMARY KEY) STRICT`, Log: slog.New(slog.DiscardHandler), Presence: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := New(s, Options{Log: slog.New(slog.DiscardHandler)})
-	t.Cleanup(func() {
-		h.merging.Wait()
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &turnstile{t, h, s}
-}
-
-func (n *turnstile) put(d *device, s *share, seq uint64, refused *wire.Refusal) {
-	n.Helper()
-	it := item{device: d, write: &wire.Write{Seq: seq, SchemaVersion: n.store.Schema().Version}, who: &rules.Who{}, share: s, refused: refused}
-	if known, err := n.hub.in.put(it); known || err != nil {
-		n.Fatal(known, err)
-	}
-}
-
-// settled closes a frame and wants devices to have settled so much.
-func (n *turnstile) settled(what string, now time.Time, want map[*device]uint64) {
-	n.Helper()
-	n.hub.frame(now)
-	for d, seq := range want {
-		if state, _, err := n.store.Device(d.id); err != nil || state.Settled != seq {
-			n.Errorf("%s: device %x has settled %d, not %d (%v)", what, d.id[:1], state.Settled, seq, err)
-		}
-	}
-}
-
 // TestHeldTransactionsWait: those of who has to wait do, refused ones too, in their
 // order, and nobody else's.
 func TestHeldTransactionsWait(t *testing.T) {
@@ -293,38 +247,5 @@ func TestHeldTransactionsWait(t *testing.T) {
 	n.settled("the last frame", now.Add(time.Minute), map[*device]uint64{hog: 9, other: 7})
 	if n.hub.in.bytes != 0 || len(n.hub.in.of) != 0 || len(hog.pending) != 0 {
 		t.Errorf("%d bytes are left, %v, %v under way", n.hub.in.bytes, n.hub.in.of, hog.pending)
-	}
-}
-
-// TestHeldOverAFailure: what a frame held over before it failed has not failed with
-// it: it is committed later, and told once. What it ran is refused.
-func TestHeldOverAFailure(t *testing.T) {
-	n := newTurnstile(t)
-	hog, other := &device{id: store.Device{1}}, &device{id: store.Device{2}}
-	now := time.Now()
-	n.hub.presence.moved(&move{device: store.Device{3}, at: now, here: true})
-	n.settled("everybody is here", now, nil)
-	s := &share{}
-	s.frame, s.used = n.hub.count+1, time.Second
-	n.put(hog, s, 1, nil)
-	n.put(other, nil, 1, nil)
-
-	wills := n.hub.presence.wills
-	n.hub.presence.wills = &store.Table{ID: wills.ID, Name: "away", Columns: wills.Columns, Key: wills.Key}
-	n.hub.presence.moved(&move{device: store.Device{3}, at: now, left: true})
-	n.settled("the frame fails", now, map[*device]uint64{hog: 0, other: 0})
-	if n.hub.trouble.since.IsZero() || len(hog.pending) != 1 || len(other.pending) != 0 {
-		t.Fatalf("%v, %v and %v under way", n.hub.trouble, hog.pending, other.pending)
-	}
-	n.hub.presence.wills = wills
-	version := n.hub.Version()
-	n.settled("the next", now.Add(time.Second), map[*device]uint64{hog: 1, other: 1})
-	if n.hub.Version() != version+2 || len(hog.pending) != 0 {
-		t.Errorf("version %d came of %d: the refusal was to be one, and a frame another; %v are under way", n.hub.Version(), version, hog.pending)
-	}
-	for d, refused := range map[*device]int{hog: 0, other: 1} {
-		if state, _, err := n.store.Device(d.id); err != nil || len(state.Rejected) != refused {
-			n.Errorf("of device %x is refused %v (%v)", d.id[:1], state.Rejected, err)
-		}
 	}
 }
