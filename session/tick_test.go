@@ -123,6 +123,7 @@ func TestDeviceTicksThatFail(t *testing.T) {
 			t.Errorf("with a context that ends: %v", got.err)
 		}
 		p.answerTick(n, 11)
+		synctest.Wait() // until then it is under way
 		var waiting []<-chan tickResult
 		for range 64 {
 			waiting = append(waiting, tick(t.Context(), d))
