@@ -81,8 +81,15 @@ type sample struct {
 	leftOut int
 }
 
+// byOperator says whether the event is what an operator has done, who is one source
+// for all that he does.
+func (e Event) byOperator() bool { return e == Kick || e == Reload }
+
 // allow says whether a source may write a line.
-func (s *sample) allow(source string) bool {
+func (s *sample) allow(event Event, source string) bool {
+	if event.byOperator() {
+		return s.limit.Allow()
+	}
 	one := s.of[source]
 	if one == nil && len(s.of) >= maxSources {
 		source = ""
@@ -143,7 +150,7 @@ func (l *Log) take(event Event, source string) (leftOut int, ok bool) {
 		s = &sample{limit: rate.NewLimiter(perSecond, burst), of: map[string]*rate.Limiter{}}
 		l.events[event] = s
 	}
-	if !s.allow(source) {
+	if !s.allow(event, source) {
 		s.leftOut++
 		return 0, false
 	}

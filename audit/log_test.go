@@ -120,6 +120,20 @@ func TestFloodOfOneHidesNobody(t *testing.T) {
 	})
 }
 
+// TestOperatorsAreNoFlood: what an operator does is one event's, whoever he is.
+func TestOperatorsAreNoFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b output
+		l := audit.New(slog.New(slog.NewJSONHandler(&b, nil)))
+		for range 100 {
+			l.Add(audit.Reload, audit.Record{Code: "failed"})
+		}
+		if n := len(b.lines(t)); n != 20 {
+			t.Errorf("%d lines", n)
+		}
+	})
+}
+
 // TestManySources: what is remembered of them is bounded, and they stay sampled.
 func TestManySources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -294,6 +294,13 @@ class Schema:
                 return table
         raise KeyError(f"the schema has no table {name}")
 
+    def shape(self, name: str) -> tuple | None:
+        """What of a table decides whether rows of one schema are rows of another; None where it has no such table."""
+        for table in self.tables:
+            if table.name == name:
+                return table.key_length, table.scope, tuple((column.name, column.type) for column in table.columns)
+        return None
+
     def numbered(self, number: int) -> Table:
         for table in self.tables:
             if table.number == number:
@@ -798,6 +805,9 @@ class Copy:
 
     def _drop_uncovered(self, tables: set[str], subs: list[Sub]) -> None:
         for name in tables:
+            if self.schema.shape(name) is None:
+                self._rows.pop(name, None)
+                continue
             table = self.schema.named(name)
             self._rows[name] = {key: row for key, row in self.rows(name).items() if self.covered(table, row, subs)}
 
@@ -1062,8 +1072,9 @@ class Device:
             case Hello():
                 self._handle_hello(message)
             case NewSchema():
-                self.copy.schema = message.schema
+                self._handle_schema(message.schema)
             case Snapshot():
+                self._ask_for_everything(message.id)
                 self._staged.setdefault(message.id, []).extend(message.blocks)
             case SnapshotEnd():
                 self._handle_snapshot_end(message)
@@ -1128,7 +1139,37 @@ class Device:
         self._pending = [sub for sub in self.copy.subs if sub.since is None]
         self._changes[0] = (list(self._pending), [])
 
+    def _handle_schema(self, schema: Schema) -> None:
+        """Another schema. A snapshot of id 0 follows of the subs whose tables it touched, or that it took away."""
+        check(not self._parts, "another schema in the middle of a frame")
+        was, self.copy.schema = self.copy.schema, schema
+        touched = [sub for sub in self.copy.subs if was.shape(sub.table) != schema.shape(sub.table)]
+        if touched:
+            for sub in touched:
+                sub.since = None
+            asked = self._changes.get(0, ([], []))[0]
+            self._changes[0] = (asked + [sub for sub in touched if sub not in asked], [])
+            self._pending += [sub for sub in touched if sub not in self._pending]
+        if self.wanted is None:
+            self._subscribe_to_the_rest()
+
+    def _subscribe_to_the_rest(self) -> None:
+        """Who did not say what it wants wants every table, also those that it may only read since now."""
+        known = {sub.table for added, _ in self._changes.values() for sub in added} | {sub.table for sub in self.copy.subs}
+        tables = [t for t in self.copy.schema.tables if t.rights & READ and not t.name.startswith("framehub_")]
+        if added := [Sub(table.name) for table in tables if table.name not in known]:
+            self._last_id += 1
+            self._changes[self._last_id] = (added, [])
+            self._send([10, self._last_id, [sub.item() for sub in added], []])
+
+    def _ask_for_everything(self, id_: int) -> None:
+        """A snapshot of id 0 that nobody asked for is of every sub: the log is of no use to this device any more."""
+        if id_ == 0 and 0 not in self._changes:
+            self._changes[0] = (list(self.copy.subs), [])
+            self._pending = list(self.copy.subs)
+
     def _handle_snapshot_end(self, end: SnapshotEnd) -> None:
+        self._ask_for_everything(end.id)
         check(end.id in self._changes, f"[3] of id {end.id}, which nobody asked for")
         added, removed = self._changes.pop(end.id)
         self._heard = 0

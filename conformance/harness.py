@@ -179,6 +179,15 @@ class Hub:
         with contextlib.closing(self.open_database()) as database:
             return database.execute(statement, parameters).fetchall()
 
+    def write_sql(self, *statements: str) -> None:
+        """Writes the database as any other program does, with Python's own SQLite, all in one transaction."""
+        with contextlib.closing(sqlite3.connect(self.database, timeout=PATIENCE, isolation_level=None)) as database:
+            database.execute("PRAGMA foreign_keys = ON")
+            database.execute("BEGIN IMMEDIATE")
+            for statement in statements:
+                database.execute(statement)
+            database.execute("COMMIT")
+
     def check_file(self) -> None:
         assert self.sql("PRAGMA integrity_check") == [("ok",)]
         assert self.sql("PRAGMA foreign_key_check") == []

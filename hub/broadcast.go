@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"time"
 
 	"framehub/store"
@@ -121,10 +122,8 @@ func (h *Hub) leave(c *client) {
 func (h *Hub) join(c *client) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, s := range c.subs {
-		if s.active && s.at < h.told.Load() {
-			return false
-		}
+	if c.reforming() || slices.ContainsFunc(c.subs, func(s *sub) bool { return s.active && s.at < h.told.Load() }) {
+		return false
 	}
 	key := audienceKey(c.subs, c.form)
 	a := h.audiences[key]

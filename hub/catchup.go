@@ -33,7 +33,10 @@ func (c *client) forward(dst [][]byte) [][]byte {
 			return dst
 		}
 		msgs, err := c.missed()
-		if err != nil {
+		switch {
+		case errors.Is(err, errReforming):
+			return dst
+		case err != nil:
 			c.resnapshot(err)
 			return dst
 		}
@@ -42,10 +45,15 @@ func (c *client) forward(dst [][]byte) [][]byte {
 	return dst
 }
 
+var errReforming = errors.New("another schema is to be taken up first")
+
 // missed returns a frame of what the active subs lack; none where it was nothing
 // that they want.
 func (c *client) missed() ([][]byte, error) {
 	told := c.hub.told.Load()
+	if c.reforming() { // from then on it is by another schema
+		return nil, errReforming
+	}
 	from := told
 	for _, s := range c.subs {
 		if s.active {

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -106,6 +107,8 @@ func (ch *change) next(c *client, dst [][]byte) [][]byte {
 	if ch.spool != nil {
 		msg, at, done, err := ch.spool.take()
 		switch {
+		case errors.Is(err, errReshaped):
+			return dst // the session ends when it takes up the new schema
 		case err != nil:
 			c.hub.opts.Log.Error("snapshot", "session", c.sess.ID, "err", err)
 			c.sess.End(wire.Goodbye{Code: wire.CloseInternal, Text: "the hub could not read the snapshot: connect again"})

@@ -67,6 +67,7 @@ type client struct {
 	ackedAt   time.Time // when the last acknowledgements went
 	holder    []byte    // a message: who holds the clock now
 	answers   []ticked  // to ticks
+	news      *news     // another schema, to be taken up after the frames of before; nil: none
 	mail      mailbox
 }
 
@@ -197,7 +198,7 @@ func (c *client) do(j job) {
 
 // Next implements session.Handler: what to write now.
 func (c *client) Next(dst [][]byte) [][]byte {
-	dst = c.takeQueued(dst)
+	dst = c.takeReform(c.takeQueued(dst))
 	if c.change == nil {
 		if j := c.takeJob(); j != nil {
 			start := time.Now()

@@ -31,10 +31,13 @@ func deltasOf(e *store.Entry, wants map[int]*interest, authors bool) []delta {
 		if n == nil {
 			continue
 		}
-		d := delta{table: c.Table, rows: c.Images}
+		d := delta{table: c.Table, rows: validImages(c)}
 		groups := grouping{table: c.Table}
 		for i := range c.Rows {
 			r := &c.Rows[i]
+			if c.Odd && !validKey(c.Table, c.Images.Row(i)) {
+				continue
+			}
 			before := r.Before && (n.all || n.wants(r.Scope))
 			after := r.After && (n.all || n.wants(c.Images.Values[i*c.Images.Stride+c.Table.Scope]))
 			switch {
@@ -145,20 +148,24 @@ func (m *merger) add(e *store.Entry) {
 			m.byID[c.Table.ID] = t
 			m.tables = append(m.tables, t)
 		}
+		images := validImages(c)
 		for i := range c.Rows {
-			if at, visible := t.add(c, i); visible && m.authors {
+			if c.Odd && !validKey(c.Table, c.Images.Row(i)) {
+				continue
+			}
+			if at, visible := t.add(c, i, images.Row(i)); visible && m.authors {
 				t.credits = credits(t.credits, c, i, base, at)
 			}
 		}
 	}
 }
 
-// add takes up a row, and returns its place, and whether it was to be seen before
+// add takes up a row, of which image may be told, and returns its place, and whether it was to be seen before
 // the entry or is after it.
-func (t *tableMerge) add(c *store.Change, i int) (at int32, visible bool) {
-	r, image, n := &c.Rows[i], c.Images.Row(i), t.want
+func (t *tableMerge) add(c *store.Change, i int, image []wire.Value) (at int32, visible bool) {
+	r, n := &c.Rows[i], t.want
 	before := r.Before && (n.all || n.wants(r.Scope))
-	after := r.After && (n.all || n.wants(image[c.Table.Scope]))
+	after := r.After && (n.all || n.wants(c.Images.Row(i)[c.Table.Scope]))
 	k := c.Table.KeyOf(image)
 	at, seen := t.index[k]
 	if !seen {

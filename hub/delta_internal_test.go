@@ -261,7 +261,7 @@ func TestBodiesFit(t *testing.T) {
 				}
 				g.Values = append(g.Values, wire.IntegerValue(int64(i)), wire.IntegerValue(rng.Int64()), wire.Value{}, wire.TextValue(string(text)))
 			}
-			d := delta{table: h.table, rows: g, changed: []picked{{columns: []int{0, 1, 2, 3}, rows: allRows(g)}}, removed: allRows(g)}
+			d := delta{table: h.table, rows: g, changed: []picked{{columns: []int{0, 1, 2, 3}, rows: validRows(h.table, g)}}, removed: validRows(h.table, g)}
 			for i := range rows {
 				d.credits = append(d.credits, credit{writer: int32(rng.IntN(3)), row: int32(i)})
 			}

@@ -30,7 +30,7 @@ func (h *Hub) frame(now time.Time) {
 	}
 	h.count++
 	items := h.in.take(func(it *item) bool { return !h.last && it.share.held(now) })
-	news, err := h.presence.look(h.store, now)
+	news, err := h.news(now)
 	if len(items) == 0 && len(h.unsaid) == 0 && !news && err == nil {
 		h.merge(now, true)
 		return
@@ -38,7 +38,7 @@ func (h *Hub) frame(now time.Time) {
 	start := time.Now()
 	var f *store.Frame
 	if err == nil {
-		f, err = h.store.Begin()
+		f, err = h.begin()
 	}
 	if err != nil {
 		h.in.putBack(items)
@@ -94,6 +94,16 @@ func (h *Hub) claim(f *store.Frame, items []item) ([]item, error) {
 		}
 	}
 	return mine, nil
+}
+
+// news says whether there is something to commit that no device has sent.
+func (h *Hub) news(now time.Time) (bool, error) {
+	people, err := h.presence.look(h.store, now)
+	if err != nil {
+		return false, err
+	}
+	written, err := h.store.Written()
+	return people || written, err
 }
 
 // apply runs the frame's transactions in the order in which they came. What comes
@@ -195,7 +205,7 @@ func (h *Hub) fail(now time.Time, err error) {
 // confess commits a frame of the refusals that could not be written down; that it
 // can is the sign that frames go on.
 func (h *Hub) confess(now time.Time) error {
-	f, err := h.store.Begin()
+	f, err := h.begin()
 	if err != nil {
 		return err
 	}
@@ -262,6 +272,11 @@ func (h *Hub) recover(now time.Time) bool {
 		h.presence.written(h.absent)
 		h.publish(late, h.limbo)
 		h.limbo, h.absent, h.unsaid = nil, nil, nil
+	}
+	if errors.Is(err, store.ErrSchemaChanged) {
+		if err = h.reshape(); err == nil {
+			_, err = h.store.Recover()
+		}
 	}
 	if err != nil {
 		h.fail(now, err)

@@ -102,9 +102,10 @@ type Hub struct {
 
 	presence presence
 
-	rules  atomic.Pointer[book] // written under mu, or by book
-	paces  recall[store.Device, *rules.Pace]
-	shares recall[owner, *share]
+	rules     atomic.Pointer[book] // written under reforming, or by book
+	reforming sync.Mutex           // held while rules or the schema change; taken before mu
+	paces     recall[store.Device, *rules.Pace]
+	shares    recall[owner, *share]
 
 	in     inbox
 	events eventQueue

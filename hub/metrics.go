@@ -117,6 +117,8 @@ func (m *Metrics) storeCounters(h *Hub) {
 		value      func() float64
 	}{
 		{"framehub_frames_total", "Versions committed.", func() float64 { return float64(st.Frames.Load()) }},
+		{"framehub_sql_rows_total", "Rows that other programs changed with SQL.", func() float64 { return float64(st.Taken.Load()) }},
+		{"framehub_sql_unseen_total", "Times that another program wrote what devices can't be told.", func() float64 { return float64(st.Foreign.Load()) }},
 		{"framehub_rows_total", "Rows in them.", func() float64 { return float64(st.Rows.Load()) }},
 		{"framehub_log_bytes_total", "Bytes appended to the frame log.", func() float64 { return float64(st.LogBytes.Load()) }},
 		{"framehub_merges_total", "Merges into the game database.", func() float64 { return float64(st.Merges.Load()) }},

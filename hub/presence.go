@@ -24,13 +24,15 @@ const (
 // All that lasts is rows, so that after a kill the hub begins with everybody away.
 type presence struct {
 	// Set by New, never changed after.
-	sessions, wills *store.Table // nil: the store does not keep them
-	grace           time.Duration
+	kept  bool // the store keeps them
+	grace time.Duration
 
 	mu    sync.Mutex
 	moves []move // guarded by mu: what no frame has taken up
 
 	// Owned by the frame loop.
+	sessions, wills *store.Table
+
 	people map[store.Device]*person // nil: not yet read
 	users  map[string]int           // how many people each has
 	dirty  map[*person]struct{}     // whose rows are other than they should be
@@ -70,14 +72,26 @@ func (l *leave) over() bool { return l.person.moves != l.after }
 
 // init finds the tables, if the store keeps them.
 func (p *presence) init(s *store.Store, grace time.Duration) {
-	sessions, wills := s.Schema().Table(store.SessionTable), s.Schema().Table(store.WillTable)
-	if sessions != nil && wills != nil {
-		p.sessions, p.wills = sessions, wills
-	}
-	p.grace = grace
+	p.sessions, p.wills = s.Schema().Table(store.SessionTable), s.Schema().Table(store.WillTable)
+	p.kept, p.grace = p.sessions != nil && p.wills != nil, grace
 }
 
-func (p *presence) on() bool { return p.sessions != nil }
+// reshape takes up another schema. Where another program has made the table of
+// sessions anew, it is filled again.
+func (p *presence) reshape(s *store.Store) {
+	if !p.on() {
+		return
+	}
+	was := p.sessions
+	p.sessions, p.wills = s.Schema().Table(store.SessionTable), s.Schema().Table(store.WillTable)
+	if was.ID != p.sessions.ID || was.Since != p.sessions.Since {
+		for _, one := range p.people {
+			p.dirty[one] = struct{}{}
+		}
+	}
+}
+
+func (p *presence) on() bool { return p.kept }
 
 // read takes up who was here when the last hub ended: all are away since now. A
 // will whose device has no row counts as one of a device that was.

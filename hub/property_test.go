@@ -23,7 +23,14 @@ import (
 // come, go and move, while connections are cut, resumed, and now and then not read
 // for a while. Whatever happens: no promise of the protocol is broken, and each
 // copy that is complete to the version SQL has equals what SQL has.
-func TestProperty(t *testing.T) {
+func TestProperty(t *testing.T) { property(t, false) }
+
+// TestPropertyBesideOthers does so while another program writes the same tables with
+// SQL, and changes the schema.
+func TestPropertyBesideOthers(t *testing.T) { property(t, true) }
+
+func property(t *testing.T, others bool) {
+	t.Helper()
 	rounds := 12
 	if text := os.Getenv("FRAMEHUB_ROUNDS"); text != "" {
 		rounds, _ = strconv.Atoi(text)
@@ -36,6 +43,10 @@ func TestProperty(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &propertyRun{world: newWorld(t, hub.Options{}), rng: rand.New(rand.NewPCG(seed, 0))}
+				if others {
+					p.others = p.outsider()
+					p.others.rng = p.rng
+				}
 				p.run(300)
 			})
 		})
@@ -47,6 +58,7 @@ type propertyRun struct {
 	rng      *rand.Rand
 	writer   *peer
 	watchers []*watcher
+	others   *outsider // nil: nobody
 }
 
 // A watcher is a device that keeps a copy.
@@ -61,6 +73,7 @@ type watcher struct {
 	gone    int // frames during which it is not connected
 	max     int
 
+	left    bool   // the hub has said goodbye
 	heard   int64  // the number of the last event
 	heardAt uint64 // its version; 0: a snapshot has come since
 }
@@ -79,6 +92,10 @@ func (p *propertyRun) run(frames int) {
 			p.writeRandom()
 		}
 		p.writer.send(wire.ToRole("device"), "tick", int64(i))
+		synctest.Wait()
+		if p.others != nil {
+			p.others.write()
+		}
 		p.frame()
 		if i%20 == 19 {
 			p.pass(time.Duration(p.rng.IntN(1500)) * time.Millisecond)
@@ -91,7 +108,8 @@ func (p *propertyRun) run(frames int) {
 	}
 	for _, w := range p.watchers {
 		w.asleep = 0
-		if w.client == nil {
+		w.read()
+		if w.client == nil || w.left {
 			w.connect()
 		}
 	}
@@ -111,6 +129,9 @@ func (p *propertyRun) run(frames int) {
 }
 
 func (p *propertyRun) writeRandom() {
+	if p.store.Schema().Table("thing") == nil {
+		return // others have dropped it
+	}
 	id, zone, a := p.rng.Int64N(12), p.rng.Int64N(4), p.rng.Int64N(5)
 	switch p.rng.IntN(6) {
 	case 0:
@@ -138,7 +159,9 @@ func (w *watcher) step() {
 		return
 	}
 	w.read()
-	if w.client == nil {
+	if w.left {
+		w.drop()
+		w.client, w.gone = nil, 1
 		return
 	}
 	w.compare()
@@ -183,6 +206,7 @@ func (w *watcher) connect() {
 	if err != nil {
 		w.p.Fatal(err)
 	}
+	w.left = false
 	w.client, w.reader, w.device, w.lastID, w.heardAt = c, newReader(c), c.Hello.Device, 0, 0
 	if err := w.replica.Hello(&hello, &c.Hello); err != nil {
 		w.p.Fatal(err)
@@ -222,6 +246,11 @@ func (w *watcher) read() {
 // after every row of their version; but what a new subscription brings may be older.
 func (w *watcher) take(m session.Message) error {
 	switch m := m.(type) {
+	case *wire.Goodbye:
+		if w.p.others == nil || !strings.Contains(m.Text, "schema changed") {
+			return fmt.Errorf("goodbye: %+v", m)
+		}
+		w.left = true
 	case *wire.SnapshotEnd:
 		w.heardAt = 0
 	case *wire.Frame:
@@ -286,7 +315,7 @@ func (r *reader) take(take func(session.Message) error) error {
 func (w *watcher) compare() bool {
 	merged := w.p.store.Merged()
 	same := true
-	var have []string
+	var have, columns []string
 	var subs []wire.Sub
 	w.replica.View(func(c *session.Copy) {
 		subs = c.Subs()
@@ -294,6 +323,9 @@ func (w *watcher) compare() bool {
 			same = same && s.SinceSet && s.Since == merged
 		}
 		if t := c.Table("thing"); t != nil {
+			for i := range t.Columns {
+				columns = append(columns, t.Columns[i].Name)
+			}
 			for r := range t.Rows() {
 				have = append(have, fmt.Sprint(r.Values))
 			}
@@ -302,7 +334,7 @@ func (w *watcher) compare() bool {
 	if !same {
 		return false
 	}
-	want := w.p.rows(subs)
+	want := w.p.rows(subs, columns)
 	slices.Sort(have)
 	if !slices.Equal(have, want) {
 		w.p.Fatalf("at version %d, with %+v, the copy has\n%v\nSQL has\n%v", merged, subs, strings.Join(have, "\n"), strings.Join(want, "\n"))
@@ -311,7 +343,7 @@ func (w *watcher) compare() bool {
 }
 
 // rows returns what SQL has for subscriptions.
-func (p *propertyRun) rows(subs []wire.Sub) []string {
+func (p *propertyRun) rows(subs []wire.Sub, columns []string) []string {
 	var where []string
 	for _, s := range subs {
 		if !s.Scoped {
@@ -321,7 +353,7 @@ func (p *propertyRun) rows(subs []wire.Sub) []string {
 			where = append(where, fmt.Sprintf("zone = %d", v.Int64()))
 		}
 	}
-	if len(where) == 0 {
+	if len(where) == 0 || len(columns) == 0 && p.scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'thing'") == 0 {
 		return nil
 	}
 	db, err := sql.Open("sqlite3", "file:"+p.path+"?mode=ro")
@@ -329,15 +361,15 @@ func (p *propertyRun) rows(subs []wire.Sub) []string {
 		p.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(p.Context(), "SELECT id, zone, a, b, big FROM thing WHERE "+strings.Join(where, " OR "))
+	rows, err := db.QueryContext(p.Context(), "SELECT "+strings.Join(columns, ", ")+" FROM thing WHERE "+strings.Join(where, " OR "))
 	if err != nil {
 		p.Fatal(err)
 	}
 	defer func() { _ = rows.Close() }()
 	var all []string
 	for rows.Next() {
-		values := make([]any, 5)
-		into := make([]any, 5)
+		values := make([]any, len(columns))
+		into := make([]any, len(columns))
 		for i := range into {
 			into[i] = &values[i]
 		}

@@ -34,6 +34,8 @@ func (h *Hub) SetRules(set *rules.Set) error {
 }
 
 func (h *Hub) setRules(set *rules.Set) error {
+	h.reforming.Lock()
+	defer h.reforming.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	schema := h.store.Schema()
@@ -81,7 +83,7 @@ func (c *client) follow(r *reform) {
 	case lost != "":
 		c.sess.End(wire.Goodbye{Code: wire.CloseForbidden, Text: lost})
 	case len(msg) > c.form.max:
-		c.sess.End(wire.Goodbye{Code: wire.CloseTooLarge, Text: fmt.Sprintf("the schema takes %d bytes, the device takes %d: raise max_message", len(msg), c.form.max)})
+		c.sess.End(schemaTooLarge(len(msg), c.form.max))
 	case msg != nil:
 		c.say(msg)
 	}
@@ -112,7 +114,7 @@ func RuleTables(tables []*store.Table) []rules.Table {
 		if !t.Synced {
 			continue
 		}
-		r := rules.Table{Number: t.ID, Name: t.Name, Key: t.Key, Scope: t.Scope, Own: t.Own}
+		r := rules.Table{Number: t.ID, Name: t.Name, Key: t.Key, Scope: t.Scope, Own: t.Own, Alone: t.WhyAlone()}
 		for i := range t.Columns {
 			c := &t.Columns[i]
 			r.Columns = append(r.Columns, rules.Column{Name: c.Name, Type: c.Type, Generated: !c.Writable()})

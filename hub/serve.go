@@ -101,7 +101,11 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	if h.clock.holder != nil && role == auth.RoleServer {
 		c.tellHolder(h.clock.holder)
 	}
-	c.follow(h.rules.Load().since(c.greeted))
+	if is := h.rules.Load(); is.schema != c.greeted.schema {
+		c.reform(is.since(c.greeted))
+	} else {
+		c.follow(is.since(c.greeted))
+	}
 	if h.stopping {
 		c.sess.End(goodbyeStopping)
 	}

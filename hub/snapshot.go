@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"framehub/session/wire"
@@ -17,14 +18,22 @@ func (h *Hub) readSnapshot(ctx context.Context, form form, share *share, ch *cha
 		w.packer.room = form.max - wire.SnapshotOverhead
 		ch.spool.begin(v.Version)
 		for _, n := range union(ch.snapshot) {
-			if err := w.table(ctx, v, n); err != nil {
-				return err
+			switch t := v.Schema.ByID(n.table.ID); {
+			case t == nil: // gone: nothing of it is there
+			case t.Since != n.table.Since:
+				return errReshaped
+			default:
+				if err := w.table(ctx, v, n); err != nil {
+					return err
+				}
 			}
 		}
 		w.packer.next()
 		return w.flush()
 	})
 }
+
+var errReshaped = errors.New("the schema has changed since the snapshot was asked for")
 
 // union joins subs by table, so that no row comes twice.
 func union(subs []*sub) map[int]*interest {
@@ -54,8 +63,7 @@ func (w *snapshotWriter) table(ctx context.Context, v *store.View, n *interest) 
 	}
 	columns := keyColumns(len(n.table.Columns))
 	return v.Scan(n.table, !n.all, scopes, func(g wire.Grid) error {
-		nullInfinities(g)
-		w.packer.add(&delta{table: n.table, rows: g}, picked{columns: columns, rows: allRows(g)})
+		w.packer.add(&delta{table: n.table, rows: g}, picked{columns: columns, rows: validRows(n.table, g)})
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -76,22 +84,4 @@ func (w *snapshotWriter) flush() error {
 	}
 	w.packer.parts = w.packer.parts[:0]
 	return nil
-}
-
-// nullInfinities makes NULL of what a database brought along that is no value of
-// the protocol. Frames can't hold any: the store refuses to make them.
-func nullInfinities(g wire.Grid) {
-	for i := range g.Values {
-		if !g.Values[i].Finite() {
-			g.Values[i] = wire.Value{}
-		}
-	}
-}
-
-func allRows(g wire.Grid) []int32 {
-	rows := make([]int32, g.Rows())
-	for i := range rows {
-		rows[i] = int32(i)
-	}
-	return rows
 }

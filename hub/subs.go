@@ -17,6 +17,7 @@ type sub struct {
 	scopes []wire.Value // as canonical returns them, sorted, without doubles
 	at     uint64       // the version to which the device has it
 	active bool         // false: its snapshot is under way, and frames leave it out
+	gone   bool         // the schema has no such table any more
 }
 
 func (s *sub) same(t *sub) bool {

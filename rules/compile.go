@@ -16,6 +16,7 @@ type Table struct {
 	Key     int      // number of key columns
 	Scope   int      // place of the scope column, -1: none
 	Own     bool     // it is the hub's, whom alone it is written by
+	Alone   string   // why other programs can't write it with SQL; "": they can
 }
 
 // A Column of a [Table].
@@ -120,6 +121,9 @@ func compileTable(r *tableRules, t *Table) (*compiledTable, Mistakes) {
 	}
 	if t.Own {
 		c.ownTable(r)
+	}
+	if r.shared != 0 && t.Alone != "" {
+		c.add(r.shared, "writers = \"sql\": SQL can't share table %q with the hub: %s", t.Name, t.Alone)
 	}
 	if at := c.find(r.scope, "scope"); at >= 0 && r.byToken {
 		c.out.scope = at
@@ -307,8 +311,9 @@ func (c *Compiled) Lost(next *Compiled, who *Who) string {
 		if c.Rights(who.Role, number)&wire.RightRead == 0 {
 			continue
 		}
-		now := next.tables[number]
+		now, there := next.tables[number]
 		switch {
+		case !there: // so is the table
 		case next.Rights(who.Role, number)&wire.RightRead == 0:
 			return fmt.Sprintf("the rules have changed: the role %q no longer reads table %q", who.Role, t.name)
 		case t.scope < 0 && now.scope >= 0 && who.bound():

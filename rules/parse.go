@@ -91,6 +91,7 @@ func init() { // what a rule for columns reads lists rules itself
 	tableRuleList = []rule[*tableRules]{
 		{"scope", func(p *parser, t *tableRules, e *entry) { t.scope = p.column(e) }},
 		{"scopes", (*parser).scopes},
+		{"writers", (*parser).sqlWriters},
 		{"read", func(p *parser, t *tableRules, e *entry) { t.read = p.who(e) }},
 		{"insert", func(p *parser, t *tableRules, e *entry) { t.insert = p.writers(e) }},
 		{"update", func(p *parser, t *tableRules, e *entry) { t.update = p.writers(e) }},
@@ -254,6 +255,17 @@ func (p *parser) onGone(t *tableRules, e *entry) {
 		p.add(e.line, "on-gone must be \"delete\": what becomes of a user's rows when the last of his devices has gone")
 	}
 	t.onGone = e.line
+}
+
+func (p *parser) sqlWriters(t *tableRules, e *entry) {
+	switch {
+	case e.value.kind == kindText && e.value.text == "sql":
+		t.shared = e.line
+	case e.value.kind == kindText && e.value.text == "hub":
+		t.alone = true
+	default:
+		p.add(e.line, "writers must be \"sql\", for tables that other programs write with SQL too, or \"hub\"")
+	}
 }
 
 func (p *parser) precisions(t *tableRules, e *entry) {

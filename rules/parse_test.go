@@ -48,6 +48,8 @@ func TestMistakes(t *testing.T) {
 		"an owner of a number":       {"[tables.thing]\nowner = \"score\"", []string{"2: TEXT"}},
 		"a key that is handed on":    {"[tables.account]\nowner = \"owner\"\ngive = [\"device\"]", []string{"3: part of the key"}},
 		"an owner nobody may set":    {"[tables.thing]\nowner = \"owner\"\nread-only = [\"owner\"]", []string{"2: fill it in"}},
+		"writers of neither kind":    {"[tables.thing]\nwriters = \"all\"", []string{`2: "hub"`}},
+		"writers that are a number":  {"[tables.thing]\nwriters = 1", []string{`2: "hub"`}},
 		"scopes without a scope":     {"[tables.account]\nscopes = \"token\"", []string{"2: scope ="}},
 		"scopes of nothing":          {"[tables.thing]\nscope = \"zone\"\nscopes = \"mine\"", []string{`3: "token"`}},
 		"a column list of numbers":   {"[tables.thing]\nread-only = [1]", []string{"2: in quotes"}},

@@ -27,6 +27,19 @@ func (s *Set) Scopes() map[string]string {
 	return scopes
 }
 
+// Alone returns the tables that only the hub writes.
+func (s *Set) Alone() map[string]bool {
+	alone := map[string]bool{}
+	if s != nil {
+		for _, t := range s.tables {
+			if t.alone {
+				alone[t.name] = true
+			}
+		}
+	}
+	return alone
+}
+
 // Counted returns the column that says who owns a row, of each table whose owners
 // may have so many rows only.
 func (s *Set) Counted() map[string]string {
@@ -75,6 +88,8 @@ type tableRules struct {
 	maxOwnedLine                       int
 	byToken                            bool // scopes = "token"
 	scopesLine                         int
+	alone                              bool // writers = "hub"
+	shared                             int  // the line of writers = "sql"; 0: there is none
 	precision                          []precisionRule
 	texts                              []*textRule
 	blobs                              []blobRule

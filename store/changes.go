@@ -22,8 +22,8 @@ type Entry struct {
 	Owners  []Owner // of devices that were nobody's
 
 	byTable   map[int]*Change
+	taken     int64        // being made: the last note of other programs' that it takes up; 0: none
 	sequences []wire.Value // sqlite_sequence after, (name, seq) a row; nil: as it was
-	odd       bool         // being made: some values are none of the protocol's
 	hints     map[int]int  // being made: rows that each table had in the last entry
 }
 
@@ -55,6 +55,7 @@ type Change struct {
 	Rows   []Row
 	Images wire.Grid // a row each: every column of what is there after; of a deleted row the key only
 	Also   map[int32][]int32
+	Odd    bool // some values, which another program has left, may be none of the protocol's: see [wire.Value.Valid]
 
 	indexed sync.Once
 	index   keyMap[int32] // made when it is first asked for

@@ -155,6 +155,7 @@ func (c *Change) decode(doc *changeDoc, writers int) (err error) {
 	if err := c.decodeRows(&b, writers); err != nil {
 		return err
 	}
+	c.Odd = len(doc.Odd) > 0
 	if err := c.decodeOdd(doc.Odd); err != nil {
 		return err
 	}

@@ -41,5 +41,5 @@ func describe(dsn, sql string) (_ []*Table, err error) {
 	if err := c.Exec(sql); err != nil {
 		return nil, fmt.Errorf("make the tables: %w", err)
 	}
-	return inspect(c, nil)
+	return inspect(c, nil, nil)
 }

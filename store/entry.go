@@ -109,7 +109,7 @@ func (e *Entry) encode() ([]byte, error) {
 		})
 	}
 	for _, c := range e.Tables {
-		doc.Tables = append(doc.Tables, c.encode(e.odd))
+		doc.Tables = append(doc.Tables, c.encode())
 	}
 	if e.sequences != nil {
 		g := wire.Grid{Stride: 2, Values: withoutOdd(e.sequences)}
@@ -128,7 +128,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func withoutOdd(values []wire.Value) []wire.Value {
 	values = slices.Clone(values)
 	for i := range values {
-		if !tellable(values[i]) {
+		if !values[i].Valid() {
 			values[i] = wire.Value{}
 		}
 	}
@@ -138,7 +138,7 @@ func withoutOdd(values []wire.Value) []wire.Value {
 // oddValues returns the values of rows that a block can't carry.
 func (c *Change) oddValues() (odd []oddDoc) {
 	for i, v := range c.Images.Values {
-		if tellable(v) {
+		if v.Valid() {
 			continue
 		}
 		b := []byte(v.Bytes())
@@ -150,11 +150,11 @@ func (c *Change) oddValues() (odd []oddDoc) {
 	return odd
 }
 
-func (c *Change) encode(odd bool) changeDoc {
+func (c *Change) encode() changeDoc {
 	t := c.Table
 	doc := changeDoc{Table: t.ID, Columns: t.columnIDs(), Key: t.Key}
 	images := c.Images
-	if odd {
+	if c.Odd {
 		doc.Odd = c.oddValues()
 		images.Values = withoutOdd(images.Values)
 	}
@@ -192,7 +192,7 @@ func (c *Change) encode(odd bool) changeDoc {
 		doc.Keys = wire.AppendBlock(nil, t.ID, rangeOf(0, t.Key), nil, images, gone)
 	}
 	if len(scopes.Values) > 0 {
-		if odd {
+		if c.Odd {
 			scopes.Values = withoutOdd(scopes.Values)
 		}
 		doc.Scopes = wire.AppendBlock(nil, t.ID, []int{0}, nil, scopes, nil)

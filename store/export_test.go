@@ -38,7 +38,7 @@ func CommitUnknown(f *Frame, now time.Time, there bool) error {
 	e.Version, e.Time = s.version.Load()+1, now
 	b, err := s.complete(e)
 	if err == nil && there {
-		err = s.log.append(e.Version, e.Time.UnixMicro(), b, 0)
+		err = s.log.append(e.Version, e.Time.UnixMicro(), b, 0, 0)
 	}
 	s.frame, s.broken, s.limbo = nil, true, e
 	return err
@@ -100,7 +100,9 @@ func DecodeEntry(b []byte, now *Schema) (*Entry, error) {
 
 // EncodeEntry encodes an entry, without the checksum.
 func EncodeEntry(e *Entry) ([]byte, error) {
-	e.odd = true
+	for _, c := range e.Tables {
+		c.Odd = true
+	}
 	b, err := e.encode()
 	return b[:max(0, len(b)-crc32.Size)], err
 }

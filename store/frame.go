@@ -39,8 +39,8 @@ type acceptedWrite struct {
 var ErrBusy = errors.New("another program holds the game database's write lock")
 
 // ErrSchemaChanged is another program having changed the schema of the game
-// database since it was read.
-var ErrSchemaChanged = errors.New("another program changed the schema of the game database: restart the hub to take it up")
+// database since it was read: see [Store.Reshape].
+var ErrSchemaChanged = errors.New("another program has changed the schema of the game database")
 
 var errClosed = errors.New("the store is closed")
 
@@ -50,7 +50,8 @@ var (
 	errOver     = errors.New("the frame is over")
 )
 
-// Begin begins a frame.
+// Begin begins a frame, with what other programs have written since the last one.
+// [ErrSchemaChanged]: they have changed the schema, which [Store.Reshape] takes up.
 func (s *Store) Begin() (*Frame, error) {
 	switch {
 	case s.w == nil:
@@ -69,8 +70,13 @@ func (s *Store) Begin() (*Frame, error) {
 		return nil, explain(s.opts.Path, err)
 	}
 	s.begun++
-	s.frame = &Frame{s: s, seq: s.begun, entry: &Entry{Schema: s.Schema(), hints: s.hints}}
-	return s.frame, nil
+	f := &Frame{s: s, seq: s.begun, entry: &Entry{Schema: s.Schema(), hints: s.hints}}
+	if err := f.takeUp(); err != nil {
+		s.broken = true
+		return nil, explain(s.opts.Path, err)
+	}
+	s.frame = f
+	return f, nil
 }
 
 // Apply runs a transaction on top of those before it, as far as the guard lets
@@ -204,16 +210,23 @@ func (f *Frame) fold(d Device, seq uint64) error {
 	f.entry.Writers = append(f.entry.Writers, Writer{Device: d, Seq: seq})
 	tables := f.s.Schema().Tables
 	err := f.s.capture.Each(sqlite.Mark{}, func(ch *sqlite.Change) {
-		c := f.entry.change(tables[ch.Table])
 		f.s.open.rows++
-		if c.Table.plain != nil {
-			f.foldPlain(c, ch, by)
-			return
-		}
-		c.fold(ch, by)
+		f.foldChange(tables[ch.Table], ch, by)
 	})
 	f.s.capture.Rewind(sqlite.Mark{})
 	return err
+}
+
+func (f *Frame) foldChange(t *Table, ch *sqlite.Change, by int32) {
+	if t.keyless(ch.Values) {
+		return
+	}
+	c := f.entry.change(t)
+	if t.plain != nil {
+		f.foldPlain(c, ch, by)
+		return
+	}
+	c.fold(ch, by)
 }
 
 // rerun brings back the open transaction after SQL has rolled it back: what the
@@ -233,6 +246,10 @@ func (f *Frame) rerun() error {
 	again := f.accepted
 	f.guard = nil
 	f.accepted, f.entry, f.size = nil, &Entry{Schema: f.entry.Schema, Owners: f.entry.Owners, hints: s.hints}, 0
+	s.written = true
+	if err := f.takeUp(); err != nil {
+		return err
+	}
 	for _, a := range again {
 		refusal, err := f.apply(a.device, a.write, a.own)
 		if err != nil {
@@ -280,6 +297,7 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	s, e := f.s, f.entry
 	s.frame = nil
 	if len(e.Writers) == 0 && len(refused) == 0 && len(e.Owners) == 0 {
+		s.taken = max(s.taken, e.taken) // notes that came to nothing
 		return nil, nil
 	}
 	e.Version, e.Time, e.Refused = s.version.Load()+1, now.UTC().Truncate(time.Microsecond), slices.Clone(refused)
@@ -289,7 +307,7 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 		return nil, err
 	}
 	start := time.Now()
-	if err := s.log.append(e.Version, e.Time.UnixMicro(), b, s.floor(now)); err != nil {
+	if err := s.log.append(e.Version, e.Time.UnixMicro(), b, e.taken, s.floor(now)); err != nil {
 		s.broken, s.limbo = true, e
 		return nil, explain(s.log.path, fmt.Errorf("append version %d to the frame log: %w", e.Version, err))
 	}
@@ -321,6 +339,8 @@ func (s *Store) committed(e *Entry) {
 	s.version.Store(e.Version)
 	s.recent.add(e, s.log.first)
 	s.devices.settle(e)
+	s.beside = max(0, s.beside-1)
+	s.taken = max(s.taken, e.taken)
 	if e.sequences != nil {
 		s.sequences = e.sequences
 	}
@@ -341,7 +361,8 @@ func (s *Store) committed(e *Entry) {
 // Recover puts right what failed: it finds out what became of an append of
 // unknown outcome, undoes what the log does not have, and replays what the game
 // database lacks. The entry is that of the append, if it took place after all; it
-// is returned once, also beside an error.
+// is returned once, also beside an error. [ErrSchemaChanged]: [Store.Reshape] comes
+// first, then Recover again.
 func (s *Store) Recover() (*Entry, error) {
 	if !s.broken && s.frame == nil { // a frame that nobody ended is lost as well
 		return nil, nil
@@ -386,6 +407,7 @@ func (s *Store) rebuildTx() error {
 	s.capture.Rewind(sqlite.Mark{})
 	s.open, s.sequences = openTx{}, nil
 	s.rows.forget()
+	s.written = true
 	if err := s.beginTx(); err != nil {
 		return err
 	}

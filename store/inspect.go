@@ -16,8 +16,8 @@ import (
 const privatePrefix = "_framehub_"
 
 // inspect reads the tables as they are. Ids are zero, and Since too: [number]
-// gives them.
-func inspect(c *sqlite.Conn, scopes map[string]string) ([]*Table, error) {
+// gives them. was is the last schema, nil for none.
+func inspect(c *sqlite.Conn, scopes map[string]string, was *schemaDoc) ([]*Table, error) {
 	var tables []*Table
 	var withoutRowid []bool
 	err := c.Query(`SELECT name, wr, type FROM pragma_table_list
@@ -26,7 +26,7 @@ func inspect(c *sqlite.Conn, scopes map[string]string) ([]*Table, error) {
 		func(row []driver.Value) error {
 			name := text(row[0])
 			if own := ownTable(name); own || !strings.HasPrefix(name, privatePrefix) {
-				t := &Table{Name: name, Scope: -1, Synced: text(row[2]) == "table" && !strings.HasPrefix(name, "_"), Own: own}
+				t := &Table{Name: name, Scope: -1, Synced: text(row[2]) == "table" && !strings.HasPrefix(name, "_"), Own: own, shadow: text(row[2]) == "shadow"}
 				tables = append(tables, t)
 				withoutRowid = append(withoutRowid, row[1] != int64(0))
 			}
@@ -36,14 +36,14 @@ func inspect(c *sqlite.Conn, scopes map[string]string) ([]*Table, error) {
 		return nil, fmt.Errorf("list the tables: %w", err)
 	}
 	for i, t := range tables {
-		if err := inspectTable(c, t, withoutRowid[i], scopes[t.Name]); err != nil {
+		if err := inspectTable(c, t, withoutRowid[i], scopes[t.Name], was); err != nil {
 			return nil, fmt.Errorf("table %q: %w", t.Name, err)
 		}
 	}
 	return tables, findPlain(c, tables)
 }
 
-func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) error {
+func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string, was *schemaDoc) error {
 	columns, err := readColumns(c, t.Name)
 	if err != nil {
 		return err
@@ -63,7 +63,8 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) err
 	}
 	slices.SortFunc(key, func(a, b Column) int { return cmp.Compare(a.pk, b.pk) })
 	alias := len(key) == 1 && !indexed && !withoutRowid
-	if t.Synced, err = identifies(c, t, key, alias || withoutRowid); err != nil {
+	t.nullable = !alias && !withoutRowid
+	if t.Synced, err = identifies(c, t, key, was); err != nil {
 		return err
 	}
 	if !t.Synced && !alias && !withoutRowid {
@@ -74,7 +75,8 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) err
 	}
 	t.Key = len(key)
 	t.Columns = append(key, rest...)
-	err = c.Query(`SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE LIMIT 1`, []driver.Value{t.Name},
+	err = c.Query(`SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE
+		AND name NOT LIKE '\_framehub\_%' ESCAPE '\' LIMIT 1`, []driver.Value{t.Name},
 		func([]driver.Value) error { t.triggers = true; return nil })
 	if err != nil {
 		return err
@@ -88,7 +90,7 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string) err
 			t.captured = append(t.captured, i)
 		}
 	}
-	if err := t.readIndexed(c); err != nil {
+	if err := errors.Join(t.readIndexed(c), t.readUniques(c)); err != nil {
 		return err
 	}
 	return t.setScope(scope)
@@ -193,9 +195,10 @@ func keyCollations(c *sqlite.Conn, table string) (found map[int]collation, index
 
 // identifies says whether a table that devices might see has a key that tells
 // its rows apart. SQLite lets NULL into the primary key of an old-style table,
-// and any number of rows can have that.
-func identifies(c *sqlite.Conn, t *Table, key []Column, neverNull bool) (bool, error) {
-	if !t.Synced || len(key) == 0 || neverNull {
+// and any number of rows can have that. Once devices see the table, rows that another
+// program gives no key are left out of what they see.
+func identifies(c *sqlite.Conn, t *Table, key []Column, was *schemaDoc) (bool, error) {
+	if !t.Synced || len(key) == 0 || !t.nullable || was.synced(t.Name, key) {
 		return t.Synced && len(key) > 0, nil
 	}
 	var null []string

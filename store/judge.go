@@ -1,8 +1,6 @@
 package store
 
 import (
-	"unicode/utf8"
-
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
 )
@@ -100,27 +98,22 @@ func (t *Table) judgeKey(values []wire.Value) *wire.Refusal {
 
 func (f *Frame) judgeRow(c *Change, i int) *wire.Refusal {
 	row := &c.Rows[i]
-	if !tellable(row.Scope) {
-		f.entry.odd = true
+	if !row.Scope.Valid() {
+		f.entry.change(c.Table).Odd = true
 	}
 	for place, v := range c.Images.Row(i) {
 		switch {
-		case tellable(v):
+		case v.Valid():
 		case c.Table.Synced && row.After:
 			return c.Table.untellable(place, v)
 		default:
-			f.entry.odd = true
+			f.entry.change(c.Table).Odd = true
 		}
 	}
 	return nil
 }
 
-// tellable says whether the protocol, and so the blocks of the log, can carry v.
-func tellable(v wire.Value) bool {
-	return v.Finite() && (v.Kind() != wire.Text || utf8.ValidString(v.Bytes()))
-}
-
-func isOdd(v wire.Value) bool { return !tellable(v) }
+func isOdd(v wire.Value) bool { return !v.Valid() }
 
 func (t *Table) untellable(place int, v wire.Value) *wire.Refusal {
 	what := "a text that is not UTF-8"

@@ -41,6 +41,8 @@ func (m *keyMap[V]) get(k rowKey) (V, bool) {
 	return v, ok
 }
 
+func (m *keyMap[V]) len() int { return len(m.nums) + len(m.strs) }
+
 func (m *keyMap[V]) set(k rowKey, v V) {
 	if k.str == "" {
 		m.nums[k.num] = v

@@ -32,6 +32,7 @@ type frameLog struct {
 	commit *sqlite.Stmt
 	insert *sqlite.Stmt
 	prune  *sqlite.Stmt
+	take   *sqlite.Stmt
 	first  uint64 // the oldest entry, last+1 when there is none
 	last   uint64
 
@@ -64,6 +65,7 @@ func (l *frameLog) open() error {
 		{&l.commit, `COMMIT`},
 		{&l.insert, `INSERT INTO frame(version, time, entry) VALUES (?1, ?2, ?3)`},
 		{&l.prune, `DELETE FROM frame WHERE version = ?1`},
+		{&l.take, `INSERT INTO meta VALUES ('taken', ?1) ON CONFLICT(key) DO UPDATE SET value = excluded.value`},
 	} {
 		if *s.to, err = l.w.Prepare(s.sql); err != nil {
 			return err
@@ -114,13 +116,16 @@ func (l *frameLog) close() error {
 	return errors.Join(errs...)
 }
 
-// append commits an entry, and drops up to two old ones that keep says may go.
-// When it fails, the outcome is unknown: see [frameLog.settle].
-func (l *frameLog) append(version uint64, micros int64, entry []byte, floor uint64) error {
+// append commits an entry, and with it up to which of other programs' notes it has
+// taken, if that is not 0; and it drops up to two old ones from below floor. When it fails, the outcome is unknown: see [frameLog.settle].
+func (l *frameLog) append(version uint64, micros int64, entry []byte, taken int64, floor uint64) error {
 	if err := l.begin.Run(); err != nil {
 		return err
 	}
 	err := l.insert.RunWithBlob(entry, wire.IntegerValue(int64(version)), wire.IntegerValue(micros))
+	if err == nil && taken > 0 {
+		err = l.take.RunWith(wire.IntegerValue(taken))
+	}
 	first := l.first
 	for ; err == nil && first < floor && first < l.first+2; first++ {
 		err = l.prune.RunWith(wire.IntegerValue(int64(first)))

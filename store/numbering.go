@@ -34,7 +34,7 @@ type columnShape struct {
 // and new ones for what is new; a table whose key is another now is new, for
 // nothing that was said of its rows holds. It says whether anything differs from the last
 // schema; version is the frame at which a new shape is then in force.
-func number(tables []*Table, last *schemaDoc, version uint64) (doc *schemaDoc, changed bool) {
+func number(tables []*Table, last *schemaDoc, version uint64, anew func(*Table) bool) (doc *schemaDoc, changed bool) {
 	doc = &schemaDoc{NextTable: max(last.NextTable, 1)}
 	changed = len(tables) != len(last.Tables)
 	for _, t := range tables {
@@ -47,7 +47,7 @@ func number(tables []*Table, last *schemaDoc, version uint64) (doc *schemaDoc, c
 			doc.NextTable++
 		}
 		shape := t.number(was)
-		if !shape.same(&was) {
+		if !shape.same(&was) || anew(t) {
 			shape.Since, changed = version, true
 		}
 		t.Since = shape.Since
@@ -55,6 +55,13 @@ func number(tables []*Table, last *schemaDoc, version uint64) (doc *schemaDoc, c
 	}
 	slices.SortFunc(tables, func(a, b *Table) int { return cmp.Compare(a.ID, b.ID) })
 	return doc, changed
+}
+
+// synced says whether devices saw the table, by this key.
+func (d *schemaDoc) synced(name string, key []Column) bool {
+	return d != nil && slices.ContainsFunc(d.Tables, func(s tableShape) bool {
+		return s.Name == name && s.Synced && s.sameKey(&Table{Key: len(key), Columns: key})
+	})
 }
 
 func (s *tableShape) sameKey(t *Table) bool {

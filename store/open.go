@@ -18,7 +18,7 @@ import (
 
 // privateTables are the hub's own in the game database. What they hold is never
 // sent, and the log does not carry it: replay makes it again.
-const privateTables = `
+const privateTables = makeChangeTable + `
 CREATE TABLE IF NOT EXISTS _framehub_meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS _framehub_device(
 	id BLOB PRIMARY KEY, settled INTEGER NOT NULL, refused BLOB, seen INTEGER NOT NULL,
@@ -47,6 +47,7 @@ func Open(o Options) (_ *Store, err error) {
 	if s.w, err = openConn(o.Path, "NORMAL", readBusy); err != nil {
 		return nil, err
 	}
+	s.w.LeaveOut(changeTable)
 	if err := s.prepareDatabase(); err != nil {
 		return nil, err
 	}
@@ -82,18 +83,11 @@ func (s *Store) prepareDatabase() error {
 	if err := s.w.Exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
-	sql := privateTables
 	if empty {
-		sql += s.opts.Schema + "\n;\n" // which need not end with one
+		err = s.w.Exec(s.opts.Schema)
 	}
-	if s.opts.Presence {
-		sql += ownTables
-	} else {
-		sql += dropOwnTables
-	}
-	err = s.w.Exec(sql)
 	if err == nil {
-		err = s.renewTables()
+		err = s.makeOwnTables()
 	}
 	if err == nil && empty && s.opts.Schema != "" {
 		err = s.checkMade() // before it is too late to mend the schema and try again
@@ -105,6 +99,17 @@ func (s *Store) prepareDatabase() error {
 		return fmt.Errorf("make the tables: %w", errors.Join(err, s.w.Exec(`ROLLBACK`)))
 	}
 	return s.w.Exec(`PRAGMA foreign_keys = ON`)
+}
+
+// makeOwnTables makes what is missing of the hub's own.
+func (s *Store) makeOwnTables() error {
+	sql := privateTables
+	if s.opts.Presence {
+		sql += ownTables
+	} else {
+		sql += dropOwnTables
+	}
+	return errors.Join(s.w.Exec(sql), s.renewTables())
 }
 
 // renewTables brings the hub's own tables, as an older one may have made them, up
@@ -121,7 +126,7 @@ func (s *Store) renewTables() error {
 
 // checkMade refuses a schema of which devices could see nothing.
 func (s *Store) checkMade() error {
-	tables, err := inspect(s.w, nil)
+	tables, err := inspect(s.w, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -171,6 +176,7 @@ func (s *Store) match() error {
 			s.opts.Path, merged, s.log.path, s.log.first)
 	}
 	s.merged.Store(merged)
+	s.taken = number64(log["taken"])
 	return nil
 }
 
@@ -219,41 +225,25 @@ func (s *Store) sync() error {
 
 // catchUp reads the schema and replays what the game database lacks.
 func (s *Store) catchUp() error {
+	s.version.Store(s.log.last)
+	s.recent.floor.Store(s.log.first)
 	if err := s.readSchema(); err != nil {
 		return err
 	}
-	s.version.Store(s.log.last)
-	s.recent.floor.Store(s.log.first)
-	from, to := s.merged.Load()+1, s.log.last
 	if err := s.prepareFixed(); err != nil {
 		return err
 	}
-	if from <= to {
+	if from, to := s.merged.Load()+1, s.log.last; from <= to {
 		s.opts.Log.Info("replaying the frame log", "from", from, "to", to)
 	}
-	if err := s.beginTx(); err != nil {
-		return err
-	}
-	if err := s.replay(from, to); err != nil {
-		return err
-	}
-	if err := s.loadDevices(); err != nil {
-		return err
-	}
-	return s.commitTx(time.Now())
+	return s.adopt(s.loadDevices)
 }
 
-// start begins to record changes, and loads what the recent past is asked for.
+// start loads what the recent past is asked for.
 func (s *Store) start() error {
-	if err := s.recordReshape(); err != nil {
+	if _, err := s.recordReshape(); err != nil {
 		return err
 	}
-	capture, err := s.w.Capture(s.captureTables())
-	if err != nil {
-		return err
-	}
-	s.capture = capture
-	s.stmts = newStatements(s.w)
 	s.w.SetBusyTimeout(0) // from here on the frame loop decides how long to wait
 	return s.loadRecent()
 }
@@ -274,7 +264,7 @@ func (s *Store) captureTables() []sqlite.CaptureTable {
 		}
 		out = append(out, c)
 	}
-	for _, name := range []string{"_framehub_meta", "_framehub_device", "sqlite_sequence"} {
+	for _, name := range []string{"_framehub_meta", "_framehub_device", changeTable, "sqlite_sequence"} {
 		out = append(out, sqlite.CaptureTable{Name: name, Scope: -1, Ignore: true})
 	}
 	return out

@@ -14,13 +14,12 @@ import (
 // capture are off: what they did is in the images. It is idempotent, and nothing
 // in SQL can refuse it: a row that stands in the way by another UNIQUE key was
 // changed by one of these entries too, and is written again in its turn.
+//
+// What other programs have noted and no entry has taken up came after all of the
+// entries, for it is the first thing in the next one: it is done again on top.
 func (s *Store) replay(from, to uint64) (err error) {
 	if from > to {
 		return nil
-	}
-	if s.capture != nil {
-		s.capture.Pause()
-		defer s.capture.Resume()
 	}
 	defer func() {
 		if e := s.enforce(true); err == nil {
@@ -30,6 +29,22 @@ func (s *Store) replay(from, to uint64) (err error) {
 	if err := s.enforce(false); err != nil {
 		return err
 	}
+	later, err := s.readNotes()
+	if err != nil {
+		return err
+	}
+	if err := s.readImages(later.rows); err != nil {
+		return err
+	}
+	if err := s.replayEntries(from, to); err != nil || len(later.rows) == 0 {
+		return err
+	}
+	return s.redo(later, from, to)
+}
+
+func (s *Store) replayEntries(from, to uint64) error {
+	s.capture.Pause()
+	defer s.capture.Resume()
 	writers := map[string]*replayWriter{}
 	defer func() {
 		for _, w := range writers {
@@ -55,7 +70,7 @@ func (s *Store) replay(from, to uint64) (err error) {
 
 // enforce switches what SQL enforces on the connection on or off.
 func (s *Store) enforce(on bool) error {
-	if err := s.w.Config(sqlite.EnableTriggers, on); err != nil {
+	if err := s.w.Config(sqlite.EnableTriggers, on && s.triggers); err != nil {
 		return err
 	}
 	if err := s.w.Config(sqlite.EnableForeignKeys, on); err != nil {
@@ -77,15 +92,9 @@ type replayWriter struct {
 }
 
 func (s *Store) replayChange(writers map[string]*replayWriter, c *Change) error {
-	places := c.writtenPlaces()
-	id := fmt.Sprint(c.Table.ID, places)
-	w := writers[id]
-	if w == nil {
-		var err error
-		if w, err = newReplayWriter(s.w, c.Table, places); err != nil {
-			return err
-		}
-		writers[id] = w
+	w, err := s.replayWriter(writers, c.Table, c.writtenPlaces())
+	if err != nil {
+		return err
 	}
 	for i := range c.Rows {
 		if err := w.write(c.Images.Row(i), c.Rows[i].After); err != nil {
@@ -93,6 +102,19 @@ func (s *Store) replayChange(writers map[string]*replayWriter, c *Change) error 
 		}
 	}
 	return nil
+}
+
+func (s *Store) replayWriter(writers map[string]*replayWriter, t *Table, places []int) (*replayWriter, error) {
+	id := fmt.Sprint(t.ID, places)
+	w := writers[id]
+	if w == nil {
+		var err error
+		if w, err = newReplayWriter(s.w, t, places); err != nil {
+			return nil, err
+		}
+		writers[id] = w
+	}
+	return w, nil
 }
 
 // writtenPlaces returns the places of the columns that are stored and that the
@@ -141,17 +163,27 @@ func (w *replayWriter) write(image []wire.Value, after bool) error {
 	if !after {
 		return w.erase.RunWith(image[:w.key]...)
 	}
+	if set, err := w.set(image); set || err != nil {
+		return err
+	}
+	return w.insert.RunWith(w.values(image)...)
+}
+
+// set updates the row, if it is there, and says whether it is.
+func (w *replayWriter) set(image []wire.Value) (there bool, err error) {
+	if w.update == nil {
+		return false, nil
+	}
+	changed, err := w.update.Changes(w.values(image)...)
+	return changed > 0, err
+}
+
+func (w *replayWriter) values(image []wire.Value) []wire.Value {
 	values := make([]wire.Value, len(w.at))
 	for i, place := range w.at {
 		values[i] = image[place]
 	}
-	if w.update != nil {
-		changed, err := w.update.Changes(values...)
-		if err != nil || changed > 0 {
-			return err
-		}
-	}
-	return w.insert.RunWith(values...)
+	return values
 }
 
 func (w *replayWriter) close() {

@@ -2,27 +2,42 @@ package store
 
 import (
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"framehub/store/internal/sqlite"
 )
 
 // readSchema reads the tables, and numbers them as the log has them. The shape
 // is new at the version after the last, if it differs: [Store.recordReshape]
 // then makes that version.
 func (s *Store) readSchema() error {
-	tables, err := inspect(s.w, s.opts.Scopes)
+	cookie, err := s.schemaCookie()
 	if err != nil {
-		return fmt.Errorf("read the schema: %w", err)
-	}
-	if err := checkOwn(tables); err != nil {
 		return err
 	}
 	version, last, err := s.log.lastSchema()
 	if err != nil {
 		return err
 	}
-	if doc, changed := number(tables, last, s.log.last+1); changed {
+	tables, err := inspect(s.w, s.opts.Scopes, last)
+	if err != nil {
+		return fmt.Errorf("read the schema: %w", err)
+	}
+	s.decideAlone(tables)
+	if err := checkOwn(tables); err != nil {
+		return err
+	}
+	triggers, err := s.triggersNow()
+	if err != nil {
+		return err
+	}
+	// What happened to a table that lost its triggers, since it was made anew for one,
+	// nobody knows.
+	unwatched := func(t *Table) bool { return !t.watched(triggers[t.Name]) }
+	if doc, changed := number(tables, last, s.log.last+1, unwatched); changed {
 		s.reshape = doc
 		version++
 	}
@@ -31,8 +46,117 @@ func (s *Store) readSchema() error {
 		return err
 	}
 	s.virtualColumns = slices.ContainsFunc(tables, func(t *Table) bool { return t.Synced && len(t.virtual) > 0 })
-	s.cookie, err = s.schemaCookie()
+	if s.triggers, err = s.gameTriggers(); err != nil {
+		return err
+	}
+	s.was = cookie
+	return s.w.Config(sqlite.EnableTriggers, s.triggers)
+}
+
+// adopt brings the database up to the log under the schema that was read last, and
+// watches its tables; then it does what else is to be done before that is merged.
+func (s *Store) adopt(also func() error) error {
+	err := s.sql.begin.Run()
+	if err != nil {
+		return explain(s.opts.Path, busy(err))
+	}
+	s.open = openTx{begun: true}
+	if err = s.distrust(); err == nil {
+		err = s.adoptInTx()
+	}
+	if err == nil {
+		err = also()
+	}
+	if err != nil {
+		s.open = openTx{}
+		return errors.Join(err, s.w.Exec(`ROLLBACK`))
+	}
+	return s.commitTx(time.Now())
+}
+
+func (s *Store) adoptInTx() error {
+	cookie, err := s.schemaCookie()
+	if err == nil && cookie != s.was {
+		err = ErrSchemaChanged // again, between reading it and the transaction
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.watch(); err != nil {
+		return err
+	}
+	if s.capture, err = s.w.Capture(s.captureTables()); err != nil {
+		return err
+	}
+	s.stmts = newStatements(s.w)
+	if err := s.replay(s.merged.Load()+1, s.version.Load()); err != nil {
+		return err
+	}
+	if cookie, err = s.schemaCookie(); err == nil {
+		s.Schema().cookie.Store(cookie)
+	}
 	return err
+}
+
+// Reshape takes up a schema that other programs have changed. The entry is the
+// version from which on it is the schema; nil: nothing has changed that devices see.
+// It is for after [ErrSchemaChanged], and as often as that comes. An error means that
+// the hub can't live with the schema; the one before is then still the store's, but
+// no frame can begin.
+func (s *Store) Reshape() (*Entry, error) {
+	e, err := s.takeUpSchema()
+	if err != nil {
+		return nil, explain(s.opts.Path, fmt.Errorf("another program changed the schema: %w", err))
+	}
+	return e, nil
+}
+
+func (s *Store) takeUpSchema() (*Entry, error) {
+	if s.frame != nil || s.open.begun {
+		return nil, errUnderWay
+	}
+	s.rows.forget()
+	s.written = true
+	s.closeStatements()
+	if err := s.sql.begin.Run(); err != nil {
+		return nil, busy(err)
+	}
+	if err := s.makeOwnTables(); err != nil {
+		return nil, errors.Join(err, s.w.Exec(`ROLLBACK`))
+	}
+	if err := s.sql.commit.Run(); err != nil {
+		return nil, errors.Join(err, s.w.Exec(`ROLLBACK`))
+	}
+	if err := errors.Join(s.readSchema(), s.prepareSequences()); err != nil {
+		return nil, err
+	}
+	if err := s.adopt(func() error { return nil }); err != nil {
+		return nil, err
+	}
+	return s.recordReshape()
+}
+
+// closeStatements ends everything that was prepared for the tables as they were.
+func (s *Store) closeStatements() {
+	if s.capture != nil {
+		s.capture.Close()
+		s.capture = nil
+	}
+	if s.stmts != nil {
+		s.stmts.close()
+	}
+	for _, m := range []map[int]*sqlite.Stmt{s.virtual, s.whole, s.stored} {
+		for id, stmt := range m {
+			stmt.Close()
+			delete(m, id)
+		}
+	}
+	for _, m := range []map[valueOf]*sqlite.Stmt{s.counts, s.keys} {
+		for id, stmt := range m {
+			stmt.Close()
+			delete(m, id)
+		}
+	}
 }
 
 // checkUnmerged refuses to lose what a crash left to the log alone and a change
@@ -59,34 +183,35 @@ func (s *Store) checkUnmerged(last *schemaDoc) error {
 }
 
 // recordReshape appends the entry of a schema that differs from the last one in
-// the log. Entries before it are read by what they have in common.
-func (s *Store) recordReshape() error {
+// the log, and returns it. Entries before it are read by what they have in common.
+func (s *Store) recordReshape() (*Entry, error) {
 	if s.reshape == nil {
-		return nil
+		return nil, nil
 	}
 	// The log must not know a schema that power loss can take from the database.
 	if err := s.sync(); err != nil {
-		return err
+		return nil, err
 	}
 	b, err := s.reshape.encode()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := time.Now()
 	e := &Entry{Version: s.log.last + 1, Time: now, Schema: s.Schema(), Reshape: true}
 	entry, err := e.encode()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.log.appendSchema(e, b, entry); err != nil {
-		return fmt.Errorf("record the schema in the frame log: %w", err)
+		return nil, fmt.Errorf("record the schema in the frame log: %w", err)
 	}
 	s.reshape = nil
 	s.version.Store(e.Version)
+	s.recent.add(e, s.log.first)
 	if err := s.beginTx(); err != nil {
-		return err
+		return e, nil //nolint:nilerr // the log has it, and the next merge tells the database
 	}
-	return s.commitTx(now)
+	return e, s.commitTx(now)
 }
 
 func (l *frameLog) lastSchema() (version uint64, doc *schemaDoc, err error) {

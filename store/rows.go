@@ -41,7 +41,8 @@ type memTable struct {
 
 // rows is what is held of all plain tables. SQL has the same once flush has
 // written what is dirty. It belongs to the open transaction: another program
-// can't write while that is open, and when one has, all is forgotten.
+// can't write while that is open, and what one has written is taken up before anything
+// else (takeup.go).
 type rows struct {
 	tables  map[int]*memTable
 	young   int   // rows in all young generations
@@ -61,6 +62,24 @@ func (r *rows) table(t *Table) *memTable {
 	return m
 }
 
+// drop forgets a table that another program has written; SQL has all of it.
+func (r *rows) drop(t *Table) {
+	if m := r.tables[t.ID]; m != nil {
+		r.young -= m.young.len()
+		delete(r.tables, t.ID)
+	}
+}
+
+// markOdd says that a row of a plain table has a value that only an SQL writer can
+// have left.
+func (r *rows) markOdd(n *notedRow) {
+	if m := r.tables[n.table.ID]; m != nil && n.table.plain != nil {
+		if row := m.find(r, n.table.key(n.key)); row != nil {
+			row.odd = true
+		}
+	}
+}
+
 // forget drops everything, also what SQL does not have.
 func (r *rows) forget() { *r = rows{version: r.version} }
 
@@ -73,8 +92,8 @@ func (r *rows) unwritten() int {
 	return n
 }
 
-// distrust forgets the rows in memory when another program has written to the
-// file since the last transaction, which has just been followed by a new one.
+// distrust finds out whether another program has written to the file since the last
+// transaction, which has just been followed by a new one.
 func (s *Store) distrust() error {
 	row, _, err := s.sql.foreign.Fetch(nil, 1, 64)
 	s.sql.foreign.Reset()
@@ -82,8 +101,7 @@ func (s *Store) distrust() error {
 		return err
 	}
 	if v := row[0].Int64(); v != s.rows.version {
-		s.rows.forget()
-		s.rows.version = v
+		s.rows.version, s.written = v, true
 	}
 	return nil
 }

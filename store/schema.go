@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"framehub/session/wire"
 )
@@ -14,6 +15,10 @@ type Schema struct {
 
 	byName map[string]*Table
 	byID   map[int]*Table
+
+	// cookie is the number that SQLite raises with every change of the schema, when
+	// the database had this one; 0: it does not have it yet.
+	cookie atomic.Int64
 }
 
 // Table returns the table of that name, or nil. SQL's names are the same in
@@ -33,14 +38,18 @@ type Table struct {
 	Scope   int      // place of the scope column, -1: none
 	Synced  bool     // devices may see it; the others are private, or have no key to tell rows by
 	Own     bool     // it is the hub's own, which nobody else writes
+	Alone   bool     // only the hub writes it: what other programs change in it has no version
 	Since   uint64   // the version that gave it its present shape
 
-	rowid    string // the name of the rowid, the only key column, where that is the key
-	virtual  []int  // places of virtual generated columns, which are not stored
-	intKey   bool   // the key is the rowid under some name, always an int64
-	captured []int  // places of what the capture records
-	indexed  []int  // places of the columns that an index begins with
-	triggers bool
+	rowid    string      // the name of the rowid, the only key column, where that is the key
+	virtual  []int       // places of virtual generated columns, which are not stored
+	intKey   bool        // the key is the rowid under some name, always an int64
+	captured []int       // places of what the capture records
+	indexed  []int       // places of the columns that an index begins with
+	triggers bool        // of the game's
+	nullable bool        // SQLite lets NULL into its key
+	shadow   bool        // it is part of a virtual table
+	uniques  []unique    // its key's first
 	plain    *plainTable // nil: SQL looks at what is written
 }
 

@@ -50,6 +50,13 @@ func (p *statements) get(t *Table, columns []int) (*sqlite.Stmts, error) {
 	return &set.Stmts, nil
 }
 
+func (p *statements) close() {
+	for id, e := range p.sets {
+		p.used.Remove(e).(*statementSet).close()
+		delete(p.sets, id)
+	}
+}
+
 // trim closes what is too many. It is for between transactions: one alone may
 // use more than are kept.
 func (p *statements) trim() {

@@ -18,6 +18,7 @@ type Options struct {
 	Schema string // SQL that makes the tables of an empty database
 
 	Scopes map[string]string // scope column by table
+	Alone  map[string]bool   // tables that only the hub writes: other programs' changes get no version, and are reported
 
 	MergeEvery  time.Duration // most that the game database is behind the log; default 100 ms
 	MergeBudget time.Duration // a merge that takes no longer is cheap: done each frame; default 1.5 ms
@@ -73,6 +74,13 @@ type Store struct {
 	whole       map[int]*sqlite.Stmt     // by table, reads a row for guards
 	counts      map[valueOf]*sqlite.Stmt // how many rows
 	keys        map[valueOf]*sqlite.Stmt // which
+	stored      map[int]*sqlite.Stmt     // by table, reads what is stored of a row
+	notes       *sqlite.Stmt             // what other programs changed
+	noteKeys    int                      // columns of a note's key
+	taken       int64                    // the last note that has a version
+	beside      int                      // frames that are merged at once, for other programs write too
+	written     bool                     // another program has written since a frame last took that up
+	triggers    bool                     // the game has some of its own
 	sequences   []wire.Value             // sqlite_sequence as the log has it; nil: not known
 	sql         fixedStatements
 	frame       *Frame      // the one under way
@@ -89,7 +97,7 @@ type Store struct {
 	cost        mergeCost
 	floorNow    uint64
 	floorLooked time.Time
-	cookie      int64      // of the schema as it was read
+	was         int64      // the cookie of the schema that was read last
 	reshape     *schemaDoc // the shape the database has now, where the log does not say so yet
 
 	// Read by all, written by the frame loop.
@@ -124,6 +132,8 @@ type Stats struct {
 	CheckNanos   atomic.Uint64 // time in transactions' SQL
 	Recoveries   atomic.Uint64
 	RestartWaits atomic.Uint64 // checkpoints that a frame had to wait for
+	Taken        atomic.Uint64 // rows that other programs changed
+	Foreign      atomic.Uint64 // times that another program wrote what devices can't be told
 }
 
 // Stats returns the counters.

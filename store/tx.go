@@ -26,6 +26,7 @@ type openTx struct {
 type fixedStatements struct {
 	begin, commit, savepoint, rollbackTo, release *sqlite.Stmt
 	merged, cookie, foreign, device, devices      *sqlite.Stmt
+	unnote                                        *sqlite.Stmt
 	sequences                                     *sqlite.Stmt // nil: no table is AUTOINCREMENT
 }
 
@@ -45,11 +46,22 @@ func (s *Store) prepareFixed() error {
 		{&s.sql.devices, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'devices'`},
 		{&s.sql.cookie, `PRAGMA schema_version`},
 		{&s.sql.foreign, `PRAGMA data_version`},
+		{&s.sql.unnote, `DELETE FROM _framehub_change WHERE id < ?1`}, // the last stays: see changeTable
 	} {
 		var err error
 		if *p.to, err = s.w.Prepare(p.sql); err != nil {
 			return err
 		}
+	}
+	return s.prepareSequences()
+}
+
+// prepareSequences looks for what only some databases have.
+func (s *Store) prepareSequences() error {
+	s.virtualTables = false
+	if s.sql.sequences != nil {
+		s.sql.sequences.Close()
+		s.sql.sequences = nil
 	}
 	return s.w.Query(`SELECT name = 'sqlite_sequence', rootpage = 0 FROM sqlite_schema WHERE type = 'table'`, nil,
 		func(row []driver.Value) (err error) {
@@ -67,10 +79,7 @@ func (s *Store) beginTx() error {
 		return nil
 	}
 	if err := s.sql.begin.Run(); err != nil {
-		if sqlite.CodeOf(err)&0xff == sqliteBusy {
-			return ErrBusy
-		}
-		return explain(s.opts.Path, fmt.Errorf("begin a transaction in the game database: %w", err))
+		return explain(s.opts.Path, busy(err))
 	}
 	s.open = openTx{begun: true}
 	if err := s.distrust(); err != nil {
@@ -81,13 +90,21 @@ func (s *Store) beginTx() error {
 	s.sql.cookie.Reset()
 	switch {
 	case err != nil:
-	case cookie[0].Int64() != s.cookie:
+	case cookie[0].Int64() != s.Schema().cookie.Load():
 		err = ErrSchemaChanged
 	default:
 		return nil
 	}
 	s.open = openTx{}
 	return errors.Join(err, s.w.Exec(`ROLLBACK`))
+}
+
+// busy says of an error in beginning a transaction that it is another program's lock.
+func busy(err error) error {
+	if sqlite.CodeOf(err)&0xff == sqliteBusy {
+		return ErrBusy
+	}
+	return fmt.Errorf("begin a transaction in the game database: %w", err)
 }
 
 // commitTx commits the game database's transaction: its tables are then at the
@@ -157,11 +174,14 @@ func (s *Store) prepareMerge() error {
 	return nil
 }
 
-// mergeNow says whether to merge after this frame: it is due, or cheap, by the
-// budget and beside the time from one frame to the next. A hub that runs frame
+// mergeNow says whether to merge after this frame: it is due, other programs write
+// too, or it is cheap, by the budget and beside the time from one frame to the next. A hub that runs frame
 // after frame gets more done when several are merged at once.
 func (s *Store) mergeNow(now time.Time) bool {
 	const share = 8 // of a frame's time
+	if s.beside > 0 {
+		return true
+	}
 	cheap := s.opts.MergeBudget
 	if s.cost.interval > 0 {
 		cheap = min(cheap, s.cost.interval/share)

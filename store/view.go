@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
@@ -30,19 +31,45 @@ func (s *Store) View(ctx context.Context, f func(*View) error) error {
 	}
 	defer func() { <-s.viewers }()
 	return s.withConn(func(c *sqlite.Conn) error {
-		if err := c.Exec(`BEGIN`); err != nil {
-			return err
-		}
-		v := &View{Schema: s.Schema(), conn: c}
-		err := c.Query(`SELECT value FROM _framehub_meta WHERE key = 'merged'`, nil, func(row []driver.Value) error {
-			v.Version = uint64(number64(row[0]))
-			return nil
-		})
+		v, err := s.openView(ctx, c)
 		if err == nil {
 			err = f(v)
 		}
+		if c.AutoCommit() {
+			return err
+		}
 		return errors.Join(err, c.Exec(`ROLLBACK`))
 	})
+}
+
+// openView begins a read transaction. Where another program has changed the schema
+// and no frame has taken that up yet, it waits for the frame.
+func (s *Store) openView(ctx context.Context, c *sqlite.Conn) (*View, error) {
+	const patience, pause = 2 * time.Second, 5 * time.Millisecond
+	for waited := time.Duration(0); ; waited += pause {
+		if err := c.Exec(`BEGIN`); err != nil {
+			return nil, err
+		}
+		v, cookie := &View{conn: c}, int64(0)
+		err := c.Query(`SELECT value, schema_version FROM _framehub_meta, pragma_schema_version WHERE key = 'merged'`, nil, func(row []driver.Value) error {
+			v.Version, cookie = uint64(number64(row[0])), number64(row[1])
+			return nil
+		})
+		if v.Schema = s.Schema(); err == nil && cookie == v.Schema.cookie.Load() {
+			return v, nil
+		}
+		if err = errors.Join(err, c.Exec(`ROLLBACK`)); err != nil {
+			return nil, err
+		}
+		if waited >= patience {
+			return nil, ErrSchemaChanged
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // look lends a reading connection for a short look.
@@ -112,7 +139,7 @@ func (v *View) Scan(t *Table, scoped bool, scopes []wire.Value, f func(wire.Grid
 	for i := range t.Columns {
 		names[i] = quote(t.Columns[i].Name)
 	}
-	sql := fmt.Sprintf("SELECT %s FROM %s", strings.Join(names, ", "), quote(t.Name))
+	var where []string
 	if scoped {
 		// IS, so that NULL can be a scope too; byte for byte, as the hub compares.
 		parts := make([]string, len(scopes))
@@ -122,7 +149,14 @@ func (v *View) Scan(t *Table, scoped bool, scopes []wire.Value, f func(wire.Grid
 		if len(parts) == 0 {
 			return nil
 		}
-		sql += " WHERE " + strings.Join(parts, " OR ")
+		where = append(where, "("+strings.Join(parts, " OR ")+")")
+	}
+	for i := 0; i < t.Key && t.nullable && t.Synced; i++ { // see identifies
+		where = append(where, names[i]+" IS NOT NULL")
+	}
+	sql := fmt.Sprintf("SELECT %s FROM %s", strings.Join(names, ", "), quote(t.Name))
+	if len(where) > 0 {
+		sql += " WHERE " + strings.Join(where, " AND ")
 	}
 	stmt, err := v.conn.Prepare(sql)
 	if err != nil {

@@ -44,7 +44,7 @@ func (s *Store) judgeVirtualRow(t *Table, key []wire.Value) (*wire.Refusal, erro
 		return nil, err
 	}
 	for i := range row { // none, where the transaction has deleted it since
-		if !tellable(row[i]) {
+		if !row[i].Valid() {
 			return t.untellable(t.virtual[i], row[i]), nil
 		}
 	}

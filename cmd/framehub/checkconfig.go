@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -28,6 +29,7 @@ func (k *checkConfigCommand) Run(a *app, file *config) error {
 		return exitError(exitUsage)
 	}
 	set, mistakes := rules.Parse(data, file.keys)
+	var modes []string
 	if len(mistakes) == 0 {
 		tables, err := k.tables(data)
 		if err != nil {
@@ -37,13 +39,14 @@ func (k *checkConfigCommand) Run(a *app, file *config) error {
 		if tables == nil {
 			_, _ = fmt.Fprintf(a.err, "%s: tables and columns were not looked at: name them with --schema FILE or --db FILE\n", k.Config)
 		} else {
+			modes = writersOf(set, tables)
 			_, mistakes = set.Compile(hub.RuleTables(tables))
 			for _, advice := range hub.Advice(set, tables) {
 				_, _ = fmt.Fprintf(a.err, "%s: %s\n", k.Config, advice)
 			}
 		}
 	}
-	if err := k.print(a, mistakes); err != nil {
+	if err := k.print(a, mistakes, modes); err != nil {
 		return err
 	}
 	if len(mistakes) > 0 {
@@ -52,7 +55,7 @@ func (k *checkConfigCommand) Run(a *app, file *config) error {
 	return nil
 }
 
-func (k *checkConfigCommand) print(a *app, mistakes rules.Mistakes) error {
+func (k *checkConfigCommand) print(a *app, mistakes rules.Mistakes, modes []string) error {
 	if k.JSON {
 		type one struct {
 			File string `json:"file"`
@@ -64,12 +67,28 @@ func (k *checkConfigCommand) print(a *app, mistakes rules.Mistakes) error {
 		}
 		return json.NewEncoder(a.out).Encode(all)
 	}
-	text := k.Config + ": no mistakes"
+	text := strings.Join(append([]string{k.Config + ": no mistakes"}, modes...), "\n")
 	if len(mistakes) > 0 {
 		text = (&fileError{k.Config, mistakes}).Error()
 	}
 	_, err := fmt.Fprintln(a.out, text)
 	return err
+}
+
+// writersOf says of each table who may write it.
+func writersOf(set *rules.Set, tables []*store.Table) (modes []string) {
+	alone := set.Alone()
+	for _, t := range tables {
+		mode := "written by the hub, and by other programs with SQL"
+		switch why := t.WhyAlone(); {
+		case why != "":
+			mode = "written by the hub alone: " + why
+		case alone[t.Name]:
+			mode = "written by the hub alone: writers = \"hub\""
+		}
+		modes = append(modes, fmt.Sprintf("table %q: %s", t.Name, mode))
+	}
+	return modes
 }
 
 // tables returns those that the rules are for: of the flags, or of the database or

@@ -21,6 +21,7 @@ func TestCheckConfig(t *testing.T) {
 	owned := file("owned.toml", "[tables.thing]\nowner = \"owner\"\nmax-owned = 3\n")
 	judged := file("judged.sql", "CREATE TABLE thing(id INTEGER PRIMARY KEY, owner TEXT, n INTEGER CHECK (n > 0)) STRICT;")
 	indexed := file("indexed.sql", "CREATE TABLE thing(id INTEGER PRIMARY KEY, owner TEXT, n INTEGER CHECK (n > 0)) STRICT; CREATE INDEX i ON thing(owner, n);")
+	expression := file("expression.sql", "CREATE TABLE thing(id INTEGER PRIMARY KEY, k TEXT) STRICT; CREATE UNIQUE INDEX i ON thing(lower(k));")
 	db := filepath.Join(dir, "world.db")
 	start(t, serveArgs(dir, "--schema", tables)...).out.await(t, `(ws://\S+)`)
 	for name, tc := range map[string]struct {
@@ -37,6 +38,9 @@ func TestCheckConfig(t *testing.T) {
 		"a column of a database":  {[]string{"--config", column, "--db", db}, 1, "column.toml:2:", ""},
 		"a schema of its own":     {[]string{"--config", file("own.toml", "schema = '"+tables+"'\n[tables.thong]\n")}, 1, "own.toml:2:", ""},
 		"an index is missing":     {[]string{"--config", owned, "--schema", judged}, 0, "no mistakes", `CREATE INDEX "thing_by_owner" ON "thing"("owner" COLLATE BINARY);`},
+		"who writes with SQL":     {[]string{"--config", file("alone.toml", "[tables.thing]\nwriters = \"hub\"\n"), "--schema", tables}, 0, `table "thing": written by the hub alone: writers = "hub"`, ""},
+		"and by default":          {[]string{"--config", good, "--schema", tables}, 0, `table "thing": written by the hub, and by other programs with SQL`, ""},
+		"and where it can't":      {[]string{"--config", file("shared.toml", "[tables.thing]\nwriters = \"sql\"\n"), "--schema", expression}, 1, `shared.toml:2: writers = "sql": SQL can't share table "thing" with the hub: it has a UNIQUE index on an expression`, ""},
 		"an index is there":       {[]string{"--config", owned, "--schema", indexed}, 0, "no mistakes", ""},
 		"no file":                 {[]string{"--config", "nowhere.toml"}, 2, "", "nowhere.toml"},
 		"no flag":                 {nil, 2, "", "--config"},
@@ -121,6 +125,7 @@ func TestReload(t *testing.T) {
 		{"[tables.thing]\nscope = \"zone\"\n\ninsert = \"all\"\n", `they are as before`, 0},
 		{"[tables.thing]\nscop = \"zone\"\n", `framehub.toml:2: `, 0},
 		{"[tables.thing]\nscope = \"a\"\n", `when the hub starts anew`, 0},
+		{"[tables.thing]\nscope = \"zone\"\nwriters = \"hub\"\n", `only the hub writes were \[\] and are \[thing\]: they change only when the hub starts anew`, 0},
 		{"[tables.thing]\nscope = \"zone\"\nread-only = [\"b\"]\n", `framehub.toml:3: `, 0},
 		{"[tables.thing]\nscope = \"zone\"\n[limits]\nrows = 1\n", `changed="limits, table thing"`, 1},
 	} {

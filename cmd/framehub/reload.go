@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -78,6 +79,10 @@ func (c *config) reload(h *hub.Hub) (changed []string, err error) {
 	}
 	if was, is := c.rules.Scopes(), set.Scopes(); !maps.Equal(was, is) {
 		return nil, fmt.Errorf("%s: the scope columns were %v and are %v: they change only when the hub starts anew", c.path, was, is)
+	}
+	if was, is := c.rules.Alone(), set.Alone(); !maps.Equal(was, is) {
+		return nil, fmt.Errorf("%s: the tables that only the hub writes were %v and are %v: they change only when the hub starts anew",
+			c.path, slices.Sorted(maps.Keys(was)), slices.Sorted(maps.Keys(is)))
 	}
 	if err := h.SetRules(set); err != nil {
 		return nil, c.named(err)

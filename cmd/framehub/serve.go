@@ -143,7 +143,7 @@ func loopback(addr string) bool {
 
 func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, error) {
 	o := store.Options{
-		Path: s.DB, Scopes: file.rules.Scopes(), MergeEvery: s.MergeEvery,
+		Path: s.DB, Scopes: file.rules.Scopes(), Alone: file.rules.Alone(), MergeEvery: s.MergeEvery,
 		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), Presence: s.Presence, NewEpoch: s.NewEpoch, Log: log,
 	}
 	if s.Schema != "" {

@@ -165,6 +165,10 @@ func view(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
+// Valid says whether v is a value of the protocol: no NaN and no infinity, and a text
+// is UTF-8.
+func (v Value) Valid() bool { return v.Finite() && (v.kind != Text || utf8.ValidString(v.Bytes())) }
+
 // Finite says whether v is anything but a NaN or an infinity.
 func (v Value) Finite() bool {
 	f := v.Float64()

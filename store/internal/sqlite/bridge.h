@@ -105,6 +105,7 @@ void fh_buf_free(fh_buf *b);
 void fh_busy_timeout(sqlite3 *db, int ms);
 int fh_config(sqlite3 *db, int op, int value);
 int fh_deferred_fks(sqlite3 *db);
+void fh_leave_out(sqlite3 *db, const char *table);
 void fh_watch_wal(sqlite3 *db, int *pages);
 int fh_checkpoint(sqlite3 *db, int mode, int *log, int *done);
 

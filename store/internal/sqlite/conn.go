@@ -29,12 +29,13 @@ import (
 
 // A Conn is one connection to a database.
 type Conn struct {
-	driver *sqlite3.SQLiteConn
-	db     *C.sqlite3
-	stmts  map[*Stmt]struct{} // open ones; Close finalizes them
-	cells  C.fh_buf           // rows on their way to Go
-	text   C.fh_buf
-	wal    *C.int // pages in the WAL, written by SQLite; nil: not watched
+	driver  *sqlite3.SQLiteConn
+	db      *C.sqlite3
+	stmts   map[*Stmt]struct{} // open ones; Close finalizes them
+	cells   C.fh_buf           // rows on their way to Go
+	text    C.fh_buf
+	leftOut *C.char // the table of LeaveOut
+	wal     *C.int  // pages in the WAL, written by SQLite; nil: not watched
 }
 
 // Open opens a database by the driver's DSN, without the connection mutex.
@@ -62,7 +63,8 @@ func (c *Conn) Close() error {
 	C.fh_buf_free(&c.text)
 	err := c.driver.Close()
 	C.free(unsafe.Pointer(c.wal))
-	c.wal = nil
+	C.free(unsafe.Pointer(c.leftOut))
+	c.wal, c.leftOut = nil, nil
 	return err
 }
 
@@ -119,6 +121,14 @@ func (c *Conn) Config(op int, on bool) error {
 // DeferredForeignKeys says whether a deferred foreign key is unresolved, so
 // that COMMIT would refuse.
 func (c *Conn) DeferredForeignKeys() bool { return C.fh_deferred_fks(c.db) != 0 }
+
+// LeaveOut makes nothing of what triggers would insert into a table, on this
+// connection: the statement is not even compiled. What is inserted otherwise is.
+func (c *Conn) LeaveOut(table string) {
+	C.free(unsafe.Pointer(c.leftOut))
+	c.leftOut = C.CString(table)
+	C.fh_leave_out(c.db, c.leftOut)
+}
 
 // WatchWAL begins to keep what [Conn.WALPages] returns. It is for after the
 // pragmas: wal_autocheckpoint ends it.
