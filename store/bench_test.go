@@ -37,6 +37,52 @@ func BenchmarkFrames(b *testing.B) {
 	}
 }
 
+// BenchmarkWatched commits frames of upserts with the triggers by which other
+// programs' writes are found, and beside each the same without them. The ratio is of
+// the rows/s.
+func BenchmarkWatched(b *testing.B) {
+	const elsewhere = `; CREATE TABLE other(id INTEGER PRIMARY KEY); CREATE TRIGGER t AFTER INSERT ON other BEGIN SELECT 1; END`
+	const here = `; CREATE TRIGGER t AFTER UPDATE OF hp ON entity WHEN NEW.hp < 0 BEGIN SELECT RAISE(ABORT, 'dead'); END`
+	for _, c := range []struct{ name, schema string }{
+		{"plain", benchPlain}, {"judged", benchJudged}, {"plain-beside-a-trigger", benchPlain + elsewhere}, {"judged-beside-a-trigger", benchJudged + elsewhere}, {"trigger", benchJudged + here},
+	} {
+		for _, frame := range []int{100, 1_000, 10_000} {
+			b.Run(fmt.Sprintf("%s/frame=%d", c.name, frame), func(b *testing.B) { benchWatched(b, c.schema, frame) })
+		}
+	}
+}
+
+func benchWatched(b *testing.B, schema string, frame int) {
+	b.Helper()
+	const table = 10_000
+	r := rand.New(rand.NewPCG(1, 1))
+	watched, bare := newBenchHub(b, schema, table), newBenchHub(b, schema, table)
+	if err := store.Unwatch(bare.Store); err != nil {
+		b.Fatal(err)
+	}
+	rows := make([]benchRow, frame)
+	var with, without time.Duration
+	for b.Loop() {
+		for i := range rows {
+			rows[i] = benchRow{int64(r.IntN(table)), int64(r.IntN(1000)), float64(r.Float32()), float64(r.Float32())}
+		}
+		for _, one := range []struct {
+			hub  *benchHub
+			took *time.Duration
+		}{{watched, &with}, {bare, &without}} {
+			writes := one.hub.encode(rows)
+			start := time.Now()
+			one.hub.frame(writes)
+			*one.took += time.Since(start)
+		}
+	}
+	n := float64(b.N) * float64(frame)
+	b.ReportMetric(n/with.Seconds(), "rows/s")
+	b.ReportMetric(n/without.Seconds(), "unwatched-rows/s")
+	b.ReportMetric(without.Seconds()/with.Seconds(), "ratio")
+	b.ReportMetric(0, "ns/op") // both together: says nothing
+}
+
 type benchRow struct {
 	id, hp int64
 	x, y   float64

@@ -113,3 +113,27 @@ func RowsUnwritten(s *Store) int { return s.rows.unwritten() }
 // ExpectLargeMerge makes the store believe that the merge to come takes longer
 // than it has idle time, and that it has much of that.
 func ExpectLargeMerge(s *Store) { s.cost.idle, s.cost.perRow = time.Hour, float64(time.Hour) }
+
+// SeeTriggers makes the store's own connection see the hub's triggers again.
+func SeeTriggers(s *Store) error { return s.w.Exec("PRAGMA writable_schema = RESET") }
+
+// Unwatch takes the triggers away by which other programs' writes are found.
+func Unwatch(s *Store) error {
+	now, err := s.triggersNow()
+	if err != nil {
+		return err
+	}
+	if err := SeeTriggers(s); err != nil {
+		return err
+	}
+	for _, all := range now {
+		for _, t := range all {
+			if err := s.w.Exec("DROP TRIGGER " + t.name); err != nil {
+				return err
+			}
+		}
+	}
+	cookie, err := s.schemaCookie()
+	s.Schema().cookie.Store(cookie)
+	return err
+}

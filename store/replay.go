@@ -70,7 +70,7 @@ func (s *Store) replayEntries(from, to uint64) error {
 
 // enforce switches what SQL enforces on the connection on or off.
 func (s *Store) enforce(on bool) error {
-	if err := s.w.Config(sqlite.EnableTriggers, on && s.triggers); err != nil {
+	if err := s.w.Config(sqlite.EnableTriggers, on); err != nil {
 		return err
 	}
 	if err := s.w.Config(sqlite.EnableForeignKeys, on); err != nil {

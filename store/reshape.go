@@ -46,11 +46,8 @@ func (s *Store) readSchema() error {
 		return err
 	}
 	s.virtualColumns = slices.ContainsFunc(tables, func(t *Table) bool { return t.Synced && len(t.virtual) > 0 })
-	if s.triggers, err = s.gameTriggers(); err != nil {
-		return err
-	}
 	s.was = cookie
-	return s.w.Config(sqlite.EnableTriggers, s.triggers)
+	return nil
 }
 
 // adopt brings the database up to the log under the schema that was read last, and
@@ -71,7 +68,7 @@ func (s *Store) adopt(also func() error) error {
 		s.open = openTx{}
 		return errors.Join(err, s.w.Exec(`ROLLBACK`))
 	}
-	return s.commitTx(time.Now())
+	return errors.Join(s.commitTx(time.Now()), s.hideTriggers())
 }
 
 func (s *Store) adoptInTx() error {

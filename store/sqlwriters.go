@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 // Other programs write the game's tables with SQL. Triggers in the database itself,
 // so that they run wherever it is written, note in a table which rows were changed
 // and in which columns; the next frame takes that up ([Frame.takeUp]). The hub's own
-// connection leaves the notes out ([sqlite.Conn.LeaveOut]).
+// connection does not see them, or leaves the notes out ([sqlite.Conn.LeaveOut]).
 //
 // Not all columns are named by the triggers, for ALTER TABLE … DROP COLUMN refuses
 // to drop what a trigger reads: those that can't be dropped anyway, of the key and of
@@ -50,14 +51,13 @@ func (t *Table) captureTriggers() []trigger {
 	all := []trigger{
 		t.trigger("made", "AFTER INSERT", "", t.note(noteMade, "NEW")),
 		t.trigger("gone", "BEFORE DELETE", "", t.note(noteThere, "OLD")),
-		t.trigger("moved", "AFTER UPDATE", "NOT "+t.keyStays(), t.note(noteThere, "OLD"), t.note(noteMade, "NEW")),
+		t.trigger("moved", "AFTER UPDATE OF "+t.keySetBy(), "NOT "+t.keyStays(), t.note(noteThere, "OLD"), t.note(noteMade, "NEW")),
 		t.trigger("replaced", "BEFORE INSERT", "", t.replaced("")...),
-		t.trigger("replaced_by_update", "BEFORE UPDATE", t.uniqueMoves(), t.replaced(" AND NOT "+t.sameAs("OLD"))...),
+		t.trigger("replaced_by_update", "BEFORE UPDATE OF "+t.uniqueSetBy(), "", t.replaced(" AND NOT "+t.sameAs("OLD"))...),
 	}
 	for i := t.Key; i < len(t.Columns); i++ {
 		if c := &t.Columns[i]; !c.Generated {
-			when := fmt.Sprintf("AFTER UPDATE OF %s", quote(c.Name))
-			all = append(all, t.trigger(fmt.Sprintf("set_%d", c.ID), when, t.keyStays(), t.note(c.ID, "OLD")))
+			all = append(all, t.trigger(fmt.Sprintf("set_%d", c.ID), "AFTER UPDATE OF "+quote(c.Name), "", t.note(c.ID, "NEW")))
 		}
 	}
 	return all
@@ -122,6 +122,29 @@ func (t *Table) keyStays() string {
 	return "(" + strings.Join(parts, " AND ") + ")"
 }
 
+// keySetBy lists the names by which an update may set the key, for UPDATE OF.
+func (t *Table) keySetBy() string {
+	var names []string
+	for i := range t.Key {
+		names = append(names, quote(t.Columns[i].Name))
+	}
+	if t.intKey {
+		names = append(names, "rowid", "_rowid_", "oid")
+	}
+	return strings.Join(names, ", ")
+}
+
+// uniqueSetBy lists those by which it may set anything that is unique.
+func (t *Table) uniqueSetBy() string {
+	names := []string{t.keySetBy()}
+	for _, u := range t.uniques {
+		for _, place := range u.columns {
+			names = append(names, quote(t.Columns[place].Name))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // sameAs is the condition that a row of the table is the row OLD.
 func (t *Table) sameAs(row string) string {
 	parts := make([]string, t.Key)
@@ -156,18 +179,6 @@ func (t *Table) replaced(also string) (body []string) {
 			changeTable, noteKeys(t.Key), t.ID, noteThere, scope, t.keyOf(""), quote(t.Name), strings.Join(parts, " AND "), also))
 	}
 	return body
-}
-
-// uniqueMoves is the condition that an update sets something that is unique.
-func (t *Table) uniqueMoves() string {
-	var parts []string
-	for _, u := range t.uniques {
-		for _, place := range u.columns {
-			name := quote(t.Columns[place].Name)
-			parts = append(parts, fmt.Sprintf("OLD.%s IS NOT NEW.%[1]s COLLATE BINARY", name))
-		}
-	}
-	return "(" + strings.Join(parts, " OR ") + ")"
 }
 
 // readUniques finds what REPLACE deletes rows by.
@@ -291,10 +302,24 @@ func (s *Store) widenNotes(n int) error {
 	return err
 }
 
-// gameTriggers says whether the game has triggers of its own. Where it has none,
-// the hub's connection runs without any, and other programs' cost it nothing.
-func (s *Store) gameTriggers() (yes bool, err error) {
-	err = s.w.Query(`SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\_framehub\_%' ESCAPE '\' LIMIT 1`, nil,
-		func([]driver.Value) error { yes = true; return nil })
-	return yes, err
+// hideTriggers makes the hub's own connection forget the hub's triggers: it reads the
+// schema while they are deleted, and that is rolled back. SQLite reads it again when
+// another program changes the schema, and then they are hidden again; until then, or
+// if it should do so otherwise, they only cost time, for what they would write is left
+// out.
+func (s *Store) hideTriggers() error {
+	s.capture.Pause()
+	defer s.capture.Resume()
+	err := s.w.Exec(`BEGIN IMMEDIATE;
+		PRAGMA writable_schema = ON;
+		DELETE FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '\_framehub\_%' ESCAPE '\';
+		PRAGMA writable_schema = RESET;
+		SELECT count(*) FROM sqlite_schema;`)
+	if s.w.AutoCommit() {
+		return err
+	}
+	if err = errors.Join(err, s.w.Exec(`ROLLBACK`)); err != nil {
+		return fmt.Errorf("hide the hub's triggers from itself: %w", err)
+	}
+	return nil
 }

@@ -80,7 +80,6 @@ type Store struct {
 	taken       int64                    // the last note that has a version
 	beside      int                      // frames that are merged at once, for other programs write too
 	written     bool                     // another program has written since a frame last took that up
-	triggers    bool                     // the game has some of its own
 	sequences   []wire.Value             // sqlite_sequence as the log has it; nil: not known
 	sql         fixedStatements
 	frame       *Frame      // the one under way
