@@ -32,6 +32,15 @@ func fill(rows int) string {
 		INSERT INTO entity SELECT i, i * 1.5, i * 2.5, 0.0, 0.0, i %% 100, 0, 'owner' FROM c;`, rows)
 }
 
+// listen serves a hub's sessions on loopback.
+func listen(h *hub.Hub) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if sess, err := session.Accept(w, r, session.Options{}); err == nil {
+			_ = h.Serve(sess)
+		}
+	}))
+}
+
 // BenchmarkRows compares rows committed per second through the whole hub, from
 // the bytes that sessions read to the bytes that a watching session gets, with a
 // bare loop on the same driver that commits the same upserts with
@@ -104,11 +113,7 @@ func newBenchHub(b *testing.B, o benchOptions) *benchHub {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if sess, err := session.Accept(w, r, session.Options{}); err == nil {
-			_ = h.Serve(sess)
-		}
-	}))
+	srv := listen(h)
 	b.Cleanup(func() {
 		h.Stop()
 		srv.Close()

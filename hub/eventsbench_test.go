@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"framehub/hub"
-	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
 )
@@ -44,11 +42,7 @@ func newCrowd(tb testing.TB, hearers, events int) *crowd {
 		tb.Fatal(err)
 	}
 	c := &crowd{TB: tb, hub: hub.New(s, hub.Options{Log: slog.New(slog.DiscardHandler)}), events: events}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if sess, err := session.Accept(w, r, session.Options{}); err == nil {
-			_ = c.hub.Serve(sess)
-		}
-	}))
+	srv := listen(c.hub)
 	tb.Cleanup(func() {
 		c.hub.Stop()
 		srv.Close()

@@ -3,7 +3,6 @@ package hub_test
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/coder/websocket"
 
 	"framehub/hub"
-	"framehub/session"
 	"framehub/session/wire"
 	"framehub/store"
 )
@@ -87,11 +85,7 @@ func newPresentHub(b *testing.B) (h *presentHub, url string) {
 	}
 	h = &presentHub{store: s, grace: 2 * time.Second, number: s.Schema().Table("entity").ID, schema: s.Schema().Version}
 	h.Hub = hub.New(s, hub.Options{Grace: h.grace, Log: log})
-	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if sess, err := session.Accept(w, r, session.Options{}); err == nil {
-			_ = h.Serve(sess)
-		}
-	}))
+	h.server = listen(h.Hub)
 	return h, "ws" + strings.TrimPrefix(h.server.URL, "http")
 }
 

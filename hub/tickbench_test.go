@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,11 +94,7 @@ func newTickGame(b *testing.B) *tickGame {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- h.Run(ctx) }()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if sess, err := session.Accept(w, r, session.Options{}); err == nil {
-			_ = h.Serve(sess)
-		}
-	}))
+	srv := listen(h)
 	g.stop = func() {
 		cancel()
 		g.writers.Wait()
