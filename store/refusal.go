@@ -25,6 +25,7 @@ const (
 	sqliteTooBig     = 18
 	sqliteConstraint = 19
 	sqliteMismatch   = 20
+	sqliteAuth       = 23
 	sqliteNotADB     = 26
 
 	constraintDatatype = sqliteConstraint | 12<<8

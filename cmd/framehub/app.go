@@ -28,6 +28,7 @@ type cli struct {
 	Token    tokenCommand       `cmd:"" help:"Print a token, with which a device or a server connects."`
 	Sessions sessionsCommand    `cmd:"" help:"List the sessions of a hub that runs, or end one."`
 	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Say what is wrong in a configuration file."`
+	Migrate  migrateCommand     `cmd:"" help:"Change a database's tables by numbered SQL files, each once."`
 	Version  versionCommand     `cmd:"" help:"Print the program's version."`
 
 	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe messages to log: debug, info, warn or error."`

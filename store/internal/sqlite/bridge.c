@@ -44,9 +44,9 @@ SQL int sqlite3_preupdate_new(sqlite3 *, int, sqlite3_value **);
 SQL int sqlite3_set_authorizer(sqlite3 *, int (*)(void *, int, const char *, const char *, const char *, const char *), void *);
 SQL void *sqlite3_wal_hook(sqlite3 *, int (*)(void *, sqlite3 *, const char *, int), void *);
 
-enum { SQLITE_OK = 0, SQLITE_IGNORE = 2, SQLITE_NOMEM = 7, SQLITE_ROW = 100, SQLITE_DONE = 101 };
+enum { SQLITE_OK = 0, SQLITE_DENY = 1, SQLITE_IGNORE = 2, SQLITE_NOMEM = 7, SQLITE_ROW = 100, SQLITE_DONE = 101 };
 enum { SQLITE_INTEGER = 1, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_BLOB, SQLITE_NULL };
-enum { SQLITE_DELETE = 9, SQLITE_INSERT = 18, SQLITE_UPDATE = 23 };
+enum { SQLITE_DELETE = 9, SQLITE_INSERT = 18, SQLITE_TRANSACTION = 22, SQLITE_UPDATE = 23 };
 enum { SQLITE_PREPARE_PERSISTENT = 1 };
 enum { SQLITE_DBSTATUS_DEFERRED_FKS = 10 };
 
@@ -636,15 +636,18 @@ int fh_deferred_fks(sqlite3 *db) {
   return now;
 }
 
-static int leaves_out(void *out, int action, const char *table, const char *column, const char *schema, const char *trigger) {
-  (void)column;
+static int authorize(void *arg, int action, const char *first, const char *second, const char *schema, const char *trigger) {
+  const fh_authority *a = arg;
+  (void)second;
   (void)schema;
-  return action == SQLITE_INSERT && trigger && !strcmp(table, out) ? SQLITE_IGNORE : SQLITE_OK;
+  if (action == SQLITE_INSERT && trigger && a->left_out && !strcmp(first, a->left_out)) return SQLITE_IGNORE;
+  if (action == SQLITE_TRANSACTION && a->no_transactions) return SQLITE_DENY;
+  return SQLITE_OK;
 }
 
-/* fh_leave_out makes what triggers insert into a table nothing, on this
- * connection. */
-void fh_leave_out(sqlite3 *db, const char *table) { sqlite3_set_authorizer(db, leaves_out, (void *)table); }
+/* fh_authorize makes a, which may change, the connection's authority: what it says
+ * when a statement is prepared. */
+void fh_authorize(sqlite3 *db, fh_authority *a) { sqlite3_set_authorizer(db, authorize, a); }
 
 static int wal_grown(void *pages, sqlite3 *db, const char *name, int n) {
   (void)db;

@@ -105,7 +105,13 @@ void fh_buf_free(fh_buf *b);
 void fh_busy_timeout(sqlite3 *db, int ms);
 int fh_config(sqlite3 *db, int op, int value);
 int fh_deferred_fks(sqlite3 *db);
-void fh_leave_out(sqlite3 *db, const char *table);
+/* What a connection's authorizer does beside allowing. */
+typedef struct {
+  const char *left_out;   /* what triggers insert into this table is left out; NULL: nothing */
+  int no_transactions; /* statements must not begin or end one */
+} fh_authority;
+
+void fh_authorize(sqlite3 *db, fh_authority *a);
 void fh_watch_wal(sqlite3 *db, int *pages);
 int fh_checkpoint(sqlite3 *db, int mode, int *log, int *done);
 

@@ -29,13 +29,13 @@ import (
 
 // A Conn is one connection to a database.
 type Conn struct {
-	driver  *sqlite3.SQLiteConn
-	db      *C.sqlite3
-	stmts   map[*Stmt]struct{} // open ones; Close finalizes them
-	cells   C.fh_buf           // rows on their way to Go
-	text    C.fh_buf
-	leftOut *C.char // the table of LeaveOut
-	wal     *C.int  // pages in the WAL, written by SQLite; nil: not watched
+	driver *sqlite3.SQLiteConn
+	db     *C.sqlite3
+	stmts  map[*Stmt]struct{} // open ones; Close finalizes them
+	cells  C.fh_buf           // rows on their way to Go
+	text   C.fh_buf
+	auth   *C.fh_authority // nil: everything is allowed
+	wal    *C.int          // pages in the WAL, written by SQLite; nil: not watched
 }
 
 // Open opens a database by the driver's DSN, without the connection mutex.
@@ -63,8 +63,11 @@ func (c *Conn) Close() error {
 	C.fh_buf_free(&c.text)
 	err := c.driver.Close()
 	C.free(unsafe.Pointer(c.wal))
-	C.free(unsafe.Pointer(c.leftOut))
-	c.wal, c.leftOut = nil, nil
+	if c.auth != nil {
+		C.free(unsafe.Pointer(c.auth.left_out))
+		C.free(unsafe.Pointer(c.auth))
+	}
+	c.wal, c.auth = nil, nil
 	return err
 }
 
@@ -125,9 +128,26 @@ func (c *Conn) DeferredForeignKeys() bool { return C.fh_deferred_fks(c.db) != 0 
 // LeaveOut makes nothing of what triggers would insert into a table, on this
 // connection: the statement is not even compiled. What is inserted otherwise is.
 func (c *Conn) LeaveOut(table string) {
-	C.free(unsafe.Pointer(c.leftOut))
-	c.leftOut = C.CString(table)
-	C.fh_leave_out(c.db, c.leftOut)
+	C.free(unsafe.Pointer(c.authority().left_out))
+	c.authority().left_out = C.CString(table)
+}
+
+// ForbidTransactions makes it an error (SQLITE_AUTH) to begin or end a transaction,
+// until it is allowed again.
+func (c *Conn) ForbidTransactions(forbid bool) {
+	c.authority().no_transactions = 0
+	if forbid {
+		c.authority().no_transactions = 1
+	}
+}
+
+// authority returns what the connection's authorizer goes by.
+func (c *Conn) authority() *C.fh_authority {
+	if c.auth == nil {
+		c.auth = (*C.fh_authority)(C.calloc(1, C.sizeof_fh_authority))
+		C.fh_authorize(c.db, c.auth)
+	}
+	return c.auth
 }
 
 // WatchWAL begins to keep what [Conn.WALPages] returns. It is for after the

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"framehub/store"
+)
+
+type migrateCommand struct {
+	Dir    string `arg:"" placeholder:"DIR" help:"A folder of SQL files whose names begin with a number, such as 0001_players.sql."`
+	DB     string `name:"db" default:"data/world.db" placeholder:"FILE" help:"The database (${default})."`
+	DryRun bool   `help:"Only say what would be applied."`
+	JSON   bool   `name:"json" help:"Print a list of what was applied in JSON."`
+}
+
+// Run applies the migrations that the database has not had, and prints each.
+func (m *migrateCommand) Run(a *app) error {
+	all, err := store.ReadMigrations(os.DirFS(m.Dir))
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.Dir, err)
+	}
+	names := []string{}
+	done := func(f store.Migration) {
+		names = append(names, f.Name)
+		if !m.JSON {
+			_, _ = fmt.Fprintln(a.out, f.Name)
+		}
+	}
+	if m.DryRun {
+		var pending []store.Migration
+		if pending, err = store.PendingMigrations(m.DB, all); err == nil {
+			for i := range pending {
+				done(pending[i])
+			}
+		}
+	} else {
+		err = store.Migrate(m.DB, all, done)
+	}
+	if m.JSON {
+		if e := json.NewEncoder(a.out).Encode(names); e != nil {
+			return e
+		}
+	}
+	if err == nil && len(names) == 0 && !m.JSON {
+		_, _ = fmt.Fprintf(a.err, "%s has had all %d\n", m.DB, len(all))
+	}
+	return err
+}
