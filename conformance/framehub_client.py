@@ -469,12 +469,12 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Unavailable:
-    """The answer to a message of a kind that this hub does not do."""
-
-    type: int
-    id: int | None
-    refusal: Refused
+class SqlAnswer:
+    id: int
+    version: int | None
+    columns: list[str] | None
+    rows: list[tuple] | None
+    refusal: Refused | None
 
 
 def decode_message(data: bytes, packed: bool = True, largest: int | None = None) -> Any:
@@ -636,13 +636,15 @@ def read_payload(item: Any) -> Any:
     return values if isinstance(item, list) else values[0]
 
 
-def unavailable_reader(kind: int) -> Callable[[Fields], Unavailable]:
-    def read_unavailable(fields: Fields) -> Unavailable:
-        asked = fields.take(uint, None)
-        check(fields.take(anything) is None, f"[{kind}] is answered, though this client never uses it")
-        return Unavailable(kind, asked, read_refusal(fields))
-
-    return read_unavailable
+def read_sql_answer(fields: Fields) -> SqlAnswer:
+    asked, version = fields.take(uint), fields.take(uint, None)
+    if version is None:
+        return SqlAnswer(asked, None, None, None, read_refusal(fields))
+    columns = fields.take(list_of(text), None) or []
+    rows = [tuple(row) for row in fields.take(list_of(list_of(value)), None) or []]
+    check(all(len(row) == len(columns) and row for row in rows), "a row of an answer has other columns than the answer")
+    check(not any(UNDEFINED in row for row in rows), "undefined is not a value here")
+    return SqlAnswer(asked, version, list(columns), rows, None)
 
 
 READERS: dict[int, Callable[[Fields], Any]] = {
@@ -658,7 +660,7 @@ READERS: dict[int, Callable[[Fields], Any]] = {
     13: read_piece,
     14: read_will_answer,
     15: read_event,
-    11: unavailable_reader(11),
+    11: read_sql_answer,
 }
 
 
@@ -1095,8 +1097,8 @@ class Device:
             case Event():
                 self._heard = max(self._heard, message.version or 0)
                 self.on_event(message)
-            case Unavailable():
-                self._answer((message.type, message.id), message)
+            case SqlAnswer():
+                self._answer((11, message.id), message)
 
     def _handle_hello(self, hello: Hello) -> None:
         check(self.hello is None, "a second hello")
@@ -1301,6 +1303,14 @@ class Device:
             data, size = (data + piece.bytes, piece.size) if size in (None, piece.size) else (b"", None)
         check(len(data) == size, f"pieces of {len(data)} bytes make a value of {size}")
         return data
+
+    async def sql(self, statement: str, *params: Any) -> SqlAnswer:
+        """Runs one statement at the hub, for the roles server, editor and admin."""
+        self._last_id += 1
+        answer = await self.ask((11, self._last_id), [11, self._last_id, statement, list(params)])
+        if answer.refusal is not None:
+            raise answer.refusal
+        return answer
 
     async def clock(self) -> Clock:
         """The hub's time and version. The time between asking and the answer is the round trip."""

@@ -101,6 +101,7 @@ async def test_rows_move_between_scopes(own_hub: Hub):
 async def test_only_what_was_set_is_sent(own_hub: Hub):
     device = await own_hub.device()
     await device.write(insert("entity", {"id": 1, "zone": 1, "owner": "o" * 5000}))
+    await see(device, "entity", (1,), zone=1)
     device.forget()
     await asyncio.to_thread(own_hub.write_sql, "UPDATE entity SET score = 7 WHERE id = 1")
     await see(device, "entity", (1,), score=7)

@@ -173,7 +173,11 @@ EXPECTED = {
     12: lambda m: {"code": m["code"], "words": m["text"], "retry": m["retry_ms"]},
     13: lambda m: {**{n: m[n] for n in ("id", "version", "size")}, "bytes": bytes_of(m["data"]), "refusal": refusal(m["refused"])},
     14: lambda m: {"id": m["id"], "version": m["version"], "refusal": refusal(m["refused"])},
-    **dict.fromkeys((11,), lambda m: {"id": m["id"], "refusal": refusal(m["refused"])}),
+    11: lambda m: {
+        **{name: m[name] for name in ("id", "version", "columns")},
+        "rows": None if m["rows"] is None else [tuple(value_of(one) for one in row) for row in m["rows"]],
+        "refusal": refusal(m["refused"]),
+    },
     7: lambda m: {"device": bytes_of(m["holder"])} if m["n"] is None else ticked(m),
     15: lambda m: {"sender": bytes_of(m["from"]), **event(m)},
 }

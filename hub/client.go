@@ -36,6 +36,7 @@ type client struct {
 	cancel   context.CancelFunc
 	reading  sync.WaitGroup
 	willing  atomic.Int32 // last wills on their way to a frame
+	asking   atomic.Int32 // statements under way
 
 	// Owned by the read loop.
 	lastID uint64      // of a change of subscriptions
@@ -120,8 +121,12 @@ func (h *Hub) settle(version uint64, outcomes []outcome) {
 	var urgent []*client // a refusal goes at once, with all that came with it
 	for i := range outcomes {
 		o := &outcomes[i]
-		if o.will != nil {
+		switch {
+		case o.will != nil:
 			h.willSettled(version, o)
+			continue
+		case o.ask != nil:
+			o.ask.answer(version, o.refused)
 			continue
 		}
 		c := h.in.settle(o)

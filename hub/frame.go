@@ -61,8 +61,9 @@ func (h *Hub) frame(now time.Time) {
 		h.fail(now, err)
 		return
 	}
-	if entry == nil { // nobody who may write was left
+	if entry == nil { // of what was written nothing was left, or only what was refused and has no number
 		h.presence.written(attended)
+		h.settle(h.Version(), outcomes)
 		h.merge(time.Now(), false)
 		return
 	}
@@ -130,9 +131,12 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 			g.who = it.who
 			start := time.Now()
 			var err error
-			if it.will != nil {
+			switch {
+			case it.will != nil:
 				o.refused, err = h.keepWill(f, it)
-			} else {
+			case it.ask != nil:
+				o.refused, err = it.ask.run(f)
+			default:
 				o.refused, err = f.Apply(it.device.id, it.write, g)
 			}
 			if err != nil {
@@ -153,7 +157,7 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 func (h *Hub) refusals(outcomes []outcome) []store.Outcome {
 	refused := h.unsaid
 	for i := range outcomes {
-		if o := &outcomes[i]; o.refused != nil && o.will == nil {
+		if o := &outcomes[i]; o.refused != nil && o.numbered() {
 			refused = append(refused, o.logged())
 		}
 	}
@@ -255,7 +259,7 @@ func (h *Hub) refuse(outcomes []outcome) {
 		if o.refused = o.item.refused; o.refused == nil {
 			o.refused = wire.Refuse(wire.CodeUnavailable, "the hub can't commit at the moment: try again later")
 		}
-		if o.will == nil {
+		if o.numbered() {
 			h.unsaid = append(h.unsaid, o.logged())
 		}
 	}

@@ -22,7 +22,9 @@ type Options struct {
 	FrameHz float64     // frames a second; default 60
 	Limits  wire.Limits // of what devices send
 
-	Grace time.Duration // how long a device may be away before it has gone, with [store.Options].Presence; default 10 s
+	Grace time.Duration         // how long a device may be away before it has gone, with [store.Options].Presence; default 10 s
+	SQL   store.StatementLimits // of SQL through the hub: default 100 ms, which frames wait for, and 10,000 rows
+
 	// ClockPatience is how long a server that closes the frames may be silent before
 	// the hub's own clock does; default 1 s.
 	ClockPatience time.Duration
@@ -43,6 +45,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Grace == 0 {
 		o.Grace = 10 * time.Second
+	}
+	if o.SQL.Time == 0 {
+		o.SQL.Time = 100 * time.Millisecond
+	}
+	if o.SQL.Rows == 0 {
+		o.SQL.Rows = 10_000
 	}
 	if o.ClockPatience == 0 {
 		o.ClockPatience = time.Second

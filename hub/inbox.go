@@ -29,6 +29,7 @@ type item struct {
 	share   *share        // his
 	refused *wire.Refusal // decided before SQL was asked
 	will    *bequest      // it is a last will to be kept, not to be run now; nil: it is none
+	ask     *ask          // it is SQL; nil: it is none
 	size    int
 }
 
@@ -37,6 +38,9 @@ type outcome struct {
 	item
 	refused *wire.Refusal // nil: committed
 }
+
+// numbered says whether the item settles a number of its device.
+func (it *item) numbered() bool { return it.will == nil && it.ask == nil }
 
 // A device is a device with a session, or with transactions under way.
 type device struct {
@@ -140,8 +144,8 @@ func (b *inbox) put(it item) (known bool, err error) {
 	return false, nil
 }
 
-// putWill takes a last will in. It has no number, and is not taken twice.
-func (b *inbox) putWill(it item) {
+// putUnnumbered takes in what has no number: a last will, or SQL.
+func (b *inbox) putUnnumbered(it item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.awaitRoom(&it)

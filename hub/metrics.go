@@ -9,17 +9,18 @@ import (
 type Metrics struct {
 	collectors []prometheus.Collector
 
-	frame     prometheus.Histogram // boundary to told
-	durable   prometheus.Histogram // boundary to durable
-	broadcast prometheus.Histogram
-	committed prometheus.Counter
-	refused   *prometheus.CounterVec
-	behind    prometheus.Counter
-	caughtUp  prometheus.Counter
-	snapshots prometheus.Counter
-	slowed    prometheus.Counter
-	wills     prometheus.Counter
-	ticks     prometheus.Histogram // read to answered
+	frame      prometheus.Histogram // boundary to told
+	durable    prometheus.Histogram // boundary to durable
+	broadcast  prometheus.Histogram
+	committed  prometheus.Counter
+	refused    *prometheus.CounterVec
+	behind     prometheus.Counter
+	caughtUp   prometheus.Counter
+	snapshots  prometheus.Counter
+	slowed     prometheus.Counter
+	wills      prometheus.Counter
+	statements prometheus.Counter
+	ticks      prometheus.Histogram // read to answered
 
 	events, delivered prometheus.Counter
 	eventsRefused     *prometheus.CounterVec
@@ -41,6 +42,7 @@ func newMetrics(h *Hub) *Metrics {
 	m.snapshots = m.counter("framehub_snapshots_total", "Snapshots begun.")
 	m.slowed = m.counter("framehub_messages_slowed_total", "Messages of devices that waited, because their device sends more than it may.")
 	m.wills = m.counter("framehub_wills_total", "Last wills that have run.")
+	m.statements = m.counter("framehub_sql_statements_total", "Statements of SQL that were run for sessions.")
 	m.events = m.counter("framehub_events_total", "Events that were taken, to be sent on.")
 	m.delivered = m.counter("framehub_events_delivered_total", "Events handed to a session's connection, once for each session.")
 	m.eventsRefused = m.counters("framehub_events_refused_total", "Events refused, by the refusal's code.", "code")

@@ -22,7 +22,7 @@ const (
 
 // capabilities lists the optional parts of the protocol that this hub does.
 func (h *Hub) capabilities() []string {
-	list := []string{"zstd", "clock", "events"}
+	list := []string{"zstd", "clock", "events", "sql"}
 	if h.presence.on() {
 		list = append(list, "presence", "wills")
 	}

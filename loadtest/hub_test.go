@@ -34,7 +34,7 @@ func startHub(tb testing.TB, schema string) *testHub {
 	tb.Helper()
 	h := &testHub{TB: tb, db: filepath.Join(tb.TempDir(), "world.db")}
 	log := slog.New(slog.DiscardHandler)
-	o := store.Options{Path: h.db, Schema: schema, Log: log}
+	o := store.Options{Path: h.db, Schema: schema, Log: log, Alone: map[string]bool{"entity": true}} // what tests do to it stays there
 	if strings.Contains(schema, "zone") {
 		o.Scopes = map[string]string{"entity": "zone"}
 	}

@@ -72,6 +72,9 @@ func (r *run) compare(ctx context.Context, c *cast, v *verdict) error {
 	if err := c.await(ctx, v.version); err != nil {
 		return err
 	}
+	if r.opts.planted != nil {
+		r.opts.planted(c.observers)
+	}
 	if r.opts.DB == "" {
 		for _, o := range c.observers {
 			v.lost = max(v.lost, c.lost(o.row))

@@ -53,7 +53,7 @@ type Options struct {
 	// the copies to be at one version. Default 10 s.
 	Patience time.Duration
 
-	planted func(observers []*observer) // by tests: called before the check
+	planted func(observers []*observer) // by tests: called when every copy has everything, and before it is compared
 }
 
 func (o Options) withDefaults() Options {

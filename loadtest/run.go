@@ -150,9 +150,6 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	elapsed := r.play(load, sessions, c)
 	r.hearAll(sessions)
 	after := r.look(sessions)
-	if r.opts.planted != nil {
-		r.opts.planted(c.observers)
-	}
 	report := r.report(c, elapsed, before, after, r.judge(sessions, c))
 	report.interrupted = ctx.Err() != nil
 	return report, nil

@@ -268,6 +268,10 @@ func (c *Client) Subscribe(ctx context.Context, s *wire.Subscribe) error { retur
 // ReadPiece asks for a part of a large value; a [wire.Piece] with its ID answers.
 func (c *Client) ReadPiece(ctx context.Context, p *wire.ReadPiece) error { return c.Send(ctx, p) }
 
+// SQL runs a statement, for the roles server, editor and admin; a [wire.SQLAnswer] with
+// its ID answers.
+func (c *Client) SQL(ctx context.Context, q *wire.SQL) error { return c.Send(ctx, q) }
+
 // Will sets, replaces or clears the device's last will; a [wire.WillAnswer] with its
 // ID answers.
 func (c *Client) Will(ctx context.Context, w *wire.Will) error { return c.Send(ctx, w) }

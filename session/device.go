@@ -112,6 +112,7 @@ type Device struct {
 
 	ticks    []*tick
 	lastTick uint64
+	asks     []*ask
 }
 
 // NewDevice returns a device, which does nothing before Run.
@@ -260,6 +261,8 @@ func (d *Device) take(m Message) error {
 		d.willAnswered(m)
 	case *wire.Tick:
 		d.ticked(m)
+	case *wire.SQLAnswer:
+		d.answered(m)
 	case *wire.Holder:
 		if d.opts.OnHolder != nil {
 			d.call(func() { d.opts.OnHolder(m.Device) })
@@ -430,6 +433,9 @@ func (d *Device) next() ([]byte, []finished) {
 		return msg, nil
 	}
 	if msg := d.nextEvent(); msg != nil {
+		return msg, nil
+	}
+	if msg := d.nextAsk(); msg != nil {
 		return msg, nil
 	}
 	if msg, refused := d.nextTx(); msg != nil || len(refused) > 0 {

@@ -250,6 +250,10 @@ func ExampleDevice_SendEvent() {
 }
 
 // Dial is one connection and nothing else: messages come as the hub sends them.
+func (m *miniature) SQL(*wire.SQL, int) *wire.Refusal {
+	return wire.Refuse(wire.CodeForbidden, "no SQL here")
+}
+
 func ExampleDial() {
 	url, stop := startHub()
 	defer stop()

@@ -7,8 +7,8 @@ import (
 // A Message is what a hub sends after its hello: a pointer to one of
 // [wire.Schema], [wire.Snapshot], [wire.SnapshotEnd], [wire.Frame],
 // [wire.Settled], [wire.Tick], [wire.Holder], [wire.Clock], [wire.Piece],
-// [wire.WillAnswer], [wire.Event], [wire.Unavailable] and [wire.Goodbye], to be
-// told apart by a type switch.
+// [wire.WillAnswer], [wire.Event], [wire.SQLAnswer] and [wire.Goodbye], to be told
+// apart by a type switch.
 type Message interface {
 	Append(dst []byte) []byte
 }
@@ -55,7 +55,7 @@ func DecodeMessage(msg []byte, limit int) (Message, error) {
 	case wire.TypeEvent:
 		return message(wire.DecodeEvent(msg, l))
 	case wire.TypeSQL:
-		return message(wire.DecodeUnavailable(msg, l))
+		return message(wire.DecodeSQLAnswer(msg, l))
 	default:
 		return nil, protocolErrorf("a hub does not send messages of type %d here", kind)
 	}

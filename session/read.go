@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"time"
@@ -132,11 +131,7 @@ func (s *Session) dispatch(h Handler, msg []byte) error {
 	case wire.TypeEvent:
 		return s.event(h, msg)
 	case wire.TypeSQL:
-		m, err := wire.UnavailableFor(msg, fmt.Sprintf("this hub does not do messages of type %d: its hello lists what it does", kind))
-		if err != nil {
-			return err
-		}
-		return s.answer(m.Append(nil))
+		return s.sql(h, msg)
 	default:
 		return protocolErrorf("a device does not send messages of type %d here", kind)
 	}
@@ -163,6 +158,23 @@ func (s *Session) will(h Handler, msg []byte) error {
 		return err
 	}
 	return s.answer((&wire.WillAnswer{ID: w.ID, Refused: refused}).Append(nil))
+}
+
+// sql answers a statement that is refused; one that is taken is answered by the
+// handler when it has run.
+func (s *Session) sql(h Handler, msg []byte) error {
+	q, err := wire.DecodeSQL(msg, s.limits)
+	refused, err := asRefusal(err)
+	if err != nil {
+		return err
+	}
+	if refused == nil {
+		refused = h.SQL(&q, len(msg))
+	}
+	if refused == nil {
+		return nil
+	}
+	return s.answer((&wire.SQLAnswer{ID: q.ID, Refused: refused}).Append(nil))
 }
 
 // asRefusal tells the refusal of a transaction, with which its session goes on, from

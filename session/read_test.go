@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -69,10 +70,12 @@ func TestMessagesTaken(t *testing.T) {
 		if err != nil || tick.N != 5 || tick.Refused == nil || tick.Refused.Code != wire.CodeForbidden {
 			t.Errorf("%+v, %v", tick, err)
 		}
-		send(t, ws, raw{0x82, byte(wire.TypeSQL), 5})
-		u, err := wire.DecodeUnavailable(receive(t, ws), wire.Limits{})
-		if err != nil || u.ID != 5 || u.Code != wire.CodeUnavailable {
-			t.Errorf("%+v, %v", u, err)
+		for id, text := range []string{"SELECT 1", strings.Repeat("x", wire.MaxSQL+1)} {
+			send(t, ws, &wire.SQL{ID: uint64(id), Text: text})
+			a, err := wire.DecodeSQLAnswer(receive(t, ws), wire.Limits{})
+			if err != nil || a.ID != uint64(id) || a.Refused == nil || a.Refused.Code != []wire.Code{wire.CodeForbidden, wire.CodeTooLarge}[id] {
+				t.Errorf("%+v, %v", a, err)
+			}
 		}
 		ask := func(name string, values int) {
 			send(t, ws, &wire.SendEvent{To: wire.ToRole("server"), Name: name, Value: wire.List(make([]wire.Value, values)...)})

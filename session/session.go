@@ -50,6 +50,10 @@ type Handler interface {
 	Will(w *wire.Will, size int) (*wire.Refusal, error)
 	ReadPiece(m *wire.ReadPiece) error
 
+	// SQL takes a statement, which it answers in its turn, or says why it doesn't. size
+	// is the message's length.
+	SQL(q *wire.SQL, size int) *wire.Refusal
+
 	// Tick takes a tick of the game server's clock, which it answers in its turn, or
 	// says why it doesn't.
 	Tick(n uint64) (*wire.Refusal, error)

@@ -40,6 +40,9 @@ func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
 func (s *script) Subscribe(*wire.Subscribe) error { return s.fail }
 func (s *script) Admit(int) error                 { return nil }
 func (s *script) ReadPiece(*wire.ReadPiece) error { return nil }
+func (s *script) SQL(*wire.SQL, int) *wire.Refusal {
+	return wire.Refuse(wire.CodeForbidden, "no SQL here")
+}
 func (s *script) Will(*wire.Will, int) (*wire.Refusal, error) {
 	return nil, nil
 }

@@ -113,6 +113,7 @@ func (d *Device) disconnect() {
 		d.will.sent = false
 	}
 	d.dropTicks()
+	d.dropAsks()
 }
 
 // nextChange returns the next change of subscriptions to send, nil when there is

@@ -32,6 +32,9 @@ type acceptedWrite struct {
 	device Device
 	write  *wire.Write
 	own    bool // the hub's
+
+	statement *Statement // instead of write
+	result    *Result    // of it
 }
 
 // ErrBusy is another program holding the game database's write lock. The frame
@@ -122,7 +125,7 @@ func (f *Frame) apply(d Device, w *wire.Write, own bool) (*wire.Refusal, error) 
 	}
 	refusal, err := f.execute(d, w.Seq, ops)
 	if refusal == nil && err == nil {
-		f.accepted = append(f.accepted, acceptedWrite{d, w, own})
+		f.accepted = append(f.accepted, acceptedWrite{device: d, write: w, own: own})
 	}
 	return refusal, err
 }
@@ -141,7 +144,12 @@ func (f *Frame) execute(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, 
 	if err := errors.Join(f.s.loadCounted(ops), f.s.flush()); err != nil {
 		return nil, err
 	}
-	refusal, err := f.run(ops)
+	return f.finish(d, seq, func() (*wire.Refusal, error) { return f.runOps(ops) })
+}
+
+// finish runs SQL in a savepoint, and takes what it did into the entry.
+func (f *Frame) finish(d Device, seq uint64, do func() (*wire.Refusal, error)) (*wire.Refusal, error) {
+	refusal, err := f.run(do)
 	switch {
 	case err != nil && sqlite.CodeOf(err)&0xff == sqliteFull:
 		return f.usedUp(err)
@@ -156,14 +164,14 @@ func (f *Frame) execute(d Device, seq uint64, ops []resolvedOp) (*wire.Refusal, 
 	}
 }
 
-// run runs the ops in a savepoint, which it undoes when one is refused.
-func (f *Frame) run(ops []resolvedOp) (*wire.Refusal, error) {
+// run runs SQL in a savepoint, which it undoes when it is refused.
+func (f *Frame) run(do func() (*wire.Refusal, error)) (*wire.Refusal, error) {
 	s := f.s
 	mark := s.capture.Mark()
 	if err := s.sql.savepoint.Run(); err != nil {
 		return nil, err
 	}
-	refusal, err := f.runOps(ops)
+	refusal, err := do()
 	if refusal == nil && err == nil {
 		refusal, err = f.judge(mark)
 	}
@@ -251,7 +259,13 @@ func (f *Frame) rerun() error {
 		return err
 	}
 	for _, a := range again {
-		refusal, err := f.apply(a.device, a.write, a.own)
+		var refusal *wire.Refusal
+		var err error
+		if a.statement != nil {
+			refusal, err = f.exec(&a)
+		} else {
+			refusal, err = f.apply(a.device, a.write, a.own)
+		}
 		if err != nil {
 			return err
 		}

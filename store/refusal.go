@@ -18,6 +18,7 @@ const (
 	sqliteLocked     = 6
 	sqliteNoMem      = 7
 	sqliteReadOnly   = 8
+	sqliteInterrupt  = 9
 	sqliteIOErr      = 10
 	sqliteCorrupt    = 11
 	sqliteFull       = 13

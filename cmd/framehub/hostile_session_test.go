@@ -90,7 +90,9 @@ func (w *hostileWorld) sessionCases() (all []hostile) {
 	add("an outcome", "goodbye 4000", here, list{6, 1, list{1}, list{}})
 	add("a type that there is not", "goodbye 4000", "unknown", list{99})
 	add("a tick", "answer 7 forbidden", "server", list{7, 1})
-	add("SQL", "answer 11 unavailable", "type 11", list{11, 1, "DROP TABLE note", list{}})
+	add("SQL", "answer 11 forbidden", "roles server, editor and admin", list{11, 1, "DROP TABLE note", list{}})
+	add("SQL with too many parameters", "answer 11 too_large", "parameters", list{11, 2, "SELECT 1", make(list, 300)})
+	add("SQL that is too long", "answer 11 too_large", "bytes", list{11, 3, strings.Repeat("x", 65<<10)})
 	will := func(schema any, ops ...any) list { return list{14, 1, schema, ops} }
 	add("a will for a table that servers write", "answer 14 forbidden", "secret", will(version, w.op(put, "secret", "id", list{1})))
 	add("a will against the table of sessions", "answer 14 forbidden", "framehub_session", will(version, w.op(del, "framehub_session", "device", list{make([]byte, 16)})))

@@ -36,6 +36,7 @@ type serveCommand struct {
 	DB            string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database; its frame log lies beside it."`
 	Schema        string        `placeholder:"FILE" help:"SQL that makes the tables of an empty database."`
 	FrameHz       float64       `default:"60" placeholder:"HZ" help:"Frames a second."`
+	SQLTime       time.Duration `name:"sql-time" default:"100ms" help:"How long a statement of SQL through the hub may run, which frames wait for."`
 	ClockPatience time.Duration `default:"1s" help:"How long a game server that closes the frames may be silent before the hub's own clock does."`
 
 	MergeEvery time.Duration `default:"100ms" help:"Most that the game database's tables are behind the frame log."`
@@ -68,7 +69,7 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, ClockPatience: s.ClockPatience, Grace: s.Grace, Gate: g.Gate, Log: a.log, Audit: lines})
+	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, ClockPatience: s.ClockPatience, SQL: store.StatementLimits{Time: s.SQLTime}, Grace: s.Grace, Gate: g.Gate, Log: a.log, Audit: lines})
 	if err := h.SetRules(file.rules); err != nil {
 		return errors.Join(file.named(err), st.Close())
 	}
@@ -109,6 +110,9 @@ func (s *serveCommand) check() error {
 	}
 	if s.Grace <= 0 {
 		return fmt.Errorf("--grace is %v, it must be above 0", s.Grace)
+	}
+	if s.SQLTime <= 0 {
+		return fmt.Errorf("--sql-time is %v, it must be above 0", s.SQLTime)
 	}
 	if s.ClockPatience <= 0 {
 		return fmt.Errorf("--clock-patience is %v, it must be above 0", s.ClockPatience)

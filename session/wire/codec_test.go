@@ -31,7 +31,7 @@ var decodes = map[string]map[wire.Type]decodeFunc{
 		wire.TypeTick:      decoding(wire.DecodeTick),
 		wire.TypeClock:     decoding(wire.DecodeClock),
 		wire.TypeSubscribe: decoding(wire.DecodeSubscribe),
-		wire.TypeSQL:       unavailable,
+		wire.TypeSQL:       decoding(wire.DecodeSQL),
 		wire.TypeGoodbye:   decoding(wire.DecodeGoodbye),
 		wire.TypeReadPiece: decoding(wire.DecodeReadPiece),
 		wire.TypeWill:      decoding(wire.DecodeWill),
@@ -46,7 +46,7 @@ var decodes = map[string]map[wire.Type]decodeFunc{
 		wire.TypeSettled:     decoding(wire.DecodeSettled),
 		wire.TypeTick:        tickAnswer,
 		wire.TypeClock:       decoding(wire.DecodeClockAnswer),
-		wire.TypeSQL:         decoding(wire.DecodeUnavailable),
+		wire.TypeSQL:         decoding(wire.DecodeSQLAnswer),
 		wire.TypeGoodbye:     decoding(wire.DecodeGoodbye),
 		wire.TypeReadPiece:   decoding(wire.DecodePiece),
 		wire.TypeWill:        decoding(wire.DecodeWillAnswer),
@@ -70,20 +70,6 @@ func tickAnswer(msg []byte, l wire.Limits) (message, error) {
 		return holder, err
 	}
 	return &t, err
-}
-
-// An unknown is a message of a kind that this hub does not do, as far as it
-// reads it: the type and the id.
-type unknown struct {
-	wire.Unavailable
-	bytes []byte
-}
-
-func (u *unknown) Append(dst []byte) []byte { return append(dst, u.bytes...) }
-
-func unavailable(msg []byte, _ wire.Limits) (message, error) {
-	u, err := wire.UnavailableFor(msg, "not here")
-	return &unknown{u, msg}, err
 }
 
 // A packed is a packed message, and what it holds.

@@ -29,7 +29,7 @@ var layouts = map[string]map[wire.Type]layout{
 		wire.TypeTick:      {{"n", plain}},
 		wire.TypeClock:     {{"echo", readValue}},
 		wire.TypeSubscribe: {{"id", plain}, {"add", listOf(readSub)}, {"remove", listOf(readSub)}},
-		wire.TypeSQL:       {{"id", readID}},
+		wire.TypeSQL:       {{"id", plain}, {"sql", plain}, {"params", listOf(readValue)}},
 		wire.TypeGoodbye:   {{"code", plain}, {"text", plain}, {"retry_ms", plain}},
 		wire.TypeReadPiece: {{"id", plain}, {"table", plain}, {"key", readKey}, {"column", plain}, {"offset", plain}},
 		wire.TypeWill:      {{"id", plain}, {"schema_version", plain}, {"ops", maybeListOf(readOp)}},
@@ -49,6 +49,7 @@ var layouts = map[string]map[wire.Type]layout{
 		wire.TypeClock:     {{"echo", readValue}, {"time", plain}, {"version", plain}},
 		wire.TypeGoodbye:   {{"code", plain}, {"text", plain}, {"retry_ms", plain}},
 		wire.TypeReadPiece: {{"id", plain}, {"version", plain}, {"size", plain}, {"data", octets}},
+		wire.TypeSQL:       {{"id", plain}, {"version", plain}, {"columns", listOf(plain)}, {"rows", listOf(listOf(readValue))}},
 		wire.TypeWill:      {{"id", plain}, {"version", plain}},
 		wire.TypeEvent:     {{"from", octets}, {"version", plain}, {"name", plain}, {"value", readPayload}},
 	},
@@ -80,11 +81,9 @@ func readMessage(from string, msg []byte) (any, error) {
 		return nil, fmt.Errorf("a packed message has no layout")
 	case t == wire.TypeSnapshot:
 		return tree{"id": body[0], "version": body[1], "blocks": listOf(readBlock)(body[2:])}, nil
-	case from == fromHub && l == nil: // the answer of a hub that doesn't
-		return tree{"id": body[0], "refused": tree{"code": body[2], "text": body[3]}}, nil
 	case from == fromHub && t == wire.TypeTick && at(body, 0) == nil:
 		return tree{"n": nil, "holder": octets(at(body, 1))}, nil
-	case from == fromHub && (t == wire.TypeSnapshotEnd || t == wire.TypeReadPiece || t == wire.TypeTick || t == wire.TypeWill):
+	case from == fromHub && (t == wire.TypeSnapshotEnd || t == wire.TypeReadPiece || t == wire.TypeTick || t == wire.TypeWill || t == wire.TypeSQL):
 		return l.readAnswer(body), nil
 	case from == fromHub && t == wire.TypeEvent:
 		return l.readEvent(body), nil
@@ -172,13 +171,6 @@ func at(v any, i int) any {
 func octets(v any) any {
 	if b, ok := v.([]byte); ok && len(b) > 0 {
 		return hex.EncodeToString(b)
-	}
-	return nil
-}
-
-func readID(v any) any {
-	if id, ok := v.(uint64); ok {
-		return id
 	}
 	return nil
 }

@@ -85,10 +85,17 @@ func smallMeaning(m message) any {
 			return tree{"from": nil, "version": nil, "name": maybeText(m.Name), "value": nil, "refused": refusedMeaning(m.Refused)}
 		}
 		return tree{"from": maybeHex(m.From), "version": m.Version, "name": m.Name, "value": payloadMeaning(m.Value), "refused": nil}
-	case *wire.Unavailable:
-		return tree{"id": maybe(m.ID, m.IDSet), "refused": refusedMeaning(&m.Refusal)}
-	case *unknown:
-		return tree{"id": maybe(m.ID, m.IDSet)}
+	case *wire.SQL:
+		return tree{"id": m.ID, "sql": m.Text, "params": each(m.Params, valueMeaning)}
+	case *wire.SQLAnswer:
+		if m.Refused != nil {
+			return tree{"id": m.ID, "version": nil, "columns": nil, "rows": nil, "refused": refusedMeaning(m.Refused)}
+		}
+		rows := list{}
+		for i := range m.Rows.Rows() {
+			rows = append(rows, each(m.Rows.Row(i), valueMeaning))
+		}
+		return tree{"id": m.ID, "version": m.Version, "columns": each(m.Columns, func(s string) any { return s }), "rows": rows, "refused": nil}
 	case *packed:
 		return tree{"size": len(m.inner), "unpacked": hex.EncodeToString(m.inner)}
 	default:

@@ -128,29 +128,6 @@ func TestAsError(t *testing.T) {
 	}
 }
 
-// TestUnavailableFor: the answer repeats the id where there is one.
-func TestUnavailableFor(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		msg  []byte
-		want string
-	}{
-		{"an id", encode(11, 5, "SELECT 1"), `[11, 5, null, "unavailable", "not here"]`},
-		{"no id", encode(14, list{}), `[14, null, null, "unavailable", "not here"]`},
-		{"a null", encode(7, nil), `[7, null, null, "unavailable", "not here"]`},
-		{"nothing", encode(15), `[15, null, null, "unavailable", "not here"]`},
-		{"a large id", encode(7, uint64(1<<63)), `[7, 9223372036854775808, null, "unavailable", "not here"]`},
-	} {
-		u, err := wire.UnavailableFor(test.msg, "not here")
-		if err != nil {
-			t.Errorf("%s: %v", test.name, err)
-		}
-		if got, _ := wire.Diagnose(u.Append(nil)); got != test.want {
-			t.Errorf("%s: answered %s, want %s", test.name, got, test.want)
-		}
-	}
-}
-
 // TestCopies: only blocks point into a message.
 func TestCopies(t *testing.T) {
 	for _, v := range readVectors(t, messagesFile) {

@@ -5,8 +5,7 @@ import "time"
 // Type is the first element of a message.
 type Type uint8
 
-// The message types. SQL is known by number only: a hub answers
-// them with [UnavailableFor].
+// The message types.
 const (
 	TypeHello       Type = 0
 	TypeSchema      Type = 1
@@ -260,12 +259,4 @@ type Piece struct {
 	Size    uint64 // of the whole value, bytes
 	Data    []byte
 	Refused *Refusal
-}
-
-// Unavailable is the answer to a message of a kind that this hub does not do.
-type Unavailable struct {
-	Type  Type
-	ID    uint64
-	IDSet bool
-	Refusal
 }

@@ -222,7 +222,7 @@ func (r random) schema() wire.Schema {
 
 // deviceMessage makes a message of those that a device sends.
 func (r random) deviceMessage() message {
-	switch r.IntN(9) {
+	switch r.IntN(10) {
 	case 0:
 		h := &wire.DeviceHello{
 			Token: r.text(), Device: r.bytes(9), Epoch: r.bytes(9), SubsSet: r.bool(), Zstd: r.bool(),
@@ -249,6 +249,8 @@ func (r random) deviceMessage() message {
 		return &wire.SendEvent{To: r.target(), Name: "e" + strings.ReplaceAll(r.text(), "\x00", ""), Value: r.payload()}
 	case 4:
 		return &wire.Tick{N: r.uint()}
+	case 8:
+		return &wire.SQL{ID: r.uint(), Text: r.text(), Params: some(r, 4, r.value)}
 	case 5:
 		return &wire.Subscribe{ID: 1 + r.uint()>>1, Add: some(r, 3, r.sub), Remove: some(r, 3, r.sub)}
 	default:
@@ -280,7 +282,7 @@ func (r random) payload() wire.Payload {
 
 // hubMessage makes a message of those that a hub sends.
 func (r random) hubMessage() message {
-	switch r.IntN(12) {
+	switch r.IntN(13) {
 	case 0:
 		schema := r.schema()
 		return &wire.HubHello{
@@ -311,6 +313,17 @@ func (r random) hubMessage() message {
 			return &wire.Event{Name: r.text(), Refused: refused}
 		}
 		return &wire.Event{From: uuid, Version: r.uint(), Name: r.text(), Value: r.payload()}
+	case 11:
+		if refused := r.refusal(); refused != nil {
+			return &wire.SQLAnswer{ID: r.uint(), Refused: refused}
+		}
+		a := &wire.SQLAnswer{ID: r.uint(), Version: r.uint(), Columns: some(r, 3, r.text)}
+		if a.Rows.Stride = len(a.Columns); a.Rows.Stride > 0 {
+			for range a.Rows.Stride * r.IntN(3) {
+				a.Rows.Values = append(a.Rows.Values, r.value())
+			}
+		}
+		return a
 	case 6:
 		if refused := r.refusal(); refused != nil {
 			return &wire.Piece{ID: r.uint(), Refused: refused}

@@ -155,37 +155,3 @@ func appendRefused(dst []byte, t Type, id uint64, r *Refusal) []byte {
 	dst = appendUint(appendUint(appendArray(dst, 5), uint64(t)), id)
 	return appendText(appendText(appendNull(dst), string(r.Code)), r.Text)
 }
-
-// UnavailableFor returns the answer to msg, a message of a kind that this hub
-// does not do, with words for a person.
-func UnavailableFor(msg []byte, text string) (Unavailable, error) {
-	f, t := openAny(msg, Limits{Message: math.MaxInt32})
-	u := Unavailable{Type: t, Refusal: Refusal{Code: CodeUnavailable, Text: text, Op: -1, Row: -1}}
-	if f.at(majorUint) {
-		u.ID, u.IDSet = f.maybeUint("an id", math.MaxUint64)
-	}
-	return u, f.close()
-}
-
-// DecodeUnavailable reads the answer to a message of a kind that the hub does
-// not do: one of the types whose answers this package does not know otherwise.
-func DecodeUnavailable(msg []byte, l Limits) (Unavailable, error) {
-	f, t := openAny(msg, l.orDefaults())
-	u := Unavailable{Type: t}
-	u.ID, u.IDSet = f.maybeUint("an id", math.MaxUint64)
-	if f.peek() {
-		f.fail(protocolErrorf("an answer of type %d with a result is unknown", t))
-	}
-	u.Refusal = *f.refusal()
-	if err := f.close(); err != nil {
-		return Unavailable{}, err
-	}
-	return u, nil
-}
-
-// Append appends the message.
-func (u *Unavailable) Append(dst []byte) []byte {
-	dst = appendUint(appendArray(dst, 5), uint64(u.Type))
-	dst = appendUintOrNull(dst, u.ID, u.IDSet)
-	return appendText(appendText(appendNull(dst), string(u.Code)), u.Text)
-}

@@ -154,15 +154,10 @@ func deviceSamples() []sample {
 		ours("will: cleared", fromDevice, &wire.Will{ID: 3, SchemaVersion: 2}),
 		theirs("will: what is left out is null", fromDevice, 14, 4, 2),
 		packedSample("packed: a write", fromDevice, &wire.Write{Seq: 12, SchemaVersion: 2, Ops: everyOp()}),
-	}, append(sendEventSamples(), otherDeviceSamples()...)...)
-}
-
-// otherDeviceSamples are messages of kinds that this hub does not do: it reads
-// the type and the id.
-func otherDeviceSamples() []sample {
-	return []sample{
-		theirs("sql", fromDevice, 11, 5, "SELECT ?", list{1}),
-	}
+		ours("sql", fromDevice, &wire.SQL{ID: 5, Text: "SELECT ?", Params: []wire.Value{wire.IntegerValue(1)}}),
+		ours("sql: without parameters", fromDevice, &wire.SQL{ID: 6, Text: "DELETE FROM item"}),
+		theirs("sql: what is left out is null", fromDevice, 11, 7, "DELETE FROM item"),
+	}, sendEventSamples()...)
 }
 
 func sendEventSamples() []sample {
@@ -219,7 +214,13 @@ func hubSamples() []sample {
 		}),
 		ours("piece", fromHub, &wire.Piece{ID: 1, Version: 42, Size: 1 << 20, Data: []byte("part")}),
 		ours("piece: refused", fromHub, &wire.Piece{ID: 2, Refused: refused}),
-		unavailableSample("sql: unavailable", wire.TypeSQL, 5, true),
+		ours("sql: rows", fromHub, &wire.SQLAnswer{ID: 1, Version: 42, Columns: []string{"name", "n"}, Rows: wire.Grid{Stride: 2, Values: []wire.Value{
+			wire.TextValue("grün"), wire.IntegerValue(-1), {}, wire.RealValue(0.1),
+		}}}),
+		ours("sql: nothing returned", fromHub, &wire.SQLAnswer{ID: 2, Version: 43}),
+		ours("sql: no rows", fromHub, &wire.SQLAnswer{ID: 3, Version: 43, Columns: []string{"n"}, Rows: wire.Grid{Stride: 1}}),
+		ours("sql: refused", fromHub, &wire.SQLAnswer{ID: 4, Refused: wire.Refuse(wire.CodeConstraint, "near \"SELEC\": syntax error")}),
+		ours("sql: unavailable", fromHub, &wire.SQLAnswer{ID: 5, Refused: wire.Refuse(wire.CodeUnavailable, "this hub does not do that")}),
 		ours("will: taken", fromHub, &wire.WillAnswer{ID: 1, Version: 42}),
 		ours("will: refused", fromHub, &wire.WillAnswer{ID: 2, Refused: refused}),
 		ours("event: a text", fromHub, &wire.Event{From: uuid, Version: 42, Name: "chat", Value: wire.One(wire.TextValue("hei"))}),
@@ -228,17 +229,11 @@ func hubSamples() []sample {
 		theirs("event: what is left out is null", fromHub, 15, uuid, 42, "horn"),
 		theirs("event: elements of a later version", fromHub, 15, uuid, 42, "horn", list{}, "later"),
 		ours("event: refused", fromHub, &wire.Event{Name: "chat", Refused: wire.Refuse(wire.CodeRate, "more than 5 a second")}),
-		unavailableSample("event: unavailable", wire.TypeEvent, 0, false),
+		theirs("event: unavailable", fromHub, 15, nil, nil, "unavailable", "this hub does not do that"),
 		packedSample("packed: a frame", fromHub, &wire.Frame{
 			Version: 42, Previous: 41, Time: moment, Changed: []wire.Block{positions()}, All: true,
 		}),
 	)
-}
-
-func unavailableSample(name string, t wire.Type, id uint64, idSet bool) sample {
-	return ours(name, fromHub, &wire.Unavailable{
-		Type: t, ID: id, IDSet: idSet, Refusal: *wire.Refuse(wire.CodeUnavailable, "this hub does not do that"),
-	})
 }
 
 func rejected() []wire.Rejected {

@@ -137,7 +137,7 @@ const READERS = {
   }),
   [Type.PIECE]: readPiece,
   [Type.TICK]: readTick,
-  [Type.SQL]: readUnavailable,
+  [Type.SQL]: readSQL,
   [Type.WILL]: readWill,
   [Type.EVENT]: readEvent,
 };
@@ -394,13 +394,18 @@ function readPayload(r) {
 /** @param {Reader} r */
 function readValue(r) {
   const v = r.value();
-  if (v === undefined) throw new ProtocolError("an event's value is undefined, which is not a value");
+  if (v === undefined) throw new ProtocolError("undefined is not a value here");
   return v;
 }
 
-/** The answer to a message of a kind that the hub does not do. @param {Fields} f */
-function readUnavailable(f) {
-  const id = f.maybeUint("the id of a request");
-  if (f.next()) throw new ProtocolError("an answer that this client did not ask for");
-  return { id, refused: readRefusal(f) };
+/** What a statement of SQL has returned; this client never asks. @param {Fields} f */
+function readSQL(f) {
+  const id = f.uint("a statement's id");
+  const version = f.maybeUint("the version of an answer");
+  if (version === null) return { id, version, columns: null, rows: null, refused: readRefusal(f) };
+  const columns = f.next() ? list(f.r, "an answer's columns", (r) => r.text("the name of a column")) : [];
+  const rows = f.next() ? list(f.r, "an answer's rows", (r) => list(r, "a row of an answer", readValue)) : [];
+  if (rows.some((row) => row.length !== columns.length || row.length === 0))
+    throw new ProtocolError("a row of an answer has other columns than the answer");
+  return { id, version, columns, rows, refused: null };
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct sqlite3_value sqlite3_value;
 typedef int64_t sqlite3_int64;
@@ -41,12 +42,18 @@ SQL void *sqlite3_preupdate_hook(sqlite3 *,
 SQL int sqlite3_preupdate_old(sqlite3 *, int, sqlite3_value **);
 SQL int sqlite3_preupdate_new(sqlite3 *, int, sqlite3_value **);
 
+SQL int sqlite3_stmt_readonly(sqlite3_stmt *);
+SQL int sqlite3_bind_parameter_count(sqlite3_stmt *);
+SQL const char *sqlite3_column_name(sqlite3_stmt *, int);
+SQL void sqlite3_progress_handler(sqlite3 *, int, int (*)(void *), void *);
+SQL int sqlite3_limit(sqlite3 *, int, int);
 SQL int sqlite3_set_authorizer(sqlite3 *, int (*)(void *, int, const char *, const char *, const char *, const char *), void *);
 SQL void *sqlite3_wal_hook(sqlite3 *, int (*)(void *, sqlite3 *, const char *, int), void *);
 
 enum { SQLITE_OK = 0, SQLITE_DENY = 1, SQLITE_IGNORE = 2, SQLITE_NOMEM = 7, SQLITE_ROW = 100, SQLITE_DONE = 101 };
 enum { SQLITE_INTEGER = 1, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_BLOB, SQLITE_NULL };
-enum { SQLITE_DELETE = 9, SQLITE_INSERT = 18, SQLITE_TRANSACTION = 22, SQLITE_UPDATE = 23 };
+enum { SQLITE_DELETE = 9, SQLITE_INSERT = 18, SQLITE_READ = 20, SQLITE_SELECT = 21, SQLITE_TRANSACTION = 22,
+       SQLITE_UPDATE = 23, SQLITE_FUNCTION = 31, SQLITE_RECURSIVE = 33 };
 enum { SQLITE_PREPARE_PERSISTENT = 1 };
 enum { SQLITE_DBSTATUS_DEFERRED_FKS = 10 };
 
@@ -636,18 +643,78 @@ int fh_deferred_fks(sqlite3 *db) {
   return now;
 }
 
+/* restricted_to says whether a restricted statement may do something, outside of
+ * triggers and views, and notes of which table. */
+static int restricted_to(fh_authority *a, int action, const char *first, const char *second) {
+  switch (action) {
+  case SQLITE_RECURSIVE:
+    return SQLITE_OK;
+  case SQLITE_FUNCTION:
+    return second && !strcmp(second, "load_extension") ? SQLITE_DENY : SQLITE_OK;
+  case SQLITE_SELECT:
+  case SQLITE_READ:
+  case SQLITE_INSERT:
+  case SQLITE_UPDATE:
+  case SQLITE_DELETE: {
+    size_t len = strlen(first ? first : "") + 1;
+    uint8_t *to = buf_take(&a->accesses, 1 + len);
+    if (!to) return SQLITE_DENY;
+    to[0] = (uint8_t)action;
+    memcpy(to + 1, first ? first : "", len);
+    return SQLITE_OK;
+  }
+  default:
+    return SQLITE_DENY;
+  }
+}
+
 static int authorize(void *arg, int action, const char *first, const char *second, const char *schema, const char *trigger) {
-  const fh_authority *a = arg;
-  (void)second;
+  fh_authority *a = arg;
   (void)schema;
   if (action == SQLITE_INSERT && trigger && a->left_out && !strcmp(first, a->left_out)) return SQLITE_IGNORE;
   if (action == SQLITE_TRANSACTION && a->no_transactions) return SQLITE_DENY;
-  return SQLITE_OK;
+  return a->restricted && !trigger ? restricted_to(a, action, first, second) : SQLITE_OK;
 }
 
 /* fh_authorize makes a, which may change, the connection's authority: what it says
  * when a statement is prepared. */
 void fh_authorize(sqlite3 *db, fh_authority *a) { sqlite3_set_authorizer(db, authorize, a); }
+
+static int64_t monotonic(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int overdue(void *arg) { return monotonic() > ((fh_authority *)arg)->deadline; }
+
+/* fh_restrict restricts statements for ns nanoseconds, after which they are
+ * interrupted; 0: they are free again. */
+void fh_restrict(sqlite3 *db, fh_authority *a, int64_t ns) {
+  enum { STEPS = 1000, LENGTH = 0, LONGEST = 64 << 20 }; /* of the virtual machine; SQLITE_LIMIT_LENGTH */
+  a->restricted = ns != 0;
+  a->accesses.len = 0;
+  a->deadline = monotonic() + ns;
+  sqlite3_progress_handler(db, ns ? STEPS : 0, ns ? overdue : 0, a);
+  sqlite3_limit(db, LENGTH, ns ? LONGEST : 1000000000);
+}
+
+/* fh_prepare_one compiles the first statement of sql; *rest is where what follows
+ * it begins. */
+int fh_prepare_one(sqlite3 *db, const char *sql, int len, sqlite3_stmt **out, int *rest) {
+  const char *tail = sql + len;
+  int rc = sqlite3_prepare_v3(db, sql, len, 0, out, &tail);
+  *rest = (int)(tail - sql);
+  return rc;
+}
+
+int fh_readonly(sqlite3_stmt *s) { return sqlite3_stmt_readonly(s); }
+
+int fh_parameters(sqlite3_stmt *s) { return sqlite3_bind_parameter_count(s); }
+
+int fh_columns(sqlite3_stmt *s) { return sqlite3_column_count(s); }
+
+const char *fh_column_name(sqlite3_stmt *s, int i) { return sqlite3_column_name(s, i); }
 
 static int wal_grown(void *pages, sqlite3 *db, const char *name, int n) {
   (void)db;

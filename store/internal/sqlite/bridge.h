@@ -107,11 +107,20 @@ int fh_config(sqlite3 *db, int op, int value);
 int fh_deferred_fks(sqlite3 *db);
 /* What a connection's authorizer does beside allowing. */
 typedef struct {
-  const char *left_out;   /* what triggers insert into this table is left out; NULL: nothing */
-  int no_transactions; /* statements must not begin or end one */
+  const char *left_out; /* what triggers insert into this table is left out; NULL: nothing */
+  int no_transactions;  /* statements must not begin or end one */
+  int restricted;       /* statements only read and write tables, and accesses tells of which */
+  fh_buf accesses;      /* of each an action, a byte, and the table's name with its NUL */
+  int64_t deadline;     /* when restricted statements are interrupted, ns of the monotonic clock */
 } fh_authority;
 
 void fh_authorize(sqlite3 *db, fh_authority *a);
+void fh_restrict(sqlite3 *db, fh_authority *a, int64_t ns);
+int fh_prepare_one(sqlite3 *db, const char *sql, int len, sqlite3_stmt **out, int *rest);
+int fh_readonly(sqlite3_stmt *s);
+int fh_parameters(sqlite3_stmt *s);
+int fh_columns(sqlite3_stmt *s);
+const char *fh_column_name(sqlite3_stmt *s, int i);
 void fh_watch_wal(sqlite3 *db, int *pages);
 int fh_checkpoint(sqlite3 *db, int mode, int *log, int *done);
 

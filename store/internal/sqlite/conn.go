@@ -65,6 +65,7 @@ func (c *Conn) Close() error {
 	C.free(unsafe.Pointer(c.wal))
 	if c.auth != nil {
 		C.free(unsafe.Pointer(c.auth.left_out))
+		C.fh_buf_free(&c.auth.accesses)
 		C.free(unsafe.Pointer(c.auth))
 	}
 	c.wal, c.auth = nil, nil
