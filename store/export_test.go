@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
+	"testing"
 	"time"
 )
 
@@ -136,4 +137,12 @@ func Unwatch(s *Store) error {
 	cookie, err := s.schemaCookie()
 	s.Schema().cookie.Store(cookie)
 	return err
+}
+
+// NoteAtMost makes the store tell so few rows, and bytes of them, of other programs one
+// by one, until the test ends.
+func NoteAtMost(tb testing.TB, rows, bytes int) {
+	wasRows, wasBytes := maxNoted, maxNotedSize
+	maxNoted, maxNotedSize = rows, bytes
+	tb.Cleanup(func() { maxNoted, maxNotedSize = wasRows, wasBytes })
 }

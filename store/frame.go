@@ -54,7 +54,8 @@ var (
 )
 
 // Begin begins a frame, with what other programs have written since the last one.
-// [ErrSchemaChanged]: they have changed the schema, which [Store.Reshape] takes up.
+// [ErrSchemaChanged]: they have changed the schema, or more rows than a frame holds,
+// which [Store.Reshape] takes up.
 func (s *Store) Begin() (*Frame, error) {
 	switch {
 	case s.w == nil:
@@ -75,7 +76,7 @@ func (s *Store) Begin() (*Frame, error) {
 	s.begun++
 	f := &Frame{s: s, seq: s.begun, entry: &Entry{Schema: s.Schema(), hints: s.hints}}
 	if err := f.takeUp(); err != nil {
-		s.broken = true
+		s.broken = !errors.Is(err, ErrSchemaChanged)
 		return nil, explain(s.opts.Path, err)
 	}
 	s.frame = f

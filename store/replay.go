@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -29,12 +30,14 @@ func (s *Store) replay(from, to uint64) (err error) {
 	if err := s.enforce(false); err != nil {
 		return err
 	}
-	later, err := s.readNotes()
+	later, err := s.readNotes(math.MaxInt - 1)
 	if err != nil {
 		return err
 	}
-	if err := s.readImages(later.rows); err != nil {
-		return err
+	for _, r := range later.rows {
+		if err := s.readImage(r); err != nil {
+			return err
+		}
 	}
 	if err := s.replayEntries(from, to); err != nil || len(later.rows) == 0 {
 		return err

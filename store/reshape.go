@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
 )
 
@@ -36,7 +37,7 @@ func (s *Store) readSchema() error {
 	}
 	// What happened to a table that lost its triggers, since it was made anew for one,
 	// nobody knows.
-	unwatched := func(t *Table) bool { return !t.watched(triggers[t.Name]) }
+	unwatched := func(t *Table) bool { return s.anew[t.ID] || !t.watched(triggers[t.Name]) }
 	if doc, changed := number(tables, last, s.log.last+1, unwatched); changed {
 		s.reshape = doc
 		version++
@@ -199,10 +200,12 @@ func (s *Store) recordReshape() (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.log.appendSchema(e, b, entry); err != nil {
+	if err := s.log.appendSchema(e, b, entry, s.anewTo); err != nil {
 		return nil, fmt.Errorf("record the schema in the frame log: %w", err)
 	}
 	s.reshape = nil
+	s.taken = max(s.taken, s.anewTo)
+	s.anew, s.anewTo = nil, 0
 	s.version.Store(e.Version)
 	s.recent.add(e, s.log.first)
 	if err := s.beginTx(); err != nil {
@@ -221,13 +224,16 @@ func (l *frameLog) lastSchema() (version uint64, doc *schemaDoc, err error) {
 	return version, doc, err
 }
 
-func (l *frameLog) appendSchema(e *Entry, doc, entry []byte) error {
+func (l *frameLog) appendSchema(e *Entry, doc, entry []byte, taken int64) error {
 	err := l.begin.Run()
 	if err == nil {
 		err = l.w.Exec(`INSERT INTO schema VALUES (?, ?, ?)`, int64(e.Schema.Version), int64(e.Version), doc)
 	}
 	if err == nil {
 		err = l.w.Exec(`INSERT INTO frame VALUES (?, ?, ?)`, int64(e.Version), e.Time.UnixMicro(), entry)
+	}
+	if err == nil && taken > 0 {
+		err = l.take.RunWith(wire.IntegerValue(taken))
 	}
 	if err == nil {
 		err = l.commit.Run()

@@ -428,6 +428,49 @@ func TestSQLWritersAlone(t *testing.T) {
 	}
 }
 
+// TestSQLWritersOfTooMuch: more than a version holds is not told row by row: the tables
+// are taken for another content, and what is in others is told.
+func TestSQLWritersOfTooMuch(t *testing.T) {
+	for name, limit := range map[string][2]int{"rows": {20, 1 << 20}, "bytes": {1 << 20, 2000}} {
+		t.Run(name, func(t *testing.T) {
+			store.NoteAtMost(t, limit[0], limit[1])
+			d := openDB(t, writersSchema+writersRows)
+			d.frame()
+			d.do(update("flat", "id n", row(1, 9)))
+			o := d.outsider()
+			o.do(`WITH RECURSIVE c(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM c WHERE i < 100) INSERT INTO flat(id, n) SELECT i, i FROM c; UPDATE flat SET x = 7`)
+			was := d.table("thing").Since
+			if _, err := d.Begin(); !errors.Is(err, store.ErrSchemaChanged) {
+				t.Fatal(err)
+			}
+			e, err := d.Reshape()
+			if err != nil || e == nil || !e.Reshape || d.table("flat").Since != e.Version || d.table("thing").Since != was {
+				t.Fatal(e, err)
+			}
+			d.written(true)
+			if e, _ := d.frame(); e != nil {
+				t.Errorf("it is told: %q", told(e))
+			}
+			m := newModel(d)
+			d.crash(d.opts.Path)
+			if e, _ := d.frame(); e != nil {
+				t.Errorf("it is told after a crash: %q", told(e))
+			}
+			o = d.outsider()
+			o.do(`UPDATE flat SET n = 5 WHERE id = 50`)
+			e, refusals := d.frame(written{alice, d.write(alice, add("flat", "id x", row(1, 1.0)))})
+			if refusals[0] != nil {
+				t.Fatal(refusals[0])
+			}
+			m.apply(e)
+			m.check("afterwards")
+			if !slices.Equal(told(e), []string{"flat 1 set x", "flat 50 set n"}) {
+				t.Errorf("the frame has %q", told(e))
+			}
+		})
+	}
+}
+
 // TestSQLWritersOddities: values that devices can't be told are in the log as they are,
 // and rows without a key are left out, and reported.
 func TestSQLWritersOddities(t *testing.T) {

@@ -78,6 +78,8 @@ type Store struct {
 	notes       *sqlite.Stmt             // what other programs changed
 	noteKeys    int                      // columns of a note's key
 	taken       int64                    // the last note that has a version
+	anew        map[int]bool             // tables that are to be taken for another content
+	anewTo      int64                    // and up to which note that is for
 	beside      int                      // frames that are merged at once, for other programs write too
 	written     bool                     // another program has written since a frame last took that up
 	sequences   []wire.Value             // sqlite_sequence as the log has it; nil: not known

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,8 +24,17 @@ type notedRow struct {
 	image []wire.Value // as it is now, in the order of Table.captured; nil: there is none
 }
 
+// maxNoted is how many rows another program may change between two frames, and
+// maxNotedSize how large they may be, to be told row by row: beyond, their tables are taken for
+// another content, which is snapshotted. Both are changed by tests alone.
+var (
+	maxNoted     = 1 << 18
+	maxNotedSize = 64 << 20
+)
+
 // notes is what other programs have changed, in the order in which they did.
 type notes struct {
+	most  int // rows that are kept, but for one more
 	rows  []*notedRow
 	last  int64          // the last note that was read
 	alone map[int]*Table // tables that only the hub should write
@@ -56,15 +67,19 @@ func (f *Frame) takeUp() error {
 	if !s.written {
 		return nil
 	}
-	n, err := s.readNotes()
+	n, err := s.readNotes(maxNoted)
 	if err != nil {
 		return err
 	}
 	if n.last == s.taken {
 		s.rows.forget() // what was written was not noted, and may be anything
 	}
-	if err := s.readImages(n.rows); err != nil {
+	small, err := s.readImages(n.rows)
+	if err != nil {
 		return err
+	}
+	if !small {
+		return s.takeAnew(n)
 	}
 	by, changed := int32(len(f.entry.Writers)), false
 	for _, r := range n.rows {
@@ -94,6 +109,21 @@ func (t *Table) keyless(values []wire.Value) bool {
 	return t.Synced && t.nullable && slices.ContainsFunc(values[:t.Key], wire.Value.IsNull)
 }
 
+// takeAnew gives up telling what was noted row by row: Reshape is to take the tables for
+// another content.
+func (s *Store) takeAnew(n *notes) error {
+	s.anew, s.anewTo = map[int]bool{}, n.last
+	names := map[string]bool{}
+	for id := range n.index {
+		s.anew[id] = true
+		names[s.Schema().ByID(id).Name] = true
+	}
+	s.opts.Log.Warn("another program changed more at once than a version holds: devices that are subscribed to these tables get all of their rows anew",
+		"tables", slices.Sorted(maps.Keys(names)), "rows", len(n.rows))
+	s.open = openTx{}
+	return errors.Join(ErrSchemaChanged, s.w.Exec(`ROLLBACK`))
+}
+
 // report tells of what was written and has no version.
 func (s *Store) report(n *notes) {
 	for _, t := range n.alone {
@@ -108,9 +138,10 @@ func (s *Store) report(n *notes) {
 	}
 }
 
-// readNotes reads what other programs noted since the last time.
-func (s *Store) readNotes() (*notes, error) {
-	n := &notes{last: s.taken, alone: map[int]*Table{}, odd: map[int]*Table{}, index: map[int]*keyMap[*notedRow]{}}
+// readNotes reads what other programs noted since the last time; of more than most rows
+// only their tables.
+func (s *Store) readNotes(most int) (*notes, error) {
+	n := &notes{most: most, last: s.taken, alone: map[int]*Table{}, odd: map[int]*Table{}, index: map[int]*keyMap[*notedRow]{}}
 	stride := 4 + s.noteKeys
 	if err := s.notes.Bind(wire.IntegerValue(s.taken)); err != nil {
 		return nil, err
@@ -145,9 +176,12 @@ func (n *notes) add(schema *Schema, note []wire.Value) {
 		n.odd[t.ID] = t
 		return
 	}
-	n.row(t, key).note(what, note[3])
+	if r := n.row(t, key); r != nil {
+		r.note(what, note[3])
+	}
 }
 
+// row returns the row with that key, nil where there are too many already.
 func (n *notes) row(t *Table, key []wire.Value) *notedRow {
 	m := n.index[t.ID]
 	if m == nil {
@@ -158,6 +192,9 @@ func (n *notes) row(t *Table, key []wire.Value) *notedRow {
 	k := t.key(key)
 	r, ok := m.get(k)
 	if !ok {
+		if len(n.rows) > n.most {
+			return nil
+		}
 		r = &notedRow{table: t, key: slices.Clone(key)}
 		m.set(k, r)
 		n.rows = append(n.rows, r)
@@ -202,20 +239,35 @@ func (t *Table) maskOf(column int) (mask uint64) {
 	return mask
 }
 
-// readImages reads the rows as they are now.
-func (s *Store) readImages(rows []*notedRow) error {
+// readImages reads the rows as they are now, until they are too many, or too large, to
+// be told.
+func (s *Store) readImages(rows []*notedRow) (small bool, err error) {
+	if len(rows) > maxNoted {
+		return false, nil
+	}
+	size := 0
 	for _, r := range rows {
-		sel, err := s.storedRow(r.table)
-		if err != nil {
-			return err
+		if err := s.readImage(r); err != nil {
+			return false, err
 		}
-		row, err := fetchRow(sel, r.key)
-		if err != nil {
-			return fmt.Errorf("read a row of table %q: %w", r.table.Name, err)
+		if size += sizeOf(r.image); size > maxNotedSize {
+			return false, nil
 		}
-		if len(row) > 0 {
-			r.image = row
-		}
+	}
+	return true, nil
+}
+
+func (s *Store) readImage(r *notedRow) error {
+	sel, err := s.storedRow(r.table)
+	if err != nil {
+		return err
+	}
+	row, err := fetchRow(sel, r.key)
+	if err != nil {
+		return fmt.Errorf("read a row of table %q: %w", r.table.Name, err)
+	}
+	if len(row) > 0 {
+		r.image = row
 	}
 	return nil
 }
