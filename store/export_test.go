@@ -142,6 +142,7 @@ func Unwatch(s *Store) error {
 // NoteAtMost makes the store tell so few rows, and bytes of them, of other programs one
 // by one, until the test ends.
 func NoteAtMost(tb testing.TB, rows, bytes int) {
+	tb.Helper()
 	wasRows, wasBytes := maxNoted, maxNotedSize
 	maxNoted, maxNotedSize = rows, bytes
 	tb.Cleanup(func() { maxNoted, maxNotedSize = wasRows, wasBytes })
