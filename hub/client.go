@@ -36,7 +36,7 @@ type client struct {
 	cancel   context.CancelFunc
 	reading  sync.WaitGroup
 	willing  atomic.Int32 // last wills on their way to a frame
-	asking   atomic.Int32 // statements under way
+	asking   atomic.Int32 // statements under way, see takeAnswered
 
 	// Owned by the read loop.
 	lastID uint64      // of a change of subscriptions
@@ -58,6 +58,7 @@ type client struct {
 
 	mu        sync.Mutex // guards the following
 	out       [][]byte   // answers
+	answered  int32      // of them those to statements
 	live      bool       // it is in an audience
 	liveAt    uint64     // with live: the device will have everything up to here once it has what Next gave
 	queue     []*frame
@@ -226,6 +227,7 @@ func (c *client) takeQueued(dst [][]byte) [][]byte {
 	c.mu.Lock()
 	dst = append(dst, c.out...)
 	c.out = nil
+	c.takeAnswered()
 	if c.holder != nil {
 		dst = append(dst, c.holder)
 		c.holder = nil
@@ -278,6 +280,7 @@ func (c *client) takeOut(dst [][]byte) [][]byte {
 	defer c.mu.Unlock()
 	dst = append(dst, c.out...)
 	c.out = nil
+	c.takeAnswered()
 	return dst
 }
 

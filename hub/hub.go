@@ -112,6 +112,7 @@ type Hub struct {
 
 	rules     atomic.Pointer[book] // written under reforming, or by book
 	reforming sync.Mutex           // held while rules or the schema change; taken before mu
+	toldBook  *book                // guarded by reforming: that sessions were told last
 	paces     recall[store.Device, *rules.Pace]
 	shares    recall[owner, *share]
 
@@ -129,7 +130,8 @@ func New(s *store.Store, o Options) *Hub {
 	h.told.Store(s.Version())
 	var none *rules.Set
 	compiled, _ := none.Compile(RuleTables(s.Schema().Tables))
-	h.rules.Store(&book{none, s.Schema(), compiled})
+	h.toldBook = &book{none, s.Schema(), compiled}
+	h.rules.Store(h.toldBook)
 	h.presence.init(s, h.opts.Grace)
 	h.paces.fresh, h.shares.fresh = rules.NewPace, func() *share { return &share{} }
 	h.in.init()

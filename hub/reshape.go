@@ -30,13 +30,13 @@ func (h *Hub) begin() (*store.Frame, error) {
 func (h *Hub) reshape() error {
 	h.reforming.Lock()
 	defer h.reforming.Unlock()
-	was := h.rules.Load()
 	e, err := h.store.Reshape()
 	if err != nil {
 		return err
 	}
 	h.presence.reshape(h.store)
-	is := h.book()
+	was, is := h.toldBook, h.book()
+	h.toldBook = is
 	if e == nil {
 		return nil
 	}

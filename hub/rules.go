@@ -44,7 +44,12 @@ func (h *Hub) setRules(set *rules.Set) error {
 		return err
 	}
 	is := &book{set, schema, compiled}
-	told := is.since(h.rules.Swap(is))
+	h.rules.Store(is)
+	if h.toldBook.schema != schema {
+		return nil // sessions are told both, when the frame loop has taken up the schema
+	}
+	told := is.since(h.toldBook)
+	h.toldBook = is
 	for c := range h.clients {
 		c.follow(told)
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// mostSQL bounds the statements of a session that are under way.
+	// mostSQL bounds the statements of a session that are under way, or whose answers
+	// wait to be written.
 	mostSQL = 8
 
 	// answerOverhead is what an answer takes beside its rows and the columns' names.
@@ -100,7 +101,6 @@ func (a *ask) run(f *store.Frame) (refused *wire.Refusal, err error) {
 // answer tells what the statement has returned, or why it was not run.
 func (a *ask) answer(version uint64, refused *wire.Refusal) {
 	c := a.client
-	c.asking.Add(-1)
 	m := wire.SQLAnswer{ID: a.id, Version: version, Refused: refused}
 	if refused == nil {
 		m.Columns, m.Rows = a.result.Columns, a.result.Rows
@@ -109,5 +109,16 @@ func (a *ask) answer(version uint64, refused *wire.Refusal) {
 	} else {
 		c.refusedSQL(refused)
 	}
-	c.say(m.Append(nil))
+	msg := m.Append(nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out, c.answered = append(c.out, msg), c.answered+1
+	c.sess.Wake()
+}
+
+// takeAnswered gives back the places of statements whose answers the write loop has
+// taken: who does not take any is not answered more. Called with client.mu held.
+func (c *client) takeAnswered() {
+	c.asking.Add(-c.answered)
+	c.answered = 0
 }

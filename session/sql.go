@@ -23,8 +23,8 @@ type ask struct {
 
 // SQL runs one statement at the hub, for devices of the roles server, editor and admin:
 // a SELECT, INSERT, UPDATE or DELETE, with parameters. What it changes is in the version
-// of the answer, and seen like any other write; what it reads is of that version. Beside
-// transactions it keeps no order, and unlike them it is not sent again: where the
+// of the answer, and seen like any other write; what it reads is of that version. It is
+// sent before transactions that still wait, and unlike them not again: where the
 // connection ends first, [ErrNotConnected] leaves open whether it has run.
 //
 // The error is a [wire.Refusal], as of a transaction, [ErrNotConnected], [ErrAsking], or

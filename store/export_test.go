@@ -147,3 +147,6 @@ func NoteAtMost(tb testing.TB, rows, bytes int) {
 	maxNoted, maxNotedSize = rows, bytes
 	tb.Cleanup(func() { maxNoted, maxNotedSize = wasRows, wasBytes })
 }
+
+// Break has the store take itself for broken, as after a failure.
+func Break(s *Store) { s.broken = true }

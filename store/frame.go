@@ -47,10 +47,14 @@ var ErrSchemaChanged = errors.New("another program has changed the schema of the
 
 var errClosed = errors.New("the store is closed")
 
+// rerunTime is how long a statement may run that has run before.
+const rerunTime = 10 * time.Second
+
 var (
-	errBroken   = errors.New("the store has failed and has not been recovered")
-	errUnderWay = errors.New("a frame is under way")
-	errOver     = errors.New("the frame is over")
+	errOvertaken = errors.New("another program wrote to the game database while a trigger's RAISE(ROLLBACK) was undone")
+	errBroken    = errors.New("the store has failed and has not been recovered")
+	errUnderWay  = errors.New("a frame is under way")
+	errOver      = errors.New("the frame is over")
 )
 
 // Begin begins a frame, with what other programs have written since the last one.
@@ -64,6 +68,8 @@ func (s *Store) Begin() (*Frame, error) {
 		return nil, errBroken
 	case s.frame != nil:
 		return nil, errUnderWay
+	case s.capture == nil || s.reshape != nil: // a Reshape has failed half way
+		return nil, ErrSchemaChanged
 	}
 	s.cost.resume()
 	if err := s.beginTx(); err != nil {
@@ -240,14 +246,18 @@ func (f *Frame) foldChange(t *Table, ch *sqlite.Change, by int32) {
 
 // rerun brings back the open transaction after SQL has rolled it back: what the
 // log has and the game database not, then this frame's accepted transactions. The
-// guard has let those run on these very rows, and is not asked again.
+// guard has let those run on these very rows, and is not asked again; where another
+// program has written in between, the frame fails.
 func (f *Frame) rerun() error {
 	s := f.s
-	s.open = openTx{}
+	s.open, s.written = openTx{}, false
 	s.rows.forget()
 	s.capture.Rewind(sqlite.Mark{})
 	if err := s.beginTx(); err != nil {
 		return err
+	}
+	if s.written {
+		return errOvertaken
 	}
 	if err := s.replay(s.merged.Load()+1, s.version.Load()); err != nil {
 		return err
@@ -263,7 +273,7 @@ func (f *Frame) rerun() error {
 		var refusal *wire.Refusal
 		var err error
 		if a.statement != nil {
-			refusal, err = f.exec(&a)
+			refusal, err = f.exec(&a, rerunTime)
 		} else {
 			refusal, err = f.apply(a.device, a.write, a.own)
 		}
@@ -320,6 +330,12 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	if err != nil {
 		s.broken = true
 		return nil, err
+	}
+	if e.taken > 0 {
+		if err := s.syncWAL(); err != nil {
+			s.broken = true
+			return nil, err
+		}
 	}
 	start := time.Now()
 	if err := s.log.append(e.Version, e.Time.UnixMicro(), b, e.taken, s.floor(now)); err != nil {
@@ -419,10 +435,13 @@ func (s *Store) rebuildTx() error {
 			return err
 		}
 	}
-	s.capture.Rewind(sqlite.Mark{})
 	s.open, s.sequences = openTx{}, nil
 	s.rows.forget()
 	s.written = true
+	if s.capture == nil { // a Reshape that has failed is to come first
+		return ErrSchemaChanged
+	}
+	s.capture.Rewind(sqlite.Mark{})
 	if err := s.beginTx(); err != nil {
 		return err
 	}

@@ -223,6 +223,19 @@ func (s *Store) sync() error {
 	return nil
 }
 
+// syncWAL makes durable what other programs have committed, before the log says that it
+// was taken up: they may leave that to the next checkpoint.
+func (s *Store) syncWAL() error {
+	f, err := os.OpenFile(s.opts.Path+"-wal", os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("write the game database to the disk: %w", err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write the game database to the disk: %w", err)
+	}
+	return nil
+}
+
 // catchUp reads the schema and replays what the game database lacks.
 func (s *Store) catchUp() error {
 	s.version.Store(s.log.last)

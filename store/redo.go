@@ -3,16 +3,17 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
 )
 
-// redo does again what other programs have changed, on rows that the entries from
-// from to to have been written over: as SQL, of which the capture tells what it did
+// redo does again what other programs have changed, on rows that entries have been
+// written over: as SQL, of which the capture tells what it did
 // this time. The notes become those of that, so that the next frame takes it up as if
 // it had only now been written.
-func (s *Store) redo(n *notes, from, to uint64) error {
+func (s *Store) redo(n *notes, entries []*Entry) error {
 	writers := map[string]*replayWriter{}
 	defer func() {
 		for _, w := range writers {
@@ -24,7 +25,7 @@ func (s *Store) redo(n *notes, from, to uint64) error {
 			return fmt.Errorf("do again what another program did to table %q: %w", r.table.Name, err)
 		}
 	}
-	return s.renote(n, from, to)
+	return s.renote(n, entries)
 }
 
 func (s *Store) redoRow(writers map[string]*replayWriter, r *notedRow) error {
@@ -71,9 +72,8 @@ func (s *Store) redoWith(writers map[string]*replayWriter, t *Table, set *notedR
 }
 
 // renote replaces the notes: by what the capture has recorded, and before that those
-// of rows that no entry from from to to changed, which are as the other program left
-// them.
-func (s *Store) renote(n *notes, from, to uint64) error {
+// of rows that none of the entries changed, which are as the other program left them.
+func (s *Store) renote(n *notes, entries []*Entry) error {
 	if err := s.w.Exec("DELETE FROM "+changeTable+" WHERE id > ?", s.taken); err != nil { // the last that was taken stays: see changeTable
 		return err
 	}
@@ -91,8 +91,7 @@ func (s *Store) renote(n *notes, from, to uint64) error {
 		}
 	})
 	for _, r := range n.rows {
-		changed, e := s.changedIn(r, from, to)
-		if err = errors.Join(err, e); !changed {
+		if !slices.ContainsFunc(entries, r.changedIn) {
 			w.row(r, again[r])
 		}
 	}
@@ -103,20 +102,14 @@ func (s *Store) renote(n *notes, from, to uint64) error {
 	return errors.Join(err, w.err)
 }
 
-// changedIn says whether an entry from from to to changed a row.
-func (s *Store) changedIn(r *notedRow, from, to uint64) (bool, error) {
-	for v := from; v <= to; v++ {
-		e, err := s.Entry(v)
-		if err != nil {
-			return false, err
-		}
-		if c := e.Change(r.table.ID); c != nil {
-			if _, row := c.find(r.table.key(r.key)); row != nil {
-				return true, nil
-			}
-		}
+// changedIn says whether an entry changed the row.
+func (r *notedRow) changedIn(e *Entry) bool {
+	c := e.Change(r.table.ID)
+	if c == nil {
+		return false
 	}
-	return false, nil
+	_, row := c.find(r.table.key(r.key))
+	return row != nil
 }
 
 // capturedKey returns the key of a row that the capture recorded.

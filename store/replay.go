@@ -39,13 +39,15 @@ func (s *Store) replay(from, to uint64) (err error) {
 			return err
 		}
 	}
-	if err := s.replayEntries(from, to); err != nil || len(later.rows) == 0 {
+	entries, err := s.replayEntries(from, to, len(later.rows) > 0)
+	if err != nil || len(later.rows) == 0 {
 		return err
 	}
-	return s.redo(later, from, to)
+	return s.redo(later, entries)
 }
 
-func (s *Store) replayEntries(from, to uint64) error {
+// replayEntries returns the entries, if they are to be kept.
+func (s *Store) replayEntries(from, to uint64, keep bool) (entries []*Entry, err error) {
 	s.capture.Pause()
 	defer s.capture.Resume()
 	writers := map[string]*replayWriter{}
@@ -57,18 +59,21 @@ func (s *Store) replayEntries(from, to uint64) error {
 	for v := from; v <= to; v++ {
 		e, err := s.Entry(v)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if keep {
+			entries = append(entries, e)
 		}
 		for _, c := range e.Tables {
 			if err := s.replayChange(writers, c); err != nil {
-				return fmt.Errorf("replay entry %d of the frame log into table %q: %w", v, c.Table.Name, err)
+				return nil, fmt.Errorf("replay entry %d of the frame log into table %q: %w", v, c.Table.Name, err)
 			}
 		}
 		if err := replaySequences(s.w, e); err != nil {
-			return fmt.Errorf("replay entry %d of the frame log: %w", v, err)
+			return nil, fmt.Errorf("replay entry %d of the frame log: %w", v, err)
 		}
 	}
-	return nil
+	return entries, nil
 }
 
 // enforce switches what SQL enforces on the connection on or off.

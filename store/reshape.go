@@ -15,6 +15,7 @@ import (
 // is new at the version after the last, if it differs: [Store.recordReshape]
 // then makes that version.
 func (s *Store) readSchema() error {
+	s.reshape = nil
 	cookie, err := s.schemaCookie()
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func (s *Store) adoptInTx() error {
 	if err != nil {
 		return err
 	}
-	if err := s.watch(); err != nil {
+	if err := errors.Join(s.watch(), s.anchorNotes()); err != nil {
 		return err
 	}
 	if s.capture, err = s.w.Capture(s.captureTables()); err != nil {
@@ -98,9 +99,8 @@ func (s *Store) adoptInTx() error {
 
 // Reshape takes up a schema that other programs have changed. The entry is the
 // version from which on it is the schema; nil: nothing has changed that devices see.
-// It is for after [ErrSchemaChanged], and as often as that comes. An error means that
-// the hub can't live with the schema; the one before is then still the store's, but
-// no frame can begin.
+// It is for after [ErrSchemaChanged], and as often as that comes. After an error no frame
+// can begin before it has been called again, and goes well.
 func (s *Store) Reshape() (*Entry, error) {
 	e, err := s.takeUpSchema()
 	if err != nil {
@@ -208,10 +208,10 @@ func (s *Store) recordReshape() (*Entry, error) {
 	s.anew, s.anewTo = nil, 0
 	s.version.Store(e.Version)
 	s.recent.add(e, s.log.first)
-	if err := s.beginTx(); err != nil {
-		return e, nil //nolint:nilerr // the log has it, and the next merge tells the database
+	if err := s.beginTx(); err == nil {
+		_ = s.commitTx(now) // the log has it: what fails is put right by Recover
 	}
-	return e, s.commitTx(now)
+	return e, nil
 }
 
 func (l *frameLog) lastSchema() (version uint64, doc *schemaDoc, err error) {

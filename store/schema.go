@@ -25,6 +25,19 @@ type Schema struct {
 // either case of ASCII letters; these are as the schema writes them.
 func (s *Schema) Table(name string) *Table { return s.byName[name] }
 
+// folded returns the table of that name, as SQL compares names, or nil.
+func (s *Schema) folded(name string) *Table {
+	if t := s.byName[name]; t != nil {
+		return t
+	}
+	name = lowerASCII(name)
+	i := slices.IndexFunc(s.Tables, func(t *Table) bool { return lowerASCII(t.Name) == name })
+	if i < 0 {
+		return nil
+	}
+	return s.Tables[i]
+}
+
 // ByID returns the table with that id, or nil.
 func (s *Schema) ByID(id int) *Table { return s.byID[id] }
 

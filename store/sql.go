@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,9 +12,9 @@ import (
 )
 
 // A Statement is SQL that somebody who is trusted runs through the store: one SELECT,
-// INSERT, UPDATE or DELETE. What it does to a table that devices don't see, but for
-// what the game's triggers and views do, and everything else that SQL can do, is
-// refused by SQLite's authorizer.
+// INSERT, UPDATE or DELETE. What it does itself to a table that devices don't see, also
+// through a view, and everything else that SQL can do, is refused by SQLite's
+// authorizer; what triggers and foreign keys do because of it is the game's own.
 type Statement struct {
 	Text   string
 	Params []wire.Value
@@ -22,6 +23,8 @@ type Statement struct {
 	Allow func(t *Table, right wire.Rights) *wire.Refusal
 
 	Limits StatementLimits
+
+	examined int64 // the cookie of the schema by which it may run; 0: of none
 }
 
 // StatementLimits bound what a statement takes.
@@ -50,14 +53,15 @@ var rightFor = map[sqlite.Action]wire.Rights{
 }
 
 // Examine says whether a statement only reads, without running it, or why it may not
-// run at all.
+// run at all. It comes before Exec.
 func (s *Store) Examine(q *Statement) (readOnly bool, refused *wire.Refusal, err error) {
 	err = s.look(func(c *sqlite.Conn) error {
 		c.Restrict(q.Limits.Time)
 		defer c.Free()
+		cookie := s.Schema().cookie.Load()
 		var stmt *sqlite.Stmt
-		if stmt, refused, err = s.prepare(c, q); stmt != nil {
-			readOnly = stmt.ReadOnly()
+		if stmt, refused, err = s.examine(c, q); stmt != nil {
+			readOnly, q.examined = stmt.ReadOnly(), cookie
 			stmt.Close()
 		}
 		return err
@@ -77,7 +81,11 @@ func (s *Store) Query(ctx context.Context, q *Statement, least uint64) (r *Resul
 			version = v.Version
 			v.conn.Restrict(q.Limits.Time)
 			defer v.conn.Free()
-			r, refused, err = s.runStatement(v.conn, q)
+			stmt, no, err := s.examine(v.conn, q)
+			if stmt != nil {
+				r, no, err = q.run(stmt)
+			}
+			refused = no
 			return err
 		})
 		if !done && err == nil {
@@ -99,22 +107,32 @@ func (f *Frame) Exec(d Device, q *Statement) (*Result, *wire.Refusal, error) {
 	}
 	f.guard = nil
 	a := &acceptedWrite{device: d, statement: q, result: &Result{}}
-	refusal, err := f.exec(a)
+	refusal, err := f.exec(a, q.Limits.Time)
 	if err != nil {
 		f.s.broken = true
 	}
 	return a.result, refusal, explain(f.s.opts.Path, err)
 }
 
-func (f *Frame) exec(a *acceptedWrite) (*wire.Refusal, error) {
-	s := f.s
+// exec runs a statement; one that runs again gets more time, for it was let.
+func (f *Frame) exec(a *acceptedWrite, within time.Duration) (*wire.Refusal, error) {
+	s, q := f.s, a.statement
+	if q.examined != s.Schema().cookie.Load() { // the schema has changed since
+		if _, refusal, err := s.Examine(q); refusal != nil || err != nil {
+			return refusal, err
+		}
+	}
 	if err := s.flush(); err != nil {
 		return nil, err
 	}
 	refusal, err := f.finish(a.device, 0, func() (*wire.Refusal, error) {
-		s.w.Restrict(a.statement.Limits.Time)
+		s.w.Restrict(within)
 		defer s.w.Free()
-		r, refusal, err := s.runStatement(s.w, a.statement)
+		stmt, _, err := s.w.PrepareOne(q.Text)
+		if err != nil {
+			return q.failed(err)
+		}
+		r, refusal, err := q.run(stmt)
 		if r != nil {
 			*a.result = *r
 		}
@@ -126,8 +144,9 @@ func (f *Frame) exec(a *acceptedWrite) (*wire.Refusal, error) {
 	return refusal, err
 }
 
-// prepare compiles a statement on a restricted connection.
-func (s *Store) prepare(c *sqlite.Conn, q *Statement) (*sqlite.Stmt, *wire.Refusal, error) {
+// examine compiles a statement on a restricted connection that has neither triggers nor
+// foreign keys, if it may run.
+func (s *Store) examine(c *sqlite.Conn, q *Statement) (*sqlite.Stmt, *wire.Refusal, error) {
 	stmt, rest, err := c.PrepareOne(q.Text)
 	if err != nil {
 		refusal, err := q.failed(err)
@@ -151,12 +170,15 @@ func (s *Store) mayRun(c *sqlite.Conn, q *Statement, stmt *sqlite.Stmt, rest str
 	if n := stmt.Parameters(); n != len(q.Params) {
 		return wire.Refuse(wire.CodeType, "the statement has %d parameters, %d were given", n, len(q.Params))
 	}
+	if n := len(stmt.Columns()); n > maxResultColumns {
+		return wire.Refuse(wire.CodeTooLarge, "the statement returns %d columns, the most is %d", n, maxResultColumns)
+	}
 	accesses := c.Accesses()
 	if len(accesses) == 0 {
 		return notSQL()
 	}
 	for _, a := range accesses {
-		t := s.Schema().Table(a.Table)
+		t := s.Schema().folded(a.Table)
 		if t == nil && (a.Table == "" || a.Action == sqlite.ActionRead && !hidden(a.Table)) {
 			continue // a view, a full-text index, what WITH has named, a function that is a table
 		}
@@ -173,16 +195,16 @@ func (s *Store) mayRun(c *sqlite.Conn, q *Statement, stmt *sqlite.Stmt, rest str
 // rowHead is what a row, or the name of a column, takes in an answer beside its values.
 const rowHead = 5
 
-// runStatement runs a statement on a restricted connection, to its end.
-func (s *Store) runStatement(c *sqlite.Conn, q *Statement) (*Result, *wire.Refusal, error) {
-	stmt, refusal, err := s.prepare(c, q)
-	if stmt == nil {
-		return nil, refusal, err
-	}
+// maxResultColumns bounds the columns that a statement returns, each of which SQLite may
+// hold a large value of at the same time.
+const maxResultColumns = 256
+
+// run runs a statement on a restricted connection, to its end, and closes it.
+func (q *Statement) run(stmt *sqlite.Stmt) (*Result, *wire.Refusal, error) {
 	defer stmt.Close()
 	r := &Result{Columns: stmt.Columns()}
 	r.Rows.Stride = len(r.Columns)
-	err = stmt.Bind(q.Params...)
+	err := stmt.Bind(q.Params...)
 	size := 0
 	for _, name := range r.Columns {
 		size += len(name) + rowHead
@@ -190,7 +212,7 @@ func (s *Store) runStatement(c *sqlite.Conn, q *Statement) (*Result, *wire.Refus
 	for done := false; !done && err == nil; {
 		const batch = 256
 		before := len(r.Rows.Values)
-		r.Rows.Values, done, err = stmt.Fetch(r.Rows.Values, batch, batchBytes)
+		r.Rows.Values, done, err = stmt.FetchWithin(r.Rows.Values, batch, q.Limits.Bytes)
 		size += sizeOf(r.Rows.Values[before:]) + rowHead*(len(r.Rows.Values)-before)/max(1, r.Rows.Stride)
 		if refusal := q.tooMuch(r, size); refusal != nil {
 			return nil, refusal, nil
@@ -221,6 +243,8 @@ func notSQL() *wire.Refusal {
 // failed tells a refusal, in SQL's words, from a failure of the database.
 func (q *Statement) failed(err error) (*wire.Refusal, error) {
 	switch code := sqlite.CodeOf(err); {
+	case errors.Is(err, sqlite.ErrTooMuch):
+		return q.tooMuch(&Result{}, q.Limits.Bytes+1), nil
 	case code&0xff == sqliteInterrupt:
 		return wire.Refuse(wire.CodeTooLarge, "the statement has run for %v, which is the most: make it smaller", q.Limits.Time), nil
 	case code&0xff == sqliteAuth:

@@ -33,6 +33,9 @@ func (d *testDB) exec(statements ...*store.Statement) (*store.Entry, []*store.Re
 	}
 	results, refusals := make([]*store.Result, len(statements)), make([]*wire.Refusal, len(statements))
 	for i, q := range statements {
+		if _, refusals[i], err = d.Examine(q); refusals[i] != nil || err != nil {
+			continue
+		}
 		if results[i], refusals[i], err = f.Exec(bob, q); err != nil {
 			d.Fatal(err)
 		}
@@ -123,12 +126,22 @@ var forbiddenSQL = map[string]string{
 	"in capitals":         `SELECT count(*) FROM SQLITE_SCHEMA`,
 	"only counted":        `SELECT count(*) FROM _note`,
 	"another's name":      `WITH _note AS (SELECT 1) SELECT count(*) FROM _note`,
+	"in WITH":             `WITH x AS (SELECT * FROM _framehub_meta) SELECT * FROM x`,
+	"materialized":        `WITH x AS MATERIALIZED (SELECT sql FROM sqlite_schema) SELECT * FROM x`,
+	"by WITH in a write":  `WITH x(a) AS (SELECT id FROM _framehub_device) UPDATE thing SET zone = (SELECT hex(a) FROM x)`,
+	"as a trigger's name": `WITH mine AS (SELECT * FROM _note) SELECT * FROM mine`,
+	"a view of one":       `SELECT * FROM seen`,
+	"its name in WITH":    `WITH seen AS (SELECT * FROM _note) SELECT * FROM seen`,
+	"in FROM":             `SELECT * FROM (SELECT * FROM _note) AS seen`,
+	"an extension, WITH":  `WITH x AS (SELECT load_extension('x')) SELECT * FROM x`,
+	"a pragma, WITH":      `WITH x AS (SELECT * FROM pragma_table_info('thing')) SELECT * FROM x`,
+	"a view's row":        `INSERT INTO seen VALUES ('x')`,
 }
 
 // TestSQLIsRestricted: SQLite's own authorizer refuses all but reading and writing
 // what devices see, and leaves nothing behind.
 func TestSQLIsRestricted(t *testing.T) {
-	d := openDB(t, writersSchema+writersRows)
+	d := openDB(t, writersSchema+writersRows+ownTrigger+`CREATE VIEW seen AS SELECT text FROM _note;`)
 	d.frame()
 	for name, sql := range forbiddenSQL {
 		_, refused, err := d.Examine(statement(sql))
@@ -159,6 +172,9 @@ func TestSQLLimits(t *testing.T) {
 		"rows":             {statement(fmt.Sprintf(many, 101) + `SELECT i FROM c`), wire.CodeTooLarge, "more than 100 rows"},
 		"bytes":            {statement(`SELECT hex(zeroblob(6000))`), wire.CodeTooLarge, "more than 10000 bytes"},
 		"a huge value":     {statement(`SELECT length(zeroblob(900000000))`), wire.CodeTooLarge, "too big"},
+		"many columns":     {statement(`SELECT ` + strings.Repeat("1, ", 256) + `1`), wire.CodeTooLarge, "257 columns"},
+		"a wide row":       {statement(`SELECT ` + strings.Repeat("zeroblob(900000), ", 99) + `1`), wire.CodeTooLarge, "more than 10000 bytes"},
+		"a large pattern":  {statement(`SELECT 'x' LIKE printf('%.*c', 2000, '%')`), wire.CodeConstraint, "too complex"},
 		"time":             {statement(fmt.Sprintf(many, 1_000_000_000) + `SELECT count(*) FROM c`), wire.CodeTooLarge, "50ms"},
 		"time in a write":  {statement(fmt.Sprintf(many, 1_000_000_000) + `INSERT INTO flat(id) SELECT i + 100 FROM c`), wire.CodeTooLarge, "50ms"},
 		"two statements":   {statement(`SELECT 1; SELECT 2`), wire.CodeConstraint, "one statement"},
@@ -203,11 +219,11 @@ func TestSQLLimits(t *testing.T) {
 // TestQuery: what only reads is told from what writes, and reads the version asked
 // for, or a later one.
 func TestQuery(t *testing.T) {
-	d := openDB(t, writersSchema+writersRows+`CREATE VIEW seen AS SELECT text FROM _note; CREATE VIRTUAL TABLE words USING fts4(word);`)
+	d := openDB(t, writersSchema+writersRows+`CREATE VIEW both AS SELECT thing.n FROM thing JOIN flat USING (id); CREATE VIRTUAL TABLE words USING fts4(word);`)
 	d.frame()
 	for sql, want := range map[string]bool{
 		`SELECT * FROM thing`: true, `WITH a AS (SELECT 1) SELECT * FROM a`: true, `VALUES (1)`: true, `SELECT value FROM json_each('[1, 2]')`: true,
-		`SELECT text FROM seen`: true, `SELECT count(*) FROM words WHERE words MATCH 'x'`: true,
+		`SELECT n FROM both`: true, `SELECT count(*) FROM both`: true, `SELECT count(*) FROM words WHERE words MATCH 'x'`: true,
 		`UPDATE thing SET n = 1`: false, `WITH a AS (SELECT 1) DELETE FROM thing`: false, `INSERT INTO flat(id) VALUES (9) RETURNING id`: false,
 	} {
 		if readOnly, refused, err := d.Examine(statement(sql)); readOnly != want || refused != nil || err != nil {
@@ -237,7 +253,30 @@ func TestQuery(t *testing.T) {
 	denied.Allow = func(t *store.Table, right wire.Rights) *wire.Refusal {
 		return wire.Refuse(wire.CodeForbidden, "%s %d", t.Name, right)
 	}
-	if _, _, refused, err := d.Query(d.context(), denied, 0); err != nil || refused == nil || refused.Text != "flat 1" {
-		t.Error(refused, err)
+	for _, sql := range []string{`SELECT n FROM flat`, `SELECT count(*) FROM FLAT`, `WITH x AS (SELECT * FROM Flat) SELECT count(*) FROM x`} {
+		denied.Text = sql
+		if _, _, refused, err := d.Query(d.context(), denied, 0); err != nil || refused == nil || refused.Text != "flat 1" {
+			t.Errorf("%s: %v, %v", sql, refused, err)
+		}
+	}
+}
+
+// TestExecBesideWhatIsHidden: what the game's triggers and foreign keys do because of a
+// statement is not the statement's.
+func TestExecBesideWhatIsHidden(t *testing.T) {
+	d := openDB(t, `CREATE TABLE _kind(k TEXT PRIMARY KEY); INSERT INTO _kind VALUES ('a'), ('b');
+		CREATE TABLE it(id INTEGER PRIMARY KEY, k TEXT REFERENCES _kind);
+		CREATE TABLE _part(id INTEGER PRIMARY KEY, it REFERENCES it ON DELETE CASCADE);
+		CREATE TRIGGER part AFTER INSERT ON it BEGIN
+			INSERT INTO _part(it) SELECT NEW.id FROM (SELECT k FROM _kind) AS x WHERE x.k = NEW.k; END`)
+	m := newModel(d)
+	e, _, refusals := d.exec(statement(`INSERT INTO it VALUES (1, 'a'), (2, 'b')`), statement(`DELETE FROM it WHERE id = 1`), statement(`INSERT INTO it VALUES (3, 'c')`))
+	if refusals[0] != nil || refusals[1] != nil || refusals[2] == nil || refusals[2].Code != wire.CodeConstraint {
+		t.Fatal(refusals)
+	}
+	m.apply(e)
+	m.check("after the frame")
+	if got := sqlite3(t, d.opts.Path, `SELECT it FROM _part`); got != "2" {
+		t.Error(got)
 	}
 }

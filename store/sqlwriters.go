@@ -302,6 +302,13 @@ func (s *Store) widenNotes(n int) error {
 	return err
 }
 
+// anchorNotes makes sure that the next note has a higher number than any that was
+// taken, also where the database is older than the log.
+func (s *Store) anchorNotes() error {
+	return s.w.Exec(`INSERT INTO _framehub_change(id, tbl, what) SELECT ?1, 0, ?2 WHERE ?1 > (SELECT ifnull(max(id), 0) FROM _framehub_change)`,
+		s.taken, int64(noteThere))
+}
+
 // hideTriggers makes the hub's own connection forget the hub's triggers: it reads the
 // schema while they are deleted, and that is rolled back. SQLite reads it again when
 // another program changes the schema, and then they are hidden again; until then, or
@@ -316,7 +323,7 @@ func (s *Store) hideTriggers() error {
 		PRAGMA writable_schema = RESET;
 		SELECT count(*) FROM sqlite_schema;`)
 	if s.w.AutoCommit() {
-		return err
+		return nil //nolint:nilerr // another program has the lock: they are seen, and left out
 	}
 	if err = errors.Join(err, s.w.Exec(`ROLLBACK`)); err != nil {
 		return fmt.Errorf("hide the hub's triggers from itself: %w", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -692,4 +693,115 @@ func writersCrashes(t *testing.T, seed uint64, crashes int) {
 			t.Fatalf("version %d: run again with FRAMEHUB_SEED=%d", d.Version(), seed)
 		}
 	}
+}
+
+// TestSQLWritersAfterPowerLoss: a database that is older than the log, as power loss
+// leaves it, gives no note a number that was taken.
+func TestSQLWritersAfterPowerLoss(t *testing.T) {
+	d := openDB(t, writersSchema+writersRows)
+	d.frame()
+	old := filepath.Join(t.TempDir(), "world.db")
+	for _, part := range []string{"", "-wal"} {
+		copyFile(t, d.opts.Path+part, old+part)
+	}
+	o := d.outsider()
+	for range 5 {
+		o.do(`UPDATE flat SET n = n + 1 WHERE id = 1`)
+	}
+	d.commit()
+	d.copyTo(old)
+	copyFile(t, old+"-wal", d.opts.Path+"-wal")
+	d.open()
+	d.wantRows("flat", row(1, "a", 1.0, 6), row(2, "b", 2.0, 2), row(3, nil, 3.0, 3))
+	d.frame()
+	d.outsider().do(`UPDATE flat SET n = 100 WHERE id = 1`)
+	if e, _ := d.frame(); !slices.Equal(told(e), []string{"flat 1 set n"}) {
+		t.Errorf("the frame has %q", told(e))
+	}
+}
+
+// TestReshapeThatFails: no frame begins under a schema that the log does not have, and
+// what could not be taken up at first is taken up later.
+func TestReshapeThatFails(t *testing.T) {
+	d := openDB(t, writersSchema+writersRows)
+	d.frame()
+	o := d.outsider()
+	version := d.Schema().Version
+	o.do(`ALTER TABLE flat ADD COLUMN more INTEGER`)
+	o.do(`UPDATE flat SET n = 50 WHERE id = 1`)
+	wantChanged := func(err error) {
+		t.Helper()
+		if !errors.Is(err, store.ErrSchemaChanged) {
+			t.Fatalf("%v, not that the schema has changed", err)
+		}
+	}
+	_, err := d.Begin()
+	wantChanged(err)
+
+	log, err := sql.Open("sqlite3", logOf(d.opts.Path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	log.SetMaxOpenConns(1)
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := log.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`BEGIN IMMEDIATE`)
+	if e, err := d.Reshape(); e != nil || err == nil {
+		t.Fatalf("a reshape that can't be logged: %+v, %v", e, err)
+	}
+	_, err = d.Begin()
+	wantChanged(err)
+	exec(`ROLLBACK`)
+
+	o.exec(`BEGIN IMMEDIATE`)
+	if e, err := d.Reshape(); e != nil || !errors.Is(err, store.ErrBusy) {
+		t.Fatalf("a reshape of a database that is locked: %+v, %v", e, err)
+	}
+	o.exec(`COMMIT`)
+	_, err = d.Begin()
+	wantChanged(err)
+
+	e, err := d.Reshape()
+	if err != nil || e == nil || e.Schema.Version != version+1 || d.Schema().Version != version+1 {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if e, _ := d.frame(); !slices.Equal(told(e), []string{"flat 1 set n"}) {
+		t.Errorf("the frame has %q", told(e))
+	}
+	d.do(put("flat", "id more", row(1, 5)))
+}
+
+// TestRecoverAfterAReshapeThatFails: a store that is broken and whose schema has
+// changed says so until that is taken up.
+func TestRecoverAfterAReshapeThatFails(t *testing.T) {
+	d := openDB(t, writersSchema+writersRows)
+	d.frame()
+	o := d.outsider()
+	o.do(`ALTER TABLE flat ADD COLUMN more INTEGER`)
+	store.Break(d.Store)
+	for _, lock := range []bool{true, false} {
+		if _, err := d.Recover(); !errors.Is(err, store.ErrSchemaChanged) {
+			t.Fatal(err)
+		}
+		if lock {
+			o.exec(`BEGIN IMMEDIATE`)
+			if _, err := d.Reshape(); !errors.Is(err, store.ErrBusy) {
+				t.Fatal(err)
+			}
+			o.exec(`COMMIT`)
+			continue
+		}
+		if e, err := d.Reshape(); err != nil || e == nil {
+			t.Fatal(e, err)
+		}
+	}
+	if _, err := d.Recover(); err != nil {
+		t.Fatal(err)
+	}
+	d.do(put("flat", "id more", row(1, 5)))
 }

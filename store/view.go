@@ -104,7 +104,8 @@ func (s *Store) takeConn() (*sqlite.Conn, error) {
 	if c, err = openConn(s.opts.Path, "NORMAL", readBusy); err != nil {
 		return nil, err
 	}
-	if err := c.Exec(`PRAGMA query_only = ON`); err != nil {
+	// Without triggers and foreign keys a statement that is examined is nothing but itself.
+	if err := errors.Join(c.Exec(`PRAGMA query_only = ON`), c.Config(sqlite.EnableTriggers, false), c.Config(sqlite.EnableForeignKeys, false)); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil

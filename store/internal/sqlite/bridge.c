@@ -454,8 +454,8 @@ int fh_run_blob(sqlite3_stmt *s, int at, const uint8_t *data, int len) {
 
 /* fh_fetch steps until most rows or bytes of text are there, or the statement
  * is done, which it answers with SQLITE_DONE and a reset; SQLITE_ROW: there may
- * be more. */
-int fh_fetch(sqlite3_stmt *s, int most, size_t bytes, fh_buf *cells, fh_buf *text, int *rows) {
+ * be more. With cap, it ends before it copies more than so many bytes of text. */
+int fh_fetch(sqlite3_stmt *s, int most, size_t bytes, size_t cap, fh_buf *cells, fh_buf *text, int *rows) {
   int ncol = sqlite3_column_count(s);
   cells->len = text->len = 0;
   for (*rows = 0; *rows < most && text->len < bytes; ++*rows) {
@@ -467,7 +467,14 @@ int fh_fetch(sqlite3_stmt *s, int most, size_t bytes, fh_buf *cells, fh_buf *tex
     if (rc != SQLITE_ROW) return sqlite3_reset(s);
     fh_cell *c = buf_take(cells, sizeof(fh_cell) * (size_t)ncol);
     if (!c) return SQLITE_NOMEM;
-    for (int i = 0; i < ncol; i++) cell_of(sqlite3_column_value(s, i), 0, text, &c[i]);
+    for (int i = 0; i < ncol; i++) {
+      sqlite3_value *v = sqlite3_column_value(s, i);
+      if (cap && text->len + (size_t)sqlite3_value_bytes(v) > cap) {
+        sqlite3_reset(s);
+        return FH_TOO_MUCH;
+      }
+      cell_of(v, 0, text, &c[i]);
+    }
     if (text->failed) return SQLITE_NOMEM;
   }
   return SQLITE_ROW;
@@ -643,8 +650,9 @@ int fh_deferred_fks(sqlite3 *db) {
   return now;
 }
 
-/* restricted_to says whether a restricted statement may do something, outside of
- * triggers and views, and notes of which table. */
+/* restricted_to says whether a restricted statement may do something, and notes of
+ * which table. That triggers, views or WITH make it do so is no excuse: SQLite names
+ * all three alike. */
 static int restricted_to(fh_authority *a, int action, const char *first, const char *second) {
   switch (action) {
   case SQLITE_RECURSIVE:
@@ -673,7 +681,7 @@ static int authorize(void *arg, int action, const char *first, const char *secon
   (void)schema;
   if (action == SQLITE_INSERT && trigger && a->left_out && !strcmp(first, a->left_out)) return SQLITE_IGNORE;
   if (action == SQLITE_TRANSACTION && a->no_transactions) return SQLITE_DENY;
-  return a->restricted && !trigger ? restricted_to(a, action, first, second) : SQLITE_OK;
+  return a->restricted ? restricted_to(a, action, first, second) : SQLITE_OK;
 }
 
 /* fh_authorize makes a, which may change, the connection's authority: what it says
@@ -691,12 +699,14 @@ static int overdue(void *arg) { return monotonic() > ((fh_authority *)arg)->dead
 /* fh_restrict restricts statements for ns nanoseconds, after which they are
  * interrupted; 0: they are free again. */
 void fh_restrict(sqlite3 *db, fh_authority *a, int64_t ns) {
-  enum { STEPS = 1000, LENGTH = 0, LONGEST = 64 << 20 }; /* of the virtual machine; SQLITE_LIMIT_LENGTH */
+  enum { STEPS = 1000 };                                           /* of the virtual machine */
+  enum { LENGTH = 0, LONGEST = 1 << 20, PATTERN = 8, PATTERNS = 1000 }; /* SQLITE_LIMIT_LENGTH, _LIKE_PATTERN_LENGTH */
   a->restricted = ns != 0;
   a->accesses.len = 0;
   a->deadline = monotonic() + ns;
   sqlite3_progress_handler(db, ns ? STEPS : 0, ns ? overdue : 0, a);
   sqlite3_limit(db, LENGTH, ns ? LONGEST : 1000000000);
+  sqlite3_limit(db, PATTERN, ns ? PATTERNS : 50000);
 }
 
 /* fh_prepare_one compiles the first statement of sql; *rest is where what follows

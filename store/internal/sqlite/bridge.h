@@ -33,7 +33,7 @@ typedef struct {
 enum { FH_ROW = 100, FH_DONE = 101 }; /* SQLITE_ROW and SQLITE_DONE */
 
 /* Outcomes of fh_write beside SQLite's own codes. */
-enum { FH_MISSING = 1 << 20, FH_CONFLICT, FH_TYPE, FH_OVERFLOW, FH_EXISTS };
+enum { FH_MISSING = 1 << 20, FH_CONFLICT, FH_TYPE, FH_OVERFLOW, FH_EXISTS, FH_TOO_MUCH };
 
 /* fh_stmts are the statements an op runs; their parameter i is the block's
  * column i, from 1. Those an op does not need are NULL. */
@@ -97,7 +97,7 @@ int fh_read(sqlite3 *db, sqlite3_stmt *s, const fh_col *cols, int nkey, const ui
             const fh_cell *cells, const int32_t *rows, int n, fh_buf *out, fh_buf *text);
 int fh_bind(sqlite3_stmt *s, const fh_cell *cells, int n, const uint8_t *data);
 int fh_run_blob(sqlite3_stmt *s, int at, const uint8_t *data, int len);
-int fh_fetch(sqlite3_stmt *s, int most, size_t bytes, fh_buf *cells, fh_buf *text, int *rows);
+int fh_fetch(sqlite3_stmt *s, int most, size_t bytes, size_t cap, fh_buf *cells, fh_buf *text, int *rows);
 int fh_can_capture(void);
 int fh_changes(sqlite3 *db);
 void fh_capture_set(fh_capture *c, int on);

@@ -22,8 +22,7 @@ const (
 	ActionUpdate Action = 23
 )
 
-// An Access is what a restricted statement does to a table, outside of triggers and
-// views.
+// An Access is what a restricted statement does to a table.
 type Access struct {
 	Action Action
 	Table  string // "": that it selects something
@@ -36,8 +35,16 @@ func (c *Conn) Restrict(within time.Duration) {
 	C.fh_restrict(c.db, c.authority(), C.int64_t(max(1, within)))
 }
 
-// Free ends what Restrict began.
-func (c *Conn) Free() { C.fh_restrict(c.db, c.authority(), 0) }
+// Free ends what Restrict began, and gives back the room that large rows took.
+func (c *Conn) Free() {
+	C.fh_restrict(c.db, c.authority(), 0)
+	const most = 1 << 20
+	for _, b := range []*C.fh_buf{&c.cells, &c.text} {
+		if b.cap > most {
+			C.fh_buf_free(b)
+		}
+	}
+}
 
 // Accesses returns what the statements do that were prepared since Restrict. None: it
 // is something that SQLite asks about no earlier than when it runs, VACUUM for one.

@@ -4,6 +4,7 @@ package sqlite
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -71,11 +72,25 @@ func (s *Stmt) Bind(args ...wire.Value) error {
 // are most rows or about bytes of text, or the statement is done, which resets
 // it. Texts are copied.
 func (s *Stmt) Fetch(dst []wire.Value, most, bytes int) (_ []wire.Value, done bool, err error) {
+	return s.fetch(dst, most, bytes, 0)
+}
+
+// ErrTooMuch is more text than FetchWithin was to copy.
+var ErrTooMuch = errors.New("the statement returns more than it may")
+
+// FetchWithin does as Fetch, but ends with ErrTooMuch before it copies more than bytes.
+func (s *Stmt) FetchWithin(dst []wire.Value, most, bytes int) (_ []wire.Value, done bool, err error) {
+	return s.fetch(dst, most, max(1, bytes), max(1, bytes))
+}
+
+func (s *Stmt) fetch(dst []wire.Value, most, bytes, limit int) (_ []wire.Value, done bool, err error) {
 	c := s.conn
 	var rows C.int
-	rc := C.fh_fetch(s.s, C.int(most), C.size_t(bytes), &c.cells, &c.text, &rows)
+	rc := C.fh_fetch(s.s, C.int(most), C.size_t(bytes), C.size_t(limit), &c.cells, &c.text, &rows)
 	switch rc {
 	case C.FH_ROW, C.FH_DONE:
+	case C.FH_TOO_MUCH:
+		return dst, true, ErrTooMuch
 	default:
 		return dst, true, c.result(rc)
 	}
