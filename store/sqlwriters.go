@@ -323,7 +323,7 @@ func (s *Store) hideTriggers() error {
 		PRAGMA writable_schema = RESET;
 		SELECT count(*) FROM sqlite_schema;`)
 	if s.w.AutoCommit() {
-		return nil //nolint:nilerr // another program has the lock: they are seen, and left out
+		return nil // another program has the lock: they are seen, and left out
 	}
 	if err = errors.Join(err, s.w.Exec(`ROLLBACK`)); err != nil {
 		return fmt.Errorf("hide the hub's triggers from itself: %w", err)
