@@ -100,7 +100,7 @@ func (c *client) takeReform(dst [][]byte) [][]byte {
 	}
 	for ch := c.change; ch != nil; ch = ch.then {
 		if slices.ContainsFunc(ch.snapshot, func(s *sub) bool { _, how := s.under(r.is.schema); return how != untouched }) {
-			c.sess.End(wire.Goodbye{Code: wire.CloseInternal, Text: "the schema changed while a snapshot of it was under way: connect again"})
+			c.sess.End(wire.Goodbye{Code: wire.CloseInternal, Text: "the schema changed while a snapshot of it was under way: connect again", RetrySet: true})
 			return dst
 		}
 	}

@@ -131,13 +131,13 @@ func readColumns(c *sqlite.Conn, table string) (columns []Column, err error) {
 		return nil, err
 	}
 	const generatedVirtual, generatedStored = int64(2), int64(3)
-	err = c.Query(`SELECT cid, name, type, "notnull", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?)`,
+	err = c.Query(`SELECT cid, name, type, "notnull", dflt_value IS NOT NULL, pk, hidden, ifnull('(' || dflt_value || ')', '') FROM pragma_table_xinfo(?)`,
 		[]driver.Value{table}, func(row []driver.Value) error {
 			col := column(text(row[1]), text(row[2]), strict)
 			col.cid = int(row[0].(int64))
 			col.pk = int(row[5].(int64))
 			col.NotNull = row[3] != int64(0) || col.pk > 0
-			col.Default = row[4] != int64(0)
+			col.Default, col.fallback = row[4] != int64(0), text(row[7])
 			col.virtual = row[6] == generatedVirtual
 			col.Generated = col.virtual || row[6] == generatedStored
 			columns = append(columns, col)

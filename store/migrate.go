@@ -104,10 +104,13 @@ func Migrate(path string, all []Migration, done func(Migration)) error {
 		return err
 	}
 	for i := range pending {
-		if err := m.apply(&pending[i]); err != nil {
+		switch err := m.apply(&pending[i]); {
+		case errors.Is(err, errApplied): // by somebody else, meanwhile
+		case err != nil:
 			return explain(path, fmt.Errorf("%s: %w: nothing of it is done", pending[i].Name, err))
+		default:
+			done(pending[i])
 		}
-		done(pending[i])
 	}
 	return nil
 }
@@ -201,6 +204,9 @@ func (m *migrator) try(f *Migration, without []string) (err error) {
 			err = errors.Join(err, m.c.Exec(`ROLLBACK`))
 		}
 	}()
+	if err := m.notApplied(f); err != nil {
+		return err
+	}
 	for _, prefix := range without {
 		if err := m.dropTriggers(prefix); err != nil {
 			return err
@@ -218,13 +224,26 @@ func (m *migrator) try(f *Migration, without []string) (err error) {
 	if err := m.checkForeignKeys(); err != nil {
 		return err
 	}
-	if err := m.c.Exec(migrationTable); err != nil {
-		return err
-	}
 	if err := m.c.Exec(`INSERT INTO _framehub_migration VALUES (?, ?, ?, ?)`, int64(f.Number), f.Name, f.sum(), time.Now().UnixMicro()); err != nil {
 		return err
 	}
 	return m.c.Exec(`COMMIT`)
+}
+
+var errApplied = errors.New("it has been applied")
+
+// notApplied makes sure, with the lock, that nobody else has applied a migration.
+func (m *migrator) notApplied(f *Migration) error {
+	if err := m.c.Exec(migrationTable); err != nil {
+		return err
+	}
+	applied := false
+	err := m.c.Query(`SELECT 1 FROM _framehub_migration WHERE number = ?`, []driver.Value{int64(f.Number)},
+		func([]driver.Value) error { applied = true; return nil })
+	if err == nil && applied {
+		err = errApplied
+	}
+	return err
 }
 
 func (m *migrator) dropTriggers(prefix string) error {

@@ -142,3 +142,24 @@ func TestMigrateDropsWhatTriggersRead(t *testing.T) {
 		t.Errorf("the frame has %q", told(e))
 	}
 }
+
+// TestMigrateTwice: who applies migrations while somebody else does too skips those
+// that were applied meanwhile.
+func TestMigrateTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "world.db")
+	all := migrations(t, "1_a.sql", `CREATE TABLE a(id INTEGER PRIMARY KEY)`, "2_b.sql", `INSERT INTO a VALUES (1)`, "3_c.sql", `INSERT INTO a VALUES (2)`)
+	var first, second []string
+	err := store.Migrate(path, all, func(m store.Migration) {
+		first = append(first, m.Name)
+		if len(first) > 1 {
+			return
+		}
+		var err error
+		if second, err = migrate(path, all[:2]); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil || !slices.Equal(first, []string{"1_a.sql", "3_c.sql"}) || !slices.Equal(second, []string{"2_b.sql"}) {
+		t.Errorf("%q and %q, %v", first, second, err)
+	}
+}

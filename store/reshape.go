@@ -38,7 +38,16 @@ func (s *Store) readSchema() error {
 	}
 	// What happened to a table that lost its triggers, since it was made anew for one,
 	// nobody knows.
-	unwatched := func(t *Table) bool { return s.anew[t.ID] || !t.watched(triggers[t.Name]) }
+	lost := false
+	if s.sql.begin != nil { // at a start the log has it
+		if lost, err = s.notesLost(); err != nil {
+			return err
+		}
+	}
+	if lost {
+		s.opts.Log.Error("what other programs changed has been deleted, or the database put back to an older one: devices get all rows anew")
+	}
+	unwatched := func(t *Table) bool { return lost && !t.Alone || s.anew[t.ID] || !t.watched(triggers[t.Name]) }
 	if doc, changed := number(tables, last, s.log.last+1, unwatched); changed {
 		s.reshape = doc
 		version++

@@ -75,8 +75,9 @@ type Column struct {
 	Default   bool // it has a DEFAULT
 	Generated bool
 
-	cid       int // SQLite's index, -1: the rowid
-	pk        int // place in the primary key, from 1; 0: not in it
+	fallback  string // SQL of its DEFAULT, ""
+	cid       int    // SQLite's index, -1: the rowid
+	pk        int    // place in the primary key, from 1; 0: not in it
 	virtual   bool
 	affinity  affinity
 	collation collation

@@ -53,7 +53,7 @@ func (t *Table) captureTriggers() []trigger {
 		t.trigger("gone", "BEFORE DELETE", "", t.note(noteThere, "OLD")),
 		t.trigger("moved", "AFTER UPDATE OF "+t.keySetBy(), "NOT "+t.keyStays(), t.note(noteThere, "OLD"), t.note(noteMade, "NEW")),
 		t.trigger("replaced", "BEFORE INSERT", "", t.replaced("")...),
-		t.trigger("replaced_by_update", "BEFORE UPDATE OF "+t.uniqueSetBy(), "", t.replaced(" AND NOT "+t.sameAs("OLD"))...),
+		t.trigger("replaced_by_update", "BEFORE UPDATE"+t.uniqueSetBy(), "", t.replaced(" AND NOT "+t.sameAs("OLD"))...),
 	}
 	for i := t.Key; i < len(t.Columns); i++ {
 		if c := &t.Columns[i]; !c.Generated {
@@ -134,15 +134,22 @@ func (t *Table) keySetBy() string {
 	return strings.Join(names, ", ")
 }
 
-// uniqueSetBy lists those by which it may set anything that is unique.
+// uniqueSetBy says by which names it may set anything that is unique: by any, where
+// other columns decide what that is.
 func (t *Table) uniqueSetBy() string {
 	names := []string{t.keySetBy()}
 	for _, u := range t.uniques {
+		if u.partial {
+			return ""
+		}
 		for _, place := range u.columns {
+			if t.Columns[place].Generated {
+				return ""
+			}
 			names = append(names, quote(t.Columns[place].Name))
 		}
 	}
-	return strings.Join(names, ", ")
+	return " OF " + strings.Join(names, ", ")
 }
 
 // sameAs is the condition that a row of the table is the row OLD.
@@ -161,6 +168,7 @@ type unique struct {
 	columns    []int // places
 	collations []string
 	expression bool // some of it is no column
+	partial    bool // of some rows only
 }
 
 // replaced returns the statements that note what the row NEW may replace.
@@ -173,7 +181,11 @@ func (t *Table) replaced(also string) (body []string) {
 		parts := make([]string, len(u.columns))
 		for i, place := range u.columns {
 			name := quote(t.Columns[place].Name)
-			parts[i] = fmt.Sprintf("%s = NEW.%[1]s COLLATE %s", name, u.collations[i])
+			value := "NEW." + name
+			if c := &t.Columns[place]; c.NotNull && c.fallback != "" { // which REPLACE puts in place of NULL
+				value = fmt.Sprintf("ifnull(%s, %s)", value, c.fallback)
+			}
+			parts[i] = fmt.Sprintf("%s = %s COLLATE %s", name, value, u.collations[i])
 		}
 		body = append(body, fmt.Sprintf("INSERT INTO %s(tbl, what, scope, %s) SELECT %d, %d, %s, %s FROM %s WHERE %s%s",
 			changeTable, noteKeys(t.Key), t.ID, noteThere, scope, t.keyOf(""), quote(t.Name), strings.Join(parts, " AND "), also))
@@ -187,7 +199,7 @@ func (t *Table) readUniques(c *sqlite.Conn) error {
 		t.uniques = append(t.uniques, unique{columns: []int{0}, collations: []string{"BINARY"}})
 	}
 	at := map[string]int{}
-	return c.Query(`SELECT l.name, x.name, x.coll FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x
+	return c.Query(`SELECT l.name, x.name, x.coll, l.partial FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x
 		WHERE l."unique" AND x.key ORDER BY l.seq, x.seqno`, []driver.Value{t.Name}, func(row []driver.Value) error {
 		i, ok := at[text(row[0])]
 		if !ok {
@@ -196,6 +208,7 @@ func (t *Table) readUniques(c *sqlite.Conn) error {
 			t.uniques = append(t.uniques, unique{})
 		}
 		u := &t.uniques[i]
+		u.partial = row[3] != int64(0)
 		if row[1] == nil {
 			u.expression = true
 			return nil
@@ -300,6 +313,14 @@ func (s *Store) widenNotes(n int) error {
 		}
 	}
 	return err
+}
+
+// notesLost says whether there are fewer notes than were taken: somebody has deleted
+// them, or put back an older database, and what was written since nobody knows.
+func (s *Store) notesLost() (bool, error) {
+	var last int64
+	err := s.w.Query(`SELECT ifnull(max(id), 0) FROM _framehub_change`, nil, func(row []driver.Value) error { last = number64(row[0]); return nil })
+	return last < s.taken, err
 }
 
 // anchorNotes makes sure that the next note has a higher number than any that was

@@ -73,6 +73,14 @@ func (f *Frame) takeUp() error {
 	}
 	if n.last == s.taken {
 		s.rows.forget() // what was written was not noted, and may be anything
+		lost, err := s.notesLost()
+		if err != nil {
+			return err
+		}
+		if lost {
+			s.open = openTx{}
+			return errors.Join(ErrSchemaChanged, s.w.Exec(`ROLLBACK`)) // which finds it too
+		}
 	}
 	small, err := s.readImages(n.rows)
 	if err != nil {
@@ -106,7 +114,7 @@ func (f *Frame) takeUp() error {
 // keyless says whether values, of which the first are the key, are those of a row that
 // devices can't tell from others.
 func (t *Table) keyless(values []wire.Value) bool {
-	return t.Synced && t.nullable && slices.ContainsFunc(values[:t.Key], wire.Value.IsNull)
+	return t.Synced && !t.intKey && slices.ContainsFunc(values[:t.Key], func(v wire.Value) bool { return v.IsNull() || !v.Valid() })
 }
 
 // takeAnew gives up telling what was noted row by row: Reshape is to take the tables for
@@ -134,7 +142,7 @@ func (s *Store) report(n *notes) {
 	}
 	for _, t := range n.odd {
 		s.stats.Foreign.Add(1)
-		s.opts.Log.Error("another program wrote rows whose key is NULL: devices don't see them", "table", t.Name)
+		s.opts.Log.Error("another program wrote rows whose key is NULL, or no text in UTF-8: devices don't see them", "table", t.Name)
 	}
 }
 
@@ -309,7 +317,7 @@ func (f *Frame) foldNoted(r *notedRow, by int32) (changed bool) {
 		f.foldChange(r.table, r.change(sqlite.Updated), by)
 		changed = true
 	}
-	if slices.ContainsFunc(r.image, isOdd) || !r.scope.Valid() {
+	if slices.ContainsFunc(r.image, isOdd) || slices.ContainsFunc(r.key, isOdd) || !r.scope.Valid() {
 		f.entry.change(r.table).Odd = true
 		f.s.rows.markOdd(r)
 	}
