@@ -4,7 +4,6 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"slices"
-	"time"
 
 	"framehub/session/wire"
 )
@@ -122,7 +121,7 @@ func (op *resolvedOp) exactKeys() bool {
 
 // readCounts counts all rows of a table.
 func (s *Store) readCounts(m *memTable, column int) error {
-	if err := s.flushTable(m, m.dirty, time.Time{}); err != nil {
+	if err := s.flushFor(m.table); err != nil {
 		return err
 	}
 	c := &counts{column: column, of: map[string]int64{}}

@@ -36,6 +36,7 @@ type devices struct {
 	mu       sync.Mutex
 	known    map[Device]*device
 	dirty    map[Device]struct{}
+	writing  *flush // collected, and not yet known to be committed
 	written  uint64 // the version up to which the database's transaction has them
 	lastTime time.Time
 
@@ -107,35 +108,54 @@ func (d *device) state() DeviceState {
 	return s
 }
 
-// A flush is what one transaction wrote down, good once it is committed.
+// A flush is what one transaction writes down, done once that is committed.
 type flush struct {
-	ids     []Device
 	version uint64
+	ids     []Device
+	rows    [][]wire.Value
 }
 
-// flush writes what has changed into the game database's open transaction, if
-// the last time is long enough ago; nil: it was not due.
-func (ds *devices) flush(sql *fixedStatements, version uint64, now time.Time) (*flush, error) {
+// collect returns what has changed and is to be written down at a version, if the last
+// time is long enough ago; nil: it is not due.
+func (ds *devices) collect(version uint64, now time.Time) (*flush, error) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if !elapsed(ds.lastTime, now, flushEvery) {
 		return nil, nil
 	}
 	ds.lastTime = now
-	flushed := &flush{version: version}
+	if lost := ds.writing; lost != nil { // its transaction failed
+		for _, id := range lost.ids {
+			ds.dirty[id] = struct{}{}
+		}
+	}
+	f := &flush{version: version}
 	for id := range ds.dirty {
 		d := ds.known[id]
 		refused, err := cbor.Marshal(d.persist())
 		if err != nil {
 			return nil, err
 		}
-		if err := sql.device.RunWith(wire.BlobValue(id[:]), wire.IntegerValue(int64(d.settled)), wire.BlobValue(refused),
-			wire.IntegerValue(d.seen.UnixMicro()), wire.TextValue(d.owner)); err != nil {
-			return nil, fmt.Errorf("write down what is known of devices: %w", err)
-		}
-		flushed.ids = append(flushed.ids, id)
+		f.ids = append(f.ids, id)
+		f.rows = append(f.rows, []wire.Value{wire.BlobValue(id[:]), wire.IntegerValue(int64(d.settled)), wire.BlobValue(refused),
+			wire.IntegerValue(d.seen.UnixMicro()), wire.TextValue(d.owner)})
 	}
-	return flushed, sql.devices.RunWith(wire.IntegerValue(int64(version)))
+	ds.writing = f
+	clear(ds.dirty)
+	return f, nil
+}
+
+// write writes it into the open transaction that the statements are of.
+func (f *flush) write(sql *mergeStatements) error {
+	if f == nil {
+		return nil
+	}
+	for _, row := range f.rows {
+		if err := sql.device.RunWith(row...); err != nil {
+			return fmt.Errorf("write down what is known of devices: %w", err)
+		}
+	}
+	return sql.devices.RunWith(wire.IntegerValue(int64(f.version)))
 }
 
 // flushNow makes the next flush due.
@@ -149,7 +169,7 @@ func (ds *devices) flushNow() {
 func (ds *devices) pending() bool {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	return len(ds.dirty) > 0
+	return len(ds.dirty) > 0 || ds.writing != nil
 }
 
 func (ds *devices) writtenVersion() uint64 {
@@ -166,10 +186,7 @@ func (ds *devices) flushed(f *flush) {
 	}
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	ds.written = f.version
-	for _, id := range f.ids {
-		delete(ds.dirty, id)
-	}
+	ds.written, ds.writing = f.version, nil
 	for id := range ds.known {
 		if len(ds.known) <= maxDevicesKept {
 			return

@@ -150,3 +150,22 @@ func NoteAtMost(tb testing.TB, rows, bytes int) {
 
 // Break has the store take itself for broken, as after a failure.
 func Break(s *Store) { s.broken = true }
+
+// EndMerge waits for the merge beside the frames, and takes note of it.
+func EndMerge(s *Store) error { return s.endMerge(true) }
+
+// Abandon closes what a process that ends would: nothing is merged, nothing rolled back
+// in so many words.
+func Abandon(s *Store) {
+	s.lag.work.Wait()
+	s.broken = true
+	_ = s.Close()
+}
+
+// LagAtMost makes so many bytes the most that merges may be behind, until the test ends.
+func LagAtMost(tb testing.TB, bytes int) {
+	tb.Helper()
+	was := maxLag
+	maxLag = bytes
+	tb.Cleanup(func() { maxLag = was })
+}

@@ -1,16 +1,14 @@
 package store_test
 
 import (
-	"context"
 	sqldriver "database/sql/driver"
 	"errors"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
 	driver "github.com/mattn/go-sqlite3"
+
+	"framehub/store/storetest"
 )
 
 // The calls of the file system that can be made to fail, as in testdata/faults.c.
@@ -47,23 +45,7 @@ type faults struct {
 	conn *driver.SQLiteConn
 }
 
-var faultLibrary = sync.OnceValues(func() (string, error) {
-	dir, err := exec.CommandContext(context.Background(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/mattn/go-sqlite3").Output()
-	if err != nil {
-		return "", err
-	}
-	cc, err := exec.CommandContext(context.Background(), "go", "env", "CC").Output()
-	if err != nil {
-		return "", err
-	}
-	library := filepath.Join(faultDir, "faults.so")
-	out, err := exec.CommandContext(context.Background(), strings.TrimSpace(string(cc)), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-shared", "-fPIC",
-		"-I"+strings.TrimSpace(string(dir)), "-o", library, "testdata/faults.c", "-lpthread").CombinedOutput()
-	if err != nil {
-		return "", errors.New(string(out))
-	}
-	return library, nil
-})
+var faultLibrary = sync.OnceValues(func() (string, error) { return storetest.Compile(faultDir, "faults") })
 
 // openFaults makes the file system with faults the default one, from here on for
 // all tests; files that no plan names are as ever.

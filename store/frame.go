@@ -72,6 +72,11 @@ func (s *Store) Begin() (*Frame, error) {
 		return nil, ErrSchemaChanged
 	}
 	s.cost.resume()
+	if s.opts.MVSQLite {
+		if err := s.catchBreath(); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.beginTx(); err != nil {
 		return nil, err
 	}
@@ -331,7 +336,7 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 		s.broken = true
 		return nil, err
 	}
-	if e.taken > 0 {
+	if e.taken > 0 && !s.opts.MVSQLite {
 		if err := s.syncWAL(); err != nil {
 			s.broken = true
 			return nil, err
@@ -344,8 +349,11 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	}
 	s.stats.LogNanos.Add(uint64(time.Since(start)))
 	s.stats.LogBytes.Add(uint64(len(b)))
+	s.lag.bytes += len(b)
 	s.committed(e)
-	s.restartWAL(s.log.w, s.log.path, &s.wal.log)
+	if !s.opts.MVSQLite {
+		s.restartWAL(s.log.w, s.log.path, &s.wal.log)
+	}
 	return e, nil
 }
 
@@ -430,6 +438,9 @@ func (s *Store) settleLimbo() (*Entry, error) {
 // rebuildTx rolls the game database back to what it has merged, and replays the rest.
 func (s *Store) rebuildTx() error {
 	s.frame = nil
+	if err := s.endLag(); err != nil {
+		s.opts.Log.Warn("what a merge has not done is done again", "err", err)
+	}
 	if !s.w.AutoCommit() {
 		if err := s.w.Exec(`ROLLBACK`); err != nil && !s.w.AutoCommit() {
 			return err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -191,7 +192,7 @@ func (s *Store) flushFor(t *Table) error {
 	if m == nil {
 		return nil
 	}
-	return s.flushTable(m, m.dirty, time.Time{})
+	return errors.Join(s.claim(), s.flushTable(m, m.dirty, time.Time{}))
 }
 
 // byValue returns the statement that selects something of the rows that have a

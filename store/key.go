@@ -51,6 +51,16 @@ func (m *keyMap[V]) set(k rowKey, v V) {
 	m.strs[k.str] = v
 }
 
+// each calls f with every key and its value.
+func (m *keyMap[V]) each(f func(rowKey, V)) {
+	for num, v := range m.nums {
+		f(rowKey{num: num}, v)
+	}
+	for str, v := range m.strs {
+		f(rowKey{str: str}, v)
+	}
+}
+
 // key returns the key of a row whose first values are the key as stored.
 func (t *Table) key(values []wire.Value) rowKey {
 	if t.intKey && values[0].Kind() == wire.Integer {

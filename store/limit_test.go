@@ -36,7 +36,7 @@ func childLimit() int {
 		d.Fatal(err)
 	}
 	p := &propertyRun{testDB: d, random: random{rand.New(rand.NewPCG(1, 6))}}
-	r := &faultRun{testDB: d, model: newModel(d), random: p, told: map[uint64]uint64{}}
+	r := runOf(p)
 	for i := range 6 {
 		limit(uint64(50_000*(i+1) + 1111*i))
 		for failed := r.failed; r.failed == failed; {

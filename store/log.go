@@ -24,7 +24,10 @@ CREATE TABLE IF NOT EXISTS schema(version INTEGER PRIMARY KEY, frame INTEGER NOT
 // A frameLog is the database of entries beside the game database. Append and
 // reopen belong to the frame loop; reading is for any goroutine.
 type frameLog struct {
+	// Set by openLog, never changed after.
+	opts *Options
 	path string
+	mark mark // of this hub; "": a lock keeps others out
 
 	// Owned by the frame loop.
 	w      *sqlite.Conn
@@ -33,7 +36,9 @@ type frameLog struct {
 	insert *sqlite.Stmt
 	prune  *sqlite.Stmt
 	take   *sqlite.Stmt
-	first  uint64 // the oldest entry, last+1 when there is none
+	has    *sqlite.Stmt
+	owner  *sqlite.Stmt // nil without a mark
+	first  uint64       // the oldest entry, last+1 when there is none
 	last   uint64
 
 	mu  sync.Mutex // guards r, which reopen replaces
@@ -41,21 +46,30 @@ type frameLog struct {
 	get *sqlite.Stmt
 }
 
-func openLog(path string) (*frameLog, error) {
-	l := &frameLog{path: path}
-	if err := l.open(); err != nil {
-		return nil, explain(path, fmt.Errorf("open the frame log: %w", errors.Join(err, l.close())))
+func openLog(o *Options, m mark) (*frameLog, error) {
+	l := &frameLog{opts: o, path: o.logPath(), mark: m}
+	if err := l.open(func() error { return m.take(l.w, "meta") }); err != nil {
+		return nil, explain(l.path, fmt.Errorf("open the frame log: %w", errors.Join(err, l.close())))
 	}
 	return l, nil
 }
 
-func (l *frameLog) open() error {
+// open opens the log; with a mark it first does so much in a transaction.
+func (l *frameLog) open(first func() error) error {
 	var err error
-	if l.w, err = openConn(l.path, "FULL", writeBusy); err != nil {
+	if l.w, err = l.opts.open(l.path, "FULL", writeBusy); err != nil {
 		return err
 	}
-	if err := l.w.Exec(logTables); err != nil {
+	if err := transact(l.w, func() error { return l.w.Exec(logTables) }); err != nil {
 		return err
+	}
+	if l.mark != "" {
+		if l.owner, err = readMark(l.w, "meta"); err != nil {
+			return err
+		}
+		if err := transact(l.w, first); err != nil {
+			return err
+		}
 	}
 	for _, s := range []struct {
 		to  **sqlite.Stmt
@@ -66,6 +80,7 @@ func (l *frameLog) open() error {
 		{&l.insert, `INSERT INTO frame(version, time, entry) VALUES (?1, ?2, ?3)`},
 		{&l.prune, `DELETE FROM frame WHERE version = ?1`},
 		{&l.take, `INSERT INTO meta VALUES ('taken', ?1) ON CONFLICT(key) DO UPDATE SET value = excluded.value`},
+		{&l.has, `SELECT entry FROM frame WHERE version = ?1`},
 	} {
 		if *s.to, err = l.w.Prepare(s.sql); err != nil {
 			return err
@@ -81,7 +96,7 @@ func (l *frameLog) openReader() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var err error
-	if l.r, err = openConn(l.path, "NORMAL", readBusy); err != nil {
+	if l.r, err = l.opts.open(l.path, "NORMAL", readBusy); err != nil {
 		return err
 	}
 	l.get, err = l.r.Prepare(`SELECT entry FROM frame WHERE version = ?1`)
@@ -117,17 +132,60 @@ func (l *frameLog) close() error {
 }
 
 // append commits an entry, and with it up to which of other programs' notes it has
-// taken, if that is not 0; and it drops up to two old ones from below floor. When it fails, the outcome is unknown: see [frameLog.settle].
+// taken, if that is not 0; and it drops up to two old ones from below floor, where
+// nobody else does. When it fails, the outcome is unknown: see [frameLog.settle].
 func (l *frameLog) append(version uint64, micros int64, entry []byte, taken int64, floor uint64) error {
+	err := l.tryAppend(version, micros, entry, taken, floor)
+	for try := 0; try < 5 && l.mark != "" && isBusy(err); try++ {
+		var there bool
+		if there, err = l.unclear(version, entry); there || err != nil {
+			break
+		}
+		err = l.tryAppend(version, micros, entry, taken, floor)
+	}
+	return err
+}
+
+// unclear finds out what became of an append that met a conflict, which may be untrue.
+func (l *frameLog) unclear(version uint64, entry []byte) (there bool, err error) {
+	if !l.w.AutoCommit() {
+		if err := l.w.Exec(`ROLLBACK`); err != nil {
+			return false, err
+		}
+	}
+	if err := l.mark.check(l.owner); err != nil {
+		return false, err
+	}
+	if err := l.has.Bind(wire.IntegerValue(int64(version))); err != nil {
+		return false, err
+	}
+	row, _, err := l.has.Fetch(nil, 1, 1<<30)
+	l.has.Reset()
+	if err != nil || len(row) == 0 {
+		return false, err
+	}
+	if row[0].Bytes() != string(entry) {
+		return false, fmt.Errorf("%w: version %d is not this hub's", ErrFenced, version)
+	}
+	l.last = version
+	return true, nil
+}
+
+func (l *frameLog) tryAppend(version uint64, micros int64, entry []byte, taken int64, floor uint64) error {
 	if err := l.begin.Run(); err != nil {
 		return err
+	}
+	if l.mark != "" {
+		if err := l.mark.check(l.owner); err != nil {
+			return err
+		}
 	}
 	err := l.insert.RunWithBlob(entry, wire.IntegerValue(int64(version)), wire.IntegerValue(micros))
 	if err == nil && taken > 0 {
 		err = l.take.RunWith(wire.IntegerValue(taken))
 	}
 	first := l.first
-	for ; err == nil && first < floor && first < l.first+2; first++ {
+	for ; err == nil && l.mark == "" && first < floor && first < l.first+2; first++ {
 		err = l.prune.RunWith(wire.IntegerValue(int64(first)))
 	}
 	if err == nil {
@@ -145,7 +203,7 @@ func (l *frameLog) append(version uint64, micros int64, entry []byte, taken int6
 func (l *frameLog) settle(version uint64) (there bool, err error) {
 	// What can't be closed cleanly now is of no use any more either way.
 	_ = l.close()
-	if err = l.open(); err == nil {
+	if err = l.open(l.renewMark); err == nil && l.mark == "" {
 		err = l.renew()
 	}
 	if err != nil {
@@ -163,6 +221,29 @@ func (l *frameLog) renew() error {
 		return err
 	}
 	return l.setMeta("renewed", time.Now().UnixMicro())
+}
+
+// renewMark does the same where the mark is what an append reads: one that is still on
+// its way can't be committed after that has been written.
+func (l *frameLog) renewMark() error {
+	if err := l.mark.check(l.owner); err != nil {
+		return err
+	}
+	return l.writeMeta("renewed", time.Now().UnixMicro())
+}
+
+// pruneTo drops a few of the entries below a version, in a transaction of its own.
+func (l *frameLog) pruneTo(version uint64) error {
+	const most = 64
+	version = min(version, l.first+most)
+	if version <= l.first {
+		return nil
+	}
+	err := transact(l.w, func() error { return l.w.Exec(`DELETE FROM frame WHERE version < ?`, int64(version)) })
+	if err == nil {
+		l.first = version
+	}
+	return err
 }
 
 // read returns an entry's bytes; nil when the log no longer, or not yet, has it.
@@ -187,6 +268,10 @@ func (l *frameLog) read(version uint64) (entry string, found bool, err error) {
 func (l *frameLog) meta() (map[string]driver.Value, error) { return readMeta(l.w, "meta") }
 
 func (l *frameLog) setMeta(key string, value driver.Value) error {
+	return transact(l.w, func() error { return l.writeMeta(key, value) })
+}
+
+func (l *frameLog) writeMeta(key string, value driver.Value) error {
 	return l.w.Exec(`INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, key, value)
 }
 

@@ -99,6 +99,9 @@ func (m *model) checkMask(e *store.Entry, t *store.Table, r *store.Row, was, is 
 // check compares the model with what SELECT gives.
 func (m *model) check(when string) {
 	m.Helper()
+	if m.opts.MVSQLite {
+		m.merge()
+	}
 	want := map[string]rows{}
 	for _, t := range m.Schema().Tables {
 		all := rows{}

@@ -38,20 +38,17 @@ func Open(o Options) (_ *Store, err error) {
 			err = explain(o.Path, errors.Join(err, s.Close()))
 		}
 	}()
-	if err := os.MkdirAll(filepath.Dir(o.Path), 0o750); err != nil {
+	if err := s.keepOut(); err != nil {
 		return nil, err
 	}
-	if s.lock, err = lockFile(logPath(o.Path) + ".lock"); err != nil {
-		return nil, err
-	}
-	if s.w, err = openConn(o.Path, "NORMAL", readBusy); err != nil {
+	if s.w, err = o.open(o.Path, "NORMAL", readBusy); err != nil {
 		return nil, err
 	}
 	s.w.LeaveOut(changeTable)
 	if err := s.prepareDatabase(); err != nil {
 		return nil, err
 	}
-	if s.log, err = openLog(logPath(o.Path)); err != nil {
+	if s.log, err = openLog(&s.opts, s.mark); err != nil {
 		return nil, err
 	}
 	if err := s.match(); err != nil {
@@ -67,9 +64,26 @@ func Open(o Options) (_ *Store, err error) {
 	return s, s.start()
 }
 
-// logPath returns the path of the frame log of a game database.
-func logPath(db string) string {
-	return strings.TrimSuffix(db, filepath.Ext(db)) + ".frames.db"
+// keepOut sees to it that other hubs can't write: by a lock beside the file, or by the
+// mark that is to be left in both databases.
+func (s *Store) keepOut() (err error) {
+	if s.opts.MVSQLite {
+		s.mark = newMark()
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(s.opts.Path), 0o750); err != nil {
+		return err
+	}
+	s.lock, err = lockFile(s.opts.logPath() + ".lock")
+	return err
+}
+
+// logPath returns where the frame log is.
+func (o *Options) logPath() string {
+	if o.MVSQLite {
+		return o.Path + ".frames"
+	}
+	return strings.TrimSuffix(o.Path, filepath.Ext(o.Path)) + ".frames.db"
 }
 
 // prepareDatabase makes the tables of an empty database, and the hub's own.
@@ -80,25 +94,35 @@ func (s *Store) prepareDatabase() error {
 	if err != nil {
 		return err
 	}
-	if err := s.w.Exec(`BEGIN IMMEDIATE`); err != nil {
-		return err
+	if err := transact(s.w, func() error { return s.makeTables(empty) }); err != nil {
+		return fmt.Errorf("make the tables: %w", err)
 	}
-	if empty {
-		err = s.w.Exec(s.opts.Schema)
-	}
-	if err == nil {
-		err = s.makeOwnTables()
-	}
-	if err == nil && empty && s.opts.Schema != "" {
-		err = s.checkMade() // before it is too late to mend the schema and try again
-	}
-	if err != nil {
-		return fmt.Errorf("make the tables: %w", errors.Join(err, s.w.Exec(`ROLLBACK`)))
-	}
-	if err := s.w.Exec(`COMMIT`); err != nil {
-		return fmt.Errorf("make the tables: %w", errors.Join(err, s.w.Exec(`ROLLBACK`)))
+	if s.mark != "" {
+		if s.owner, err = readMark(s.w, "_framehub_meta"); err != nil {
+			return err
+		}
 	}
 	return s.w.Exec(`PRAGMA foreign_keys = ON`)
+}
+
+func (s *Store) makeTables(empty bool) error {
+	if empty {
+		if err := s.w.Exec(s.opts.Schema); err != nil {
+			return err
+		}
+	}
+	if err := s.makeOwnTables(); err != nil {
+		return err
+	}
+	if empty && s.opts.Schema != "" {
+		if err := s.checkMade(); err != nil { // before it is too late to mend the schema and try again
+			return err
+		}
+	}
+	if s.mark != "" {
+		return s.mark.take(s.w, "_framehub_meta")
+	}
+	return nil
 }
 
 // makeOwnTables makes what is missing of the hub's own.
@@ -195,26 +219,24 @@ func (s *Store) found(id []byte) error {
 			return err
 		}
 	}
-	if err := s.w.Exec(`BEGIN IMMEDIATE`); err != nil {
-		return err
-	}
-	for _, kv := range []struct {
-		key   string
-		value driver.Value
-	}{{"epoch", s.epoch}, {"id", s.id}, {"merged", int64(0)}, {"devices", int64(0)}} {
-		if err := s.w.Exec(`INSERT INTO _framehub_meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, kv.key, kv.value); err != nil {
-			return errors.Join(err, s.w.Exec(`ROLLBACK`))
+	err := transact(s.w, func() (err error) {
+		for _, kv := range []struct {
+			key   string
+			value driver.Value
+		}{{"epoch", s.epoch}, {"id", s.id}, {"merged", int64(0)}, {"devices", int64(0)}} {
+			err = errors.Join(err, s.w.Exec(`INSERT INTO _framehub_meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, kv.key, kv.value))
 		}
-	}
-	if err := s.w.Exec(`COMMIT`); err != nil {
 		return err
-	}
-	return s.sync()
+	})
+	return errors.Join(err, s.sync())
 }
 
 // sync makes durable what the game database has committed, whoever did: a commit
 // that is synced syncs all of the WAL before it.
 func (s *Store) sync() error {
+	if s.opts.MVSQLite {
+		return nil
+	}
 	err := s.w.Exec(`PRAGMA synchronous = FULL;
 		INSERT INTO _framehub_meta VALUES ('synced', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value`, time.Now().UnixMicro())
 	if err = errors.Join(err, s.w.Exec(`PRAGMA synchronous = NORMAL`)); err != nil {
@@ -288,7 +310,7 @@ func (s *Store) captureTables() []sqlite.CaptureTable {
 func (s *Store) Close() error {
 	var errs []error
 	if s.w != nil {
-		errs = append(errs, s.finish())
+		errs = append(errs, s.finish(), s.endLag())
 		if s.capture != nil {
 			s.capture.Close()
 		}

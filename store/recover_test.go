@@ -63,6 +63,7 @@ type faultRun struct {
 	told   map[uint64]uint64 // hashes of the entries told, by version
 	check  *store.Checkpointer
 	failed int
+	next   func() written // what a frame has three of
 }
 
 func newFaultRun(t *testing.T, f *faults) *faultRun {
@@ -73,7 +74,15 @@ func newFaultRun(t *testing.T, f *faults) *faultRun {
 		t.Fatal(err)
 	}
 	p := &propertyRun{testDB: d, random: random{rand.New(rand.NewPCG(seedOf(9), 5))}}
-	return &faultRun{d, f, newModel(d), p, map[uint64]uint64{}, check, 0}
+	r := runOf(p)
+	r.f, r.check = f, check
+	return r
+}
+
+func runOf(p *propertyRun) *faultRun {
+	p.Helper()
+	return &faultRun{testDB: p.testDB, model: newModel(p.testDB), random: p, told: map[uint64]uint64{},
+		next: func() written { tx, _ := p.transaction(); return tx }}
 }
 
 // run commits frames under a plan, and returns how often it made a call fail.
@@ -134,7 +143,7 @@ func (r *faultRun) tryFrame() error {
 		return err
 	}
 	for range 3 {
-		tx, _ := r.random.transaction()
+		tx := r.next()
 		if _, err := f.Apply(tx.dev, tx.w, nil); err != nil {
 			return err
 		}

@@ -97,6 +97,7 @@ func (s *Store) adoptInTx() error {
 		return err
 	}
 	s.stmts = newStatements(s.w)
+	s.writer = rowWriter{conn: s.w, stmts: s.stmts}
 	if err := s.replay(s.merged.Load()+1, s.version.Load()); err != nil {
 		return err
 	}
@@ -119,7 +120,18 @@ func (s *Store) Reshape() (*Entry, error) {
 }
 
 func (s *Store) takeUpSchema() (*Entry, error) {
-	if s.frame != nil || s.open.begun {
+	if s.frame != nil || s.lag.claimed {
+		return nil, errUnderWay
+	}
+	if e, err := s.settleReshape(); e != nil || err != nil {
+		return e, err
+	}
+	if s.opts.MVSQLite {
+		if err := errors.Join(s.endLag(), s.lookAnew()); err != nil {
+			return nil, err
+		}
+	}
+	if s.open.begun {
 		return nil, errUnderWay
 	}
 	s.rows.forget()
@@ -210,15 +222,39 @@ func (s *Store) recordReshape() (*Entry, error) {
 		return nil, err
 	}
 	if err := s.log.appendSchema(e, b, entry, s.anewTo); err != nil {
+		s.recording = e
 		return nil, fmt.Errorf("record the schema in the frame log: %w", err)
 	}
+	return s.reshaped(e)
+}
+
+// settleReshape finds out what became of a reshape's append that failed: its entry, if
+// it took place after all.
+func (s *Store) settleReshape() (*Entry, error) {
+	e := s.recording
+	if e == nil {
+		return nil, nil
+	}
+	there, err := s.log.settle(e.Version)
+	if err != nil {
+		return nil, err
+	}
+	s.recording = nil
+	if !there {
+		return nil, nil
+	}
+	return s.reshaped(e)
+}
+
+// reshaped takes note of a schema that the log has.
+func (s *Store) reshaped(e *Entry) (*Entry, error) {
 	s.reshape = nil
 	s.taken = max(s.taken, s.anewTo)
 	s.anew, s.anewTo = nil, 0
 	s.version.Store(e.Version)
 	s.recent.add(e, s.log.first)
 	if err := s.beginTx(); err == nil {
-		_ = s.commitTx(now) // the log has it: what fails is put right by Recover
+		_ = s.commitTx(e.Time) // the log has it: what fails is put right by Recover
 	}
 	return e, nil
 }
@@ -235,6 +271,9 @@ func (l *frameLog) lastSchema() (version uint64, doc *schemaDoc, err error) {
 
 func (l *frameLog) appendSchema(e *Entry, doc, entry []byte, taken int64) error {
 	err := l.begin.Run()
+	if err == nil && l.mark != "" {
+		err = l.mark.check(l.owner)
+	}
 	if err == nil {
 		err = l.w.Exec(`INSERT INTO schema VALUES (?, ?, ?)`, int64(e.Schema.Version), int64(e.Version), doc)
 	}

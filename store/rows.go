@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,12 +18,13 @@ var maxRowsKept = 1 << 18 // changed by tests alone
 
 // A memRow is a row of a plain table as the last accepted transaction left it.
 type memRow struct {
-	image []wire.Value // of a row that is not there, the key alone counts
-	there bool
-	dirty bool   // SQL has something else
-	odd   bool   // it has a value that only an SQL writer can have left: SQL runs what touches it
-	frame uint64 // the frame that touched it last
-	at    int32  // its place in that frame's entry
+	image   []wire.Value // of a row that is not there, the key alone counts
+	there   bool
+	dirty   bool   // SQL has something else
+	merging bool   // or gets it, beside the frames
+	odd     bool   // it has a value that only an SQL writer can have left: SQL runs what touches it
+	frame   uint64 // the frame that touched it last
+	at      int32  // its place in that frame's entry
 }
 
 // memTable is the rows of one plain table that are in memory. Two generations
@@ -80,6 +80,28 @@ func (r *rows) markOdd(n *notedRow) {
 	}
 }
 
+// dropMerged forgets what SQL has of a table.
+func (r *rows) dropMerged(t *Table) {
+	m := r.tables[t.ID]
+	if m == nil {
+		return
+	}
+	r.drop(t)
+	anew := r.table(t)
+	anew.dirty = m.dirty
+	anew.keepUnmerged(r, m.old)
+	anew.keepUnmerged(r, m.young)
+}
+
+// keepUnmerged keeps what SQL does not have yet of a generation that goes.
+func (m *memTable) keepUnmerged(r *rows, generation keyMap[*memRow]) {
+	generation.each(func(k rowKey, row *memRow) {
+		if row.dirty || row.merging {
+			m.keep(r, k, row)
+		}
+	})
+}
+
 // forget drops everything, also what SQL does not have.
 func (r *rows) forget() { *r = rows{version: r.version} }
 
@@ -124,19 +146,24 @@ func (m *memTable) keep(r *rows, k rowKey, row *memRow) {
 }
 
 // age makes the young generation the old one when it is full. What is dirty is
-// kept by the list of the dirty, and must be flushed before it can go. It is for
-// between frames: the entry of one under way points to the rows it touched.
+// kept by the list of the dirty, and must be flushed before it can go, or stays young
+// where that takes a merge. It is for between frames: the entry of one under way points
+// to the rows it touched.
 func (s *Store) age() error {
 	if s.rows.young < maxRowsKept/2 {
 		return nil
 	}
-	if err := s.flush(); err != nil {
-		return err
-	}
-	for _, m := range s.rows.tables {
-		m.old, m.young = m.young, newKeyMap[*memRow](m.table, 0)
+	if !s.opts.MVSQLite {
+		if err := s.flush(); err != nil {
+			return err
+		}
 	}
 	s.rows.young = 0
+	for _, m := range s.rows.tables {
+		older := m.old
+		m.old, m.young = m.young, newKeyMap[*memRow](m.table, 0)
+		m.keepUnmerged(&s.rows, older)
+	}
 	return nil
 }
 
@@ -207,6 +234,9 @@ func (m *memTable) mark(row *memRow) {
 // flush writes to SQL what it does not have yet of plain tables. Nothing in SQL
 // looks at them, so that the change capture need not either.
 func (s *Store) flush() error {
+	if err := s.claim(); err != nil {
+		return err
+	}
 	for _, m := range s.rows.tables {
 		if err := s.flushTable(m, m.dirty, time.Time{}); err != nil {
 			return err
@@ -237,79 +267,21 @@ func (s *Store) flushAhead(end time.Time) error {
 	return nil
 }
 
-// flushTable flushes rows of a table, those that lie near each other in the file
-// one after the other; with an end not all of them, where time is short.
+// flushTable flushes rows of a table; with an end not all of them, where time is short.
 func (s *Store) flushTable(m *memTable, rows []*memRow, end time.Time) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	s.capture.Pause()
 	defer s.capture.Resume()
-	s.sortRows(rows)
-	const batch = 1024
-	for part := range slices.Chunk(rows, batch) {
-		if err := errors.Join(s.writeRows(m, part, true), s.writeRows(m, part, false)); err != nil {
-			return fmt.Errorf("merge rows into table %q: %w", m.table.Name, err)
-		}
+	err := s.writer.put(m.table, rows, func(part []*memRow) bool {
 		for _, row := range part {
 			row.dirty = false
 		}
-		if !end.IsZero() && time.Now().After(end) {
-			break
-		}
-	}
+		return end.IsZero() || time.Now().Before(end)
+	})
 	m.dirty = slices.DeleteFunc(m.dirty, func(row *memRow) bool { return !row.dirty })
-	return nil
-}
-
-// sortRows sorts rows by their keys, as far as the first number in those goes.
-func (s *Store) sortRows(rows []*memRow) {
-	s.order = s.order[:0]
-	for _, row := range rows {
-		s.order = append(s.order, rowOrder{row.image[0].Int64(), row}) // beside the row: comparing does not go after it
-	}
-	slices.SortFunc(s.order, func(a, b rowOrder) int { return cmp.Compare(a.key, b.key) })
-	for i := range s.order {
-		rows[i] = s.order[i].row
-	}
-	clear(s.order)
-}
-
-type rowOrder struct {
-	key int64
-	row *memRow
-}
-
-// writeRows puts those of the rows that are there, or deletes those that are not.
-func (s *Store) writeRows(m *memTable, part []*memRow, there bool) error {
-	op, columns := wire.OpPut, m.all
-	if !there {
-		op, columns = wire.OpDelete, m.all[:m.table.Key]
-	}
-	b := wire.Block{Table: m.table.ID, Columns: columns, Cols: s.flat.Cols[:0], Cells: s.flat.Cells[:0], Data: s.flat.Data[:0]}
-	for i := range columns {
-		b.Cols = append(b.Cols, wire.Column{Form: wire.Cells, At: len(b.Cells)})
-		b.N = 0
-		for _, row := range part {
-			if row.there == there {
-				b.Cells, b.Data = wire.Flatten(b.Cells, b.Data, row.image[i:i+1])
-				b.N++
-			}
-		}
-	}
-	s.flat = b
-	if b.N == 0 {
-		return nil
-	}
-	stmts, err := s.stmts.get(m.table, columns)
-	if err != nil {
-		return err
-	}
-	row, code, err := s.w.Write(op, stmts, &b, m.table.Key)
-	if code != 0 {
-		return fmt.Errorf("row %d of %d, code %d: %w", row, b.N, code, cmp.Or(err, errRefused))
-	}
-	return nil
+	return err
 }
 
 // takeCaptured brings memory up to what SQL did to a plain table by itself, and
@@ -330,12 +302,4 @@ func (m *memTable) takeCaptured(r *rows, ch *sqlite.Change) *memRow {
 		copy(row.image, ch.Values)
 	})
 	return row
-}
-
-func wirePlaces(n int) []int {
-	places := make([]int, n)
-	for i := range places {
-		places[i] = i
-	}
-	return places
 }

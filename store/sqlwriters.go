@@ -223,7 +223,7 @@ func (t *Table) readUniques(c *sqlite.Conn) error {
 // options name, and those of which SQL writers' changes can't be told.
 func (s *Store) decideAlone(tables []*Table) {
 	for _, t := range tables {
-		t.Alone = s.opts.Alone[t.Name] || t.WhyAlone() != ""
+		t.Alone = s.opts.MVSQLite || s.opts.Alone[t.Name] || t.WhyAlone() != ""
 	}
 }
 

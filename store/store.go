@@ -20,7 +20,7 @@ type Options struct {
 	Scopes map[string]string // scope column by table
 	Alone  map[string]bool   // tables that only the hub writes: other programs' changes get no version, and are reported
 
-	MergeEvery  time.Duration // most that the game database is behind the log; default 100 ms
+	MergeEvery  time.Duration // most that the game database is behind the log, but see MVSQLite; default 100 ms
 	MergeBudget time.Duration // a merge that takes no longer is cheap: done each frame; default 1.5 ms
 
 	LogAge  time.Duration // entries younger than this are kept, within LogSize; default 1 h
@@ -29,6 +29,13 @@ type Options struct {
 	DeviceAge time.Duration // a device not seen for longer is forgotten; default 30 days
 
 	Presence bool // keep the hub's own tables of who is here, SessionTable and WillTable; false: take them away
+
+	// MVSQLite says that Path is the name of a namespace of mvSQLite, whose library is
+	// what SQLite opens files with. The frame log is the namespace with .frames after that.
+	// Only the hub writes, so that every table is as if Alone had it, and MergeEvery,
+	// 1 s by default, is how often it merges beside the frames.
+	MVSQLite bool
+	VFS      string // of SQLite's, that opens them: mvsqlite-16384 for another size of pages; default: the default one, which mvSQLite makes itself
 
 	NewEpoch bool // make a new history of a game database whose frame log is lost
 
@@ -40,6 +47,9 @@ func (o Options) withDefaults() Options {
 		if *d == 0 {
 			*d = v
 		}
+	}
+	if o.MVSQLite {
+		def(&o.MergeEvery, time.Second)
 	}
 	def(&o.MergeEvery, 100*time.Millisecond)
 	def(&o.MergeBudget, 1500*time.Microsecond)
@@ -60,7 +70,8 @@ type Store struct {
 	opts  Options
 	id    []byte
 	epoch []byte
-	lock  *fileLock
+	lock  *fileLock // nil on mvSQLite
+	mark  mark      // "" but on mvSQLite
 
 	virtualColumns bool // some synced table has virtual generated columns
 	virtualTables  bool // there are virtual tables
@@ -76,6 +87,7 @@ type Store struct {
 	keys        map[valueOf]*sqlite.Stmt // which
 	stored      map[int]*sqlite.Stmt     // by table, reads what is stored of a row
 	notes       *sqlite.Stmt             // what other programs changed
+	owner       *sqlite.Stmt             // reads whose mark the database has; nil without one
 	noteKeys    int                      // columns of a note's key
 	taken       int64                    // the last note that has a version
 	anew        map[int]bool             // tables that are to be taken for another content
@@ -89,17 +101,18 @@ type Store struct {
 	hints       map[int]int // rows of each table in the last entry
 	rows        rows        // of plain tables
 	cold        []*memRow   // flushAhead's
-	order       []rowOrder  // sortRows'
 	loaded      []*memRow   // loadPlain's
-	flat        wire.Block  // writeRows'
+	writer      rowWriter   // to w
 	open        openTx      // the game database's transaction
 	limbo       *Entry      // an entry whose append has an unknown outcome
 	broken      bool        // something failed: Recover must put it right first
 	cost        mergeCost
+	lag         lag
 	floorNow    uint64
 	floorLooked time.Time
 	was         int64      // the cookie of the schema that was read last
 	reshape     *schemaDoc // the shape the database has now, where the log does not say so yet
+	recording   *Entry     // that of a reshape whose append has an unknown outcome
 
 	// Read by all, written by the frame loop.
 	schema         atomic.Pointer[Schema]
@@ -162,4 +175,10 @@ func (s *Store) LogFloor() uint64 { return s.recent.floor.Load() }
 
 // Run checkpoints both databases beside the frames until ctx ends. One Run at a
 // time; Close may be called after it has returned.
-func (s *Store) Run(ctx context.Context) error { return s.runCheckpoints(ctx) }
+func (s *Store) Run(ctx context.Context) error {
+	if s.opts.MVSQLite { // where a commit is durable
+		<-ctx.Done()
+		return nil
+	}
+	return s.runCheckpoints(ctx)
+}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"framehub/session/wire"
 	"framehub/store/internal/sqlite"
@@ -45,15 +46,40 @@ type notes struct {
 // Written says whether another program has written to the game database since the
 // last frame began. It costs a few microseconds, and no disk.
 func (s *Store) Written() (bool, error) {
-	if s.written || s.broken || s.w == nil || s.open.begun { // while a transaction is open, nobody can
+	if s.written || s.broken || s.w == nil {
 		return s.written, nil
 	}
+	if s.opts.MVSQLite {
+		return s.writtenBeside()
+	}
+	if s.open.begun { // and nobody else can
+		return false, nil
+	}
+	return s.foreignVersion()
+}
+
+// foreignVersion says whether anybody else has committed since the frame loop's last
+// transaction began.
+func (s *Store) foreignVersion() (bool, error) {
 	row, _, err := s.sql.foreign.Fetch(nil, 1, 64)
 	s.sql.foreign.Reset()
 	if err != nil {
 		return false, explain(s.opts.Path, err)
 	}
 	return row[0].Int64() != s.rows.version, nil
+}
+
+// writtenBeside is Written where others can write at any time; it looks often enough. A
+// merge of the hub's own looks the same.
+func (s *Store) writtenBeside() (bool, error) {
+	if time.Since(s.lag.looked) < s.opts.MergeEvery || s.lag.claimed {
+		return false, nil
+	}
+	if err := s.lookAnew(); err != nil {
+		return false, explain(s.opts.Path, err)
+	}
+	s.lag.looked = time.Now()
+	return s.foreignVersion()
 }
 
 // besideFrames is how many frames after another program has written are merged at once
@@ -71,7 +97,7 @@ func (f *Frame) takeUp() error {
 	if err != nil {
 		return err
 	}
-	if n.last == s.taken {
+	if n.last == s.taken && !s.opts.MVSQLite {
 		s.rows.forget() // what was written was not noted, and may be anything
 		lost, err := s.notesLost()
 		if err != nil {
@@ -102,7 +128,9 @@ func (f *Frame) takeUp() error {
 	}
 	if n.last > s.taken {
 		f.entry.taken = n.last
-		if err := s.sql.unnote.RunWith(wire.IntegerValue(n.last)); err != nil {
+		if s.opts.MVSQLite {
+			s.lag.unnote = n.last // the next merge does it
+		} else if err := s.sql.unnote.RunWith(wire.IntegerValue(n.last)); err != nil {
 			return err
 		}
 	}
@@ -136,7 +164,11 @@ func (s *Store) takeAnew(n *notes) error {
 func (s *Store) report(n *notes) {
 	for _, t := range n.alone {
 		s.stats.Foreign.Add(1)
-		s.rows.drop(t)
+		if s.opts.MVSQLite {
+			s.rows.dropMerged(t)
+		} else {
+			s.rows.drop(t)
+		}
 		s.opts.Log.Error("another program wrote to a table that only the hub writes: devices don't see what it changed; "+
 			"give the table writers = \"sql\", or let the hub write it", "table", t.Name)
 	}

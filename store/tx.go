@@ -24,10 +24,36 @@ type openTx struct {
 
 // fixedStatements are those of every frame.
 type fixedStatements struct {
-	begin, commit, savepoint, rollbackTo, release *sqlite.Stmt
-	merged, cookie, foreign, device, devices      *sqlite.Stmt
-	unnote                                        *sqlite.Stmt
-	sequences                                     *sqlite.Stmt // nil: no table is AUTOINCREMENT
+	mergeStatements
+	savepoint, rollbackTo, release *sqlite.Stmt
+	cookie, foreign                *sqlite.Stmt
+	sequences                      *sqlite.Stmt // nil: no table is AUTOINCREMENT
+}
+
+// mergeStatements are those of every merge.
+type mergeStatements struct {
+	begin, commit, merged, device, devices, unnote *sqlite.Stmt
+}
+
+func (m *mergeStatements) prepare(c *sqlite.Conn) error {
+	for _, p := range []struct {
+		to  **sqlite.Stmt
+		sql string
+	}{
+		{&m.begin, `BEGIN IMMEDIATE`},
+		{&m.commit, `COMMIT`},
+		{&m.merged, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'merged'`},
+		{&m.device, `INSERT INTO _framehub_device VALUES (?1, ?2, ?3, ?4, ?5)
+			ON CONFLICT(id) DO UPDATE SET settled = excluded.settled, refused = excluded.refused, seen = excluded.seen, owner = excluded.owner`},
+		{&m.devices, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'devices'`},
+		{&m.unnote, `DELETE FROM _framehub_change WHERE id < ?1`}, // the last stays: see changeTable
+	} {
+		var err error
+		if *p.to, err = c.Prepare(p.sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) prepareFixed() error {
@@ -35,25 +61,18 @@ func (s *Store) prepareFixed() error {
 		to  **sqlite.Stmt
 		sql string
 	}{
-		{&s.sql.begin, `BEGIN IMMEDIATE`},
-		{&s.sql.commit, `COMMIT`},
 		{&s.sql.savepoint, `SAVEPOINT t`},
 		{&s.sql.rollbackTo, `ROLLBACK TO t`},
 		{&s.sql.release, `RELEASE t`},
-		{&s.sql.merged, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'merged'`},
-		{&s.sql.device, `INSERT INTO _framehub_device VALUES (?1, ?2, ?3, ?4, ?5)
-			ON CONFLICT(id) DO UPDATE SET settled = excluded.settled, refused = excluded.refused, seen = excluded.seen, owner = excluded.owner`},
-		{&s.sql.devices, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'devices'`},
 		{&s.sql.cookie, `PRAGMA schema_version`},
 		{&s.sql.foreign, `PRAGMA data_version`},
-		{&s.sql.unnote, `DELETE FROM _framehub_change WHERE id < ?1`}, // the last stays: see changeTable
 	} {
 		var err error
 		if *p.to, err = s.w.Prepare(p.sql); err != nil {
 			return err
 		}
 	}
-	return s.prepareSequences()
+	return errors.Join(s.sql.prepare(s.w), s.prepareSequences())
 }
 
 // prepareSequences looks for what only some databases have.
@@ -81,8 +100,12 @@ func (s *Store) beginTx() error {
 	if err := s.sql.begin.Run(); err != nil {
 		return explain(s.opts.Path, busy(err))
 	}
-	s.open = openTx{begun: true}
-	if err := s.distrust(); err != nil {
+	s.open, s.lag.looked = openTx{begun: true}, time.Now()
+	err := s.distrust()
+	if err == nil && s.owner != nil {
+		err = s.mark.check(s.owner)
+	}
+	if err != nil {
 		s.open = openTx{}
 		return errors.Join(err, s.w.Exec(`ROLLBACK`))
 	}
@@ -119,7 +142,10 @@ func (s *Store) commitTx(now time.Time) error {
 	rows := s.open.rows + s.open.ahead + s.rows.unwritten()
 	err := s.flush()
 	if err == nil && (version != s.merged.Load() || s.devices.pending()) {
-		if flushed, err = s.devices.flush(&s.sql, version, now); err == nil {
+		if flushed, err = s.devices.collect(version, now); err == nil {
+			err = flushed.write(&s.sql.mergeStatements)
+		}
+		if err == nil {
 			err = s.sql.merged.RunWith(wire.IntegerValue(int64(version)))
 		}
 	}
@@ -132,11 +158,16 @@ func (s *Store) commitTx(now time.Time) error {
 	}
 	took := time.Since(start) + s.open.aheadTook
 	s.cost.learn(rows, took)
-	s.open = openTx{}
-	s.merged.Store(version)
-	s.devices.flushed(flushed)
+	s.open, s.lag.claimed = openTx{}, false
 	s.stats.Merges.Add(1)
 	s.stats.MergeNanos.Add(uint64(took))
+	if s.opts.MVSQLite {
+		s.lag.bytes = 0
+		s.durablyMerged(version, flushed)
+		return nil
+	}
+	s.merged.Store(version)
+	s.devices.flushed(flushed)
 	s.restartWAL(s.w, s.opts.Path, &s.wal.game)
 	return nil
 }
@@ -147,6 +178,9 @@ func (s *Store) commitTx(now time.Time) error {
 func (s *Store) Merge(now time.Time, idle bool) (left bool, err error) {
 	if s.frame != nil {
 		return false, errUnderWay
+	}
+	if s.opts.MVSQLite {
+		return s.mergeBeside(now)
 	}
 	if s.broken || !s.open.begun {
 		return false, nil

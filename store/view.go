@@ -101,7 +101,7 @@ func (s *Store) takeConn() (*sqlite.Conn, error) {
 	if c != nil || err != nil {
 		return c, err
 	}
-	if c, err = openConn(s.opts.Path, "NORMAL", readBusy); err != nil {
+	if c, err = s.opts.open(s.opts.Path, "NORMAL", readBusy); err != nil {
 		return nil, err
 	}
 	// Without triggers and foreign keys a statement that is examined is nothing but itself.
