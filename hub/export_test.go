@@ -10,10 +10,23 @@ import (
 )
 
 // Frame closes a frame as the frame loop does, for tests that are the loop.
-func (h *Hub) Frame(now time.Time) { h.close(now) }
+func (h *Hub) Frame(now time.Time) { h.turn(func() { h.close(now) }) }
 
 // Beat is the hub's own clock, as the frame loop has it.
-func (h *Hub) Beat(now time.Time) { h.beat(now) }
+func (h *Hub) Beat(now time.Time) { h.turn(func() { h.beat(now) }) }
+
+func (h *Hub) turn(f func()) {
+	h.watchdog.turn.Lock()
+	defer h.watchdog.turn.Unlock()
+	f()
+}
+
+// Watch is the watchdog.
+func (h *Hub) Watch(ctx context.Context) { h.watch(ctx) }
+
+// Stall makes the store's next call, which is to wait for a merge, hang until the gate
+// is closed.
+func (h *Hub) Stall(gate <-chan struct{}) { h.merging.Go(func() { <-gate }) }
 
 // Frames is the frame loop.
 func (h *Hub) Frames(ctx context.Context) { h.frames(ctx) }

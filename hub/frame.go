@@ -2,11 +2,15 @@ package hub
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"framehub/session/wire"
 	"framehub/store"
 )
+
+// maxUnsaid is how many refusals may wait to be written down.
+const maxUnsaid = 1 << 16
 
 // patience is how long transactions wait for a store that can't begin a frame,
 // before they are refused.
@@ -30,7 +34,9 @@ func (h *Hub) frame(now time.Time) {
 	}
 	h.count++
 	items := h.in.take(func(it *item) bool { return !h.last && it.share.held(now) })
-	news, err := h.news(now)
+	var news bool
+	var err error
+	h.outside(func() { news, err = h.news(now) })
 	if len(items) == 0 && len(h.unsaid) == 0 && !news && err == nil {
 		h.merge(now, true)
 		return
@@ -38,26 +44,30 @@ func (h *Hub) frame(now time.Time) {
 	start := time.Now()
 	var f *store.Frame
 	if err == nil {
-		f, err = h.begin()
+		h.outside(func() { f, err = h.begin() })
 	}
 	if err != nil {
 		h.in.putBack(items)
 		h.fail(now, err)
 		return
 	}
-	outcomes, err := h.apply(f, items)
+	var outcomes []outcome
 	var attended *attendance
-	if err == nil {
-		attended, err = h.attend(f, start)
-	}
+	h.outside(func() {
+		if outcomes, err = h.apply(f, items); err == nil {
+			attended, err = h.attend(f, start)
+		}
+	})
 	if err != nil {
 		h.fail(now, err)
 		h.refuse(outcomes)
 		return
 	}
-	entry, err := f.Commit(now, h.refusals(outcomes))
+	refused, said := h.refusals(outcomes), len(h.unsaid)
+	var entry *store.Entry
+	h.outside(func() { entry, err = f.Commit(now, refused) })
 	if err != nil {
-		h.limbo, h.absent = outcomes, attended
+		h.limbo, h.absent, h.saying = outcomes, attended, said
 		h.fail(now, err)
 		return
 	}
@@ -67,7 +77,7 @@ func (h *Hub) frame(now time.Time) {
 		h.merge(time.Now(), false)
 		return
 	}
-	h.unsaid = nil
+	h.unsaid = h.unsaid[said:]
 	h.presence.written(attended)
 	h.metrics.durable.Observe(time.Since(start).Seconds())
 	h.publish(entry, outcomes)
@@ -155,7 +165,7 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 // refusals returns what was refused, for the log: in this frame, and before it
 // while the log could not be written.
 func (h *Hub) refusals(outcomes []outcome) []store.Outcome {
-	refused := h.unsaid
+	refused := slices.Clip(h.unsaid)
 	for i := range outcomes {
 		if o := &outcomes[i]; o.refused != nil && o.numbered() {
 			refused = append(refused, o.logged())
@@ -182,7 +192,7 @@ func (h *Hub) merge(now time.Time, idle bool) {
 }
 
 func (h *Hub) awaitMerge(now time.Time) {
-	h.merging.Wait()
+	h.outside(h.merging.Wait)
 	if err := h.mergeErr; err != nil {
 		h.mergeErr = nil
 		h.fail(now, err)
@@ -191,6 +201,9 @@ func (h *Hub) awaitMerge(now time.Time) {
 
 // fail takes note that the store can't commit, and says so.
 func (h *Hub) fail(now time.Time, err error) {
+	if errors.Is(err, store.ErrFenced) {
+		h.fenced = err
+	}
 	if h.trouble.since.IsZero() {
 		h.trouble = trouble{since: now}
 	}
@@ -209,15 +222,19 @@ func (h *Hub) fail(now time.Time, err error) {
 // confess commits a frame of the refusals that could not be written down; that it
 // can is the sign that frames go on.
 func (h *Hub) confess(now time.Time) error {
-	f, err := h.begin()
+	unsaid := h.unsaid
+	var e *store.Entry
+	var err error
+	h.outside(func() {
+		var f *store.Frame
+		if f, err = h.begin(); err == nil {
+			e, err = f.Commit(now, unsaid)
+		}
+	})
 	if err != nil {
 		return err
 	}
-	e, err := f.Commit(now, h.unsaid)
-	if err != nil {
-		return err
-	}
-	h.unsaid = nil
+	h.unsaid = h.unsaid[len(unsaid):]
 	if e != nil {
 		h.broadcast(e)
 	}
@@ -228,7 +245,6 @@ func (h *Hub) confess(now time.Time) error {
 // the store. The refusals are told at once and written down when that is possible
 // again; at maxUnsaid of them the rest waits, and with it those who wrote it.
 func (h *Hub) refuseWhileDown(now time.Time) {
-	const maxUnsaid = 1 << 16
 	if now.Sub(h.trouble.since) < patience {
 		return
 	}
@@ -271,16 +287,20 @@ func (h *Hub) recover(now time.Time) bool {
 	if now.Before(h.trouble.next) {
 		return false
 	}
-	late, err := h.store.Recover()
+	var late *store.Entry
+	var err error
+	h.outside(func() { late, err = h.store.Recover() })
 	if late != nil {
 		h.presence.written(h.absent)
 		h.publish(late, h.limbo)
-		h.limbo, h.absent, h.unsaid = nil, nil, nil
+		h.limbo, h.absent, h.unsaid = nil, nil, h.unsaid[h.saying:]
 	}
 	if errors.Is(err, store.ErrSchemaChanged) {
-		if err = h.reshape(); err == nil {
-			_, err = h.store.Recover()
-		}
+		h.outside(func() {
+			if err = h.reshape(); err == nil {
+				_, err = h.store.Recover()
+			}
+		})
 	}
 	if err != nil {
 		h.fail(now, err)

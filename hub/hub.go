@@ -35,6 +35,10 @@ type Options struct {
 	// that a hello asks for is believed.
 	Gate *auth.Gate
 
+	// Watchdog is how long a call of the store may take before writes are refused until
+	// it returns, for databases whose calls can hang; 0: however long.
+	Watchdog time.Duration
+
 	Log   *slog.Logger // default: slog.Default()
 	Audit *audit.Log   // of refused writes, and of sessions that the hub ends; default: one that writes to Log
 }
@@ -88,12 +92,16 @@ type Hub struct {
 	limbo   []outcome       // of a frame whose append has an unknown outcome
 	absent  *attendance     // the same
 	unsaid  []store.Outcome // refused while the store could not write it down
+	saying  int             // of them are in the frame whose append has an unknown outcome
+	fenced  error           // another hub has taken over; nil: none has
 	swept   time.Time       // when sweep last looked at every session
 	acking  []*client       // with acknowledgements that wait for company
 	count   uint64          // of frames, committed or not
 	last    bool            // no frame comes after: nothing is held over
 
 	clock clock // in parts the frame loop's, in parts guarded by mu
+
+	watchdog watchdog
 
 	merging  sync.WaitGroup
 	mergeErr error // of the last merge; read after merging
@@ -143,8 +151,10 @@ func New(s *store.Store, o Options) *Hub {
 
 // Ready returns nil while the hub takes writes, or why it doesn't.
 func (h *Hub) Ready() error {
-	if why := h.down.Load(); why != nil {
-		return errors.New(*why)
+	for _, why := range []*string{h.watchdog.hung.Load(), h.down.Load()} {
+		if why != nil {
+			return errors.New(*why)
+		}
 	}
 	return nil
 }
@@ -156,28 +166,31 @@ func (h *Hub) Version() uint64 { return h.store.Version() }
 // Metrics returns the hub's Prometheus metrics.
 func (h *Hub) Metrics() *Metrics { return h.metrics }
 
-// Run closes frames until ctx ends. Then it commits everything that it has
-// accepted, tells the outcomes, says goodbye to every session, and waits for
-// them to be gone.
+// Run closes frames until ctx ends, or another hub has taken over the database
+// ([store.ErrFenced]). Then it commits everything that it has accepted, tells the
+// outcomes, says goodbye to every session, and waits for them to be gone.
 func (h *Hub) Run(ctx context.Context) error {
-	var checkpoints sync.WaitGroup
-	checkpointing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	until, stop := context.WithCancel(context.WithoutCancel(ctx))
 	failed := make(chan error, 1)
-	checkpoints.Go(func() { failed <- h.store.Run(checkpointing) })
+	beside.Go(func() { failed <- h.store.Run(until) })
+	beside.Go(func() { h.watch(until) })
 	h.frames(ctx)
 	h.stop()
 	stop()
-	checkpoints.Wait()
-	return <-failed
+	beside.Wait()
+	return errors.Join(h.fenced, <-failed)
 }
 
 func (h *Hub) frames(ctx context.Context) {
+	h.watchdog.turn.Lock()
+	defer h.watchdog.turn.Unlock()
 	own := time.NewTicker(h.interval())
 	defer own.Stop()
 	soon := time.NewTimer(leastFrame) // for ticks that come too fast
 	soon.Stop()
 	defer soon.Stop()
-	for {
+	for h.fenced == nil {
 		select {
 		case <-ctx.Done():
 			return
@@ -205,6 +218,8 @@ var goodbyeStopping = wire.Goodbye{Code: wire.CloseStopping, Text: "the hub is s
 
 // stop ends every session after a last frame.
 func (h *Hub) stop() {
+	h.watchdog.turn.Lock()
+	defer h.watchdog.turn.Unlock()
 	h.in.close()
 	h.last = true
 	h.close(time.Now())

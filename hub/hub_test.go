@@ -20,6 +20,7 @@ import (
 	"framehub/session/sessiontest"
 	"framehub/session/wire"
 	"framehub/store"
+	"framehub/store/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -40,6 +41,7 @@ type world struct {
 	schema   string
 	options  hub.Options
 	presence bool
+	sim      *storetest.Mvsim // where the database is; nil: in a file
 	net      *sessiontest.Listener
 }
 
@@ -51,10 +53,26 @@ func newWorld(t *testing.T, o hub.Options) *world {
 
 func newWorldOf(t *testing.T, schema string, o hub.Options) *world {
 	t.Helper()
-	w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db"), schema: schema, options: o}
+	return newWorldOn(t, nil, schema, o)
+}
+
+func newWorldOn(t *testing.T, sim *storetest.Mvsim, schema string, o hub.Options) *world {
+	t.Helper()
+	w := &world{T: t, path: filepath.Join(t.TempDir(), "world.db"), schema: schema, options: o, sim: sim}
+	if sim != nil {
+		w.path = "game"
+	}
 	w.begin()
 	t.Cleanup(func() { w.end() })
 	return w
+}
+
+// dsn is how to open the game database for reading.
+func (w *world) dsn() string {
+	if w.sim != nil {
+		return "file:" + w.path + "?vfs=" + storetest.VFS
+	}
+	return "file:" + w.path + "?mode=ro"
 }
 
 // begin opens the store and makes a hub on it, until the test ends.
@@ -65,7 +83,11 @@ func (w *world) begin() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	w.store, err = store.Open(store.Options{Path: w.path, Schema: w.schema, Scopes: map[string]string{"thing": "zone"}, Presence: w.presence, Log: o.Log})
+	opts := store.Options{Path: w.path, Schema: w.schema, Scopes: map[string]string{"thing": "zone"}, Presence: w.presence, Log: o.Log}
+	if w.sim != nil {
+		opts.MVSQLite, opts.VFS, opts.MergeEvery = true, storetest.VFS, 100*time.Millisecond
+	}
+	w.store, err = store.Open(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +220,7 @@ func bubble(t *testing.T, f func(*world)) {
 
 func (w *world) scalar(query string) int64 {
 	w.Helper()
-	db, err := sql.Open("sqlite3", "file:"+w.path+"?mode=ro")
+	db, err := sql.Open("sqlite3", w.dsn())
 	if err != nil {
 		w.Fatal(err)
 	}

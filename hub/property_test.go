@@ -17,19 +17,24 @@ import (
 	"framehub/session"
 	"framehub/session/sessiontest"
 	"framehub/session/wire"
+	"framehub/store/storetest"
 )
 
 // TestProperty lets devices with changing subscriptions watch a table whose rows
 // come, go and move, while connections are cut, resumed, and now and then not read
 // for a while. Whatever happens: no promise of the protocol is broken, and each
 // copy that is complete to the version SQL has equals what SQL has.
-func TestProperty(t *testing.T) { property(t, false) }
+func TestProperty(t *testing.T) { property(t, "alone") }
 
 // TestPropertyBesideOthers does so while another program writes the same tables with
 // SQL, and changes the schema.
-func TestPropertyBesideOthers(t *testing.T) { property(t, true) }
+func TestPropertyBesideOthers(t *testing.T) { property(t, "beside others") }
 
-func property(t *testing.T, others bool) {
+// TestPropertyMVSQLite does so on mvSQLite, with all that its commits can meet: what
+// was acknowledged is there, and was done once.
+func TestPropertyMVSQLite(t *testing.T) { property(t, "mvSQLite") }
+
+func property(t *testing.T, how string) {
 	t.Helper()
 	rounds := 12
 	if text := os.Getenv("FRAMEHUB_ROUNDS"); text != "" {
@@ -41,9 +46,13 @@ func property(t *testing.T, others bool) {
 			seed, _ = strconv.ParseUint(text, 10, 64)
 		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			var sim *storetest.Mvsim
+			if how == "mvSQLite" {
+				sim = storetest.OpenMvsim(t)
+			}
 			synctest.Test(t, func(t *testing.T) {
-				p := &propertyRun{world: newWorld(t, hub.Options{}), rng: rand.New(rand.NewPCG(seed, 0))}
-				if others {
+				p := &propertyRun{world: newWorldOn(t, sim, schema, hub.Options{}), rng: rand.New(rand.NewPCG(seed, 0))}
+				if how == "beside others" {
 					p.others = p.outsider()
 					p.others.rng = p.rng
 				}
@@ -59,6 +68,9 @@ type propertyRun struct {
 	writer   *peer
 	watchers []*watcher
 	others   *outsider // nil: nobody
+
+	adding map[uint64]bool // the writer's transactions that each count one
+	added  int64           // those of them that were acknowledged
 }
 
 // A watcher is a device that keeps a copy.
@@ -87,9 +99,18 @@ func (p *propertyRun) run(frames int) {
 		p.watchers = append(p.watchers, w)
 		w.connect()
 	}
+	p.adding = map[uint64]bool{}
+	p.adding[p.writer.write(wire.OpPut, "other", []string{"name", "n"}, wire.TextValue("added"), num(1))] = true
 	for i := range frames {
 		for range p.rng.IntN(5) {
 			p.writeRandom()
+		}
+		if p.sim != nil && i%5 == 0 {
+			p.adding[p.writer.write(wire.OpAdd, "other", []string{"name", "n"}, wire.TextValue("added"), num(1))] = true
+			p.trouble()
+		}
+		if p.sim != nil {
+			p.pass(20 * time.Millisecond)
 		}
 		p.writer.send(wire.ToRole("device"), "tick", int64(i))
 		synctest.Wait()
@@ -100,7 +121,7 @@ func (p *propertyRun) run(frames int) {
 		if i%20 == 19 {
 			p.pass(time.Duration(p.rng.IntN(1500)) * time.Millisecond)
 			p.hub.Sweep(time.Now())
-			_ = acks.take(func(session.Message) error { return nil })
+			_ = acks.take(p.count)
 		}
 		for _, w := range p.watchers {
 			w.step()
@@ -114,8 +135,22 @@ func (p *propertyRun) run(frames int) {
 		}
 	}
 	p.pass(1100 * time.Millisecond)
+	if p.sim != nil { // merges go on beside the frames
+		p.sim.Plan()
+		for range 3 {
+			p.frame()
+			p.pass(time.Second)
+		}
+	}
 	p.hub.Sweep(time.Now())
 	synctest.Wait()
+	_ = acks.take(p.count)
+	if p.sim != nil {
+		p.Logf("%d additions acknowledged of %d, %d recoveries, %d merges", p.added, len(p.adding), p.store.Stats().Recoveries.Load(), p.store.Stats().Merges.Load())
+	}
+	if n := p.scalar("SELECT ifnull(max(n), 0) FROM other WHERE name = 'added'"); p.sim != nil && n != p.added {
+		p.Errorf("%d of %d additions were acknowledged, %d are there", p.added, len(p.adding), n)
+	}
 	for i, w := range p.watchers {
 		w.read()
 		if w.heard == 0 {
@@ -126,6 +161,26 @@ func (p *propertyRun) run(frames int) {
 		}
 		w.drop()
 	}
+}
+
+// trouble lets one of the next commits meet something, now and then.
+func (p *propertyRun) trouble() {
+	namespace := []string{"game", "game.frames"}[p.rng.IntN(2)]
+	action := []string{"conflict", "untrue", "ioerr", "storeioerr", "full"}[p.rng.IntN(5)]
+	n := p.sim.Counts(namespace).Commits + 1 + p.rng.Uint64N(3)
+	p.sim.Plan(fmt.Sprintf("commit %s %d %s", namespace, n, action), fmt.Sprintf("commit %s %d %s", namespace, n+p.rng.Uint64N(3), action))
+}
+
+// count counts what was acknowledged.
+func (p *propertyRun) count(m session.Message) error {
+	if s, ok := m.(*wire.Settled); ok {
+		for _, seq := range s.Committed {
+			if p.adding[seq] {
+				p.added++
+			}
+		}
+	}
+	return nil
 }
 
 func (p *propertyRun) writeRandom() {
@@ -313,7 +368,7 @@ func (r *reader) take(take func(session.Message) error) error {
 // compare compares the copy with SQL where that has the same version, and says
 // whether it had.
 func (w *watcher) compare() bool {
-	merged := w.p.store.Merged()
+	merged := uint64(w.p.scalar("SELECT value FROM _framehub_meta WHERE key = 'merged'"))
 	same := true
 	var have, columns []string
 	var subs []wire.Sub
@@ -356,7 +411,7 @@ func (p *propertyRun) rows(subs []wire.Sub, columns []string) []string {
 	if len(where) == 0 || len(columns) == 0 && p.scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'thing'") == 0 {
 		return nil
 	}
-	db, err := sql.Open("sqlite3", "file:"+p.path+"?mode=ro")
+	db, err := sql.Open("sqlite3", p.dsn())
 	if err != nil {
 		p.Fatal(err)
 	}
