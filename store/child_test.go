@@ -31,6 +31,8 @@ func child(role string) int {
 		return childLimit()
 	case "open":
 		return childOpen()
+	case "mvsim":
+		return childMvsim()
 	default:
 		return 64 // EX_USAGE
 	}

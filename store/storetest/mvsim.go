@@ -1,7 +1,7 @@
 package storetest
 
 import (
-	"context"
+	"bytes"
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
@@ -10,16 +10,19 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	sqlite3 "github.com/mattn/go-sqlite3"
 )
 
-// VFS is the name of the file system that an Mvsim is opened with.
+// VFS is the name of the file system that a Mvsim's databases are opened with.
 const VFS = "mvsqlite"
 
-// An Mvsim is a folder of namespaces, which store/testdata/mvsim.c serves in this process
-// as mvSQLite would.
+// A Mvsim is a folder of namespaces, as testdata/mvsim.c has them: what behaves like an
+// mvSQLite cluster. Databases of file:NAMESPACE?vfs=mvsqlite, opened by this process and
+// by those that inherit its environment, are in it.
 type Mvsim struct {
 	testing.TB
 	Dir string
@@ -30,119 +33,214 @@ var mvsimLibrary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // it stays loaded
-	library, err := Compile(dir, "mvsim", "-DMVSIM_EXTENSION")
-	if err != nil {
-		return "", err
-	}
-	conn, err := (&sqlite3.SQLiteDriver{}).Open(":memory:")
-	if err != nil {
-		return "", err
-	}
-	return library, errors.Join(conn.(*sqlite3.SQLiteConn).LoadExtension(library, "sqlite3_mvsim_init"), conn.Close())
+	return Compile(dir, "mvsim", "-DMVSIM_EXTENSION", "-ldl")
 })
 
-// OpenMvsim begins with an empty folder, in which namespaces are made on demand. There is
-// one at a time in a process.
-func OpenMvsim(tb testing.TB) *Mvsim {
+// OpenMvsim makes an empty cluster with these namespaces. What other tests of this
+// process open is not touched by it.
+func OpenMvsim(tb testing.TB, namespaces ...string) *Mvsim {
 	tb.Helper()
-	if _, err := mvsimLibrary(); err != nil {
-		tb.Fatal(err)
+	library, err := mvsimLibrary()
+	if err != nil {
+		tb.Fatal("compile testdata/mvsim.c:", err)
 	}
-	s := &Mvsim{tb, tb.TempDir()}
-	for key, value := range map[string]string{"MVSIM_DIR": s.Dir, "MVSIM_CREATE": "1", "MVSQLITE_DATA_PLANE": "http://127.0.0.1:7000"} {
-		tb.Setenv(key, value)
+	m := &Mvsim{tb, tb.TempDir()}
+	tb.Setenv("MVSIM_DIR", m.Dir)
+	tb.Setenv("MVSIM_CREATE", "")
+	tb.Setenv("MVSQLITE_DATA_PLANE", "http://127.0.0.1:7000")
+	for _, ns := range namespaces {
+		m.write(m.File(ns, ".mv"), "")
+	}
+	tb.Setenv("MVSIM_LIBRARY", library) // for processes that the test starts
+	m.load(library)
+	return m
+}
+
+// JoinMvsim is OpenMvsim for a process that a test has started, which then has the same
+// namespaces.
+func JoinMvsim(tb testing.TB) *Mvsim {
+	tb.Helper()
+	m := &Mvsim{tb, os.Getenv("MVSIM_DIR")}
+	m.load(os.Getenv("MVSIM_LIBRARY"))
+	return m
+}
+
+// load registers the file system.
+func (m *Mvsim) load(library string) {
+	m.Helper()
+	conn, err := (&sqlite3.SQLiteDriver{}).Open(":memory:")
+	if err != nil {
+		m.Fatal(err)
+	}
+	err = conn.(*sqlite3.SQLiteConn).LoadExtension(library, "sqlite3_mvsim_init")
+	if err := errors.Join(err, conn.Close()); err != nil {
+		m.Fatal(err)
+	}
+}
+
+// File returns the file that has something of a namespace: .mv what it holds, .stats
+// what has been counted.
+func (m *Mvsim) File(ns, suffix string) string {
+	return filepath.Join(m.Dir, strings.ReplaceAll(ns, "/", "%2F")+suffix)
+}
+
+func (m *Mvsim) write(file, text string) {
+	m.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		m.Fatal(err)
+	}
+}
+
+// Plan replaces the faults that are to come, one a line (see testdata/mvsim.c), and
+// returns those that were left of the last plan.
+func (m *Mvsim) Plan(lines ...string) (left string) {
+	m.Helper()
+	lock, err := os.OpenFile(filepath.Join(m.Dir, "plan.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		m.Fatal(err)
+	}
+	defer func() { _ = lock.Close() }()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		m.Fatal(err)
+	}
+	file := filepath.Join(m.Dir, "plan")
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		m.Fatal(err)
+	}
+	m.write(file, strings.Join(append(lines, ""), "\n"))
+	return string(text)
+}
+
+// Fired returns the faults that have come, one a line: EVENT NAMESPACE ACTION ARGUMENT.
+func (m *Mvsim) Fired() []string {
+	m.Helper()
+	text, err := os.ReadFile(filepath.Join(m.Dir, "fired"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		m.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")[:bytes.Count(text, []byte("\n"))]
+}
+
+// Await waits until n faults have come: a call hangs from then on, where it is to.
+func (m *Mvsim) Await(n int) {
+	m.Helper()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for late := time.After(20 * time.Second); len(m.Fired()) < n; {
+		select {
+		case <-ticker.C:
+		case <-late:
+			m.Fatalf("%d faults have come after 20 s, not %d: %q", len(m.Fired()), n, m.Fired())
+		}
+	}
+}
+
+// Hang makes a file for plans that let calls hang, and what lets them go on.
+func (m *Mvsim) Hang() (file string, resume func()) {
+	m.Helper()
+	f, err := os.CreateTemp(m.Dir, "hang")
+	if err != nil {
+		m.Fatal(err)
+	}
+	_ = f.Close()
+	resume = func() { _ = os.Remove(f.Name()) }
+	m.Cleanup(resume)
+	return f.Name(), resume
+}
+
+// Stats counts what has happened to a namespace since it was made.
+type Stats struct {
+	Begins, Commits, Conflicts      uint64 // conflicts that no plan has made
+	PagesWritten, PagesOfLastCommit uint64
+	PagesFetched, PagesCached       uint64 // pages read: from the server; from the connection's own cache
+}
+
+// Stats returns what has been counted of a namespace.
+func (m *Mvsim) Stats(ns string) (s Stats) {
+	m.Helper()
+	data, err := os.ReadFile(m.File(ns, ".stats"))
+	if err != nil {
+		m.Fatal(err)
+	}
+	if err := binary.Read(bytes.NewReader(data), binary.LittleEndian, &s); err != nil {
+		m.Fatal(err)
 	}
 	return s
 }
 
-// Plan sets what goes wrong, in lines as mvsim.c has them; without lines nothing does.
-func (s *Mvsim) Plan(lines ...string) {
-	s.Helper()
-	file := filepath.Join(s.Dir, "plan")
-	if err := os.WriteFile(file+".new", []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-		s.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		s.Fatal(err)
-	}
-}
-
-// Counts is what has been counted of a namespace since its folder was made.
-type Counts struct {
-	Begins, Reads, Commits  uint64 // calls; commits of what has written something
-	PagesRead, PagesWritten uint64
-	LastPages               uint64 // pages that the last commit wrote
-}
-
-// Counts returns what has been counted of a namespace.
-func (s *Mvsim) Counts(namespace string) Counts {
-	s.Helper()
-	const name, size = 120, 120 + 6*8
-	b, err := os.ReadFile(filepath.Join(s.Dir, "stats"))
-	if err != nil {
-		s.Fatal(err)
-	}
-	for ; len(b) >= size; b = b[size:] {
-		if strings.TrimRight(string(b[:name]), "\x00") == namespace {
-			n := func(i int) uint64 { return binary.NativeEndian.Uint64(b[name+8*i:]) }
-			return Counts{n(0), n(1), n(2), n(3), n(4), n(5)}
+// Open opens a database: a namespace, or NAMESPACE@VERSION.
+func (m *Mvsim) Open(name string) *Conn {
+	m.Helper()
+	c := m.Connect(name)
+	m.Cleanup(func() {
+		if err := c.conn.Close(); err != nil {
+			m.Error(err)
 		}
-	}
-	return Counts{}
+	})
+	return c
 }
 
-// A Conn is another program's connection to a namespace.
+// Connect is Open for a connection that stays.
+func (m *Mvsim) Connect(name string) *Conn {
+	m.Helper()
+	conn, err := (&sqlite3.SQLiteDriver{}).Open("file:" + name + "?vfs=mvsqlite")
+	if err != nil {
+		m.Fatal(err)
+	}
+	return &Conn{m, conn.(*sqlite3.SQLiteConn)}
+}
+
+// A Conn is a plain connection.
 type Conn struct {
-	testing.TB
+	*Mvsim
 	conn *sqlite3.SQLiteConn
 }
 
-// Connect opens a connection, until the test ends.
-func (s *Mvsim) Connect(namespace string) *Conn {
-	s.Helper()
-	conn, err := (&sqlite3.SQLiteDriver{}).Open("file:" + namespace + "?vfs=" + VFS)
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			s.Error(err)
-		}
-	})
-	return &Conn{s.TB, conn.(*sqlite3.SQLiteConn)}
-}
-
-// Try runs statements.
-func (c *Conn) Try(query string) error {
-	_, err := c.conn.ExecContext(context.Background(), query, nil)
+// Try runs SQL.
+func (c *Conn) Try(sql string) error {
+	_, err := c.conn.Exec(sql, nil)
 	return err
 }
 
-// Do runs statements, which must succeed.
-func (c *Conn) Do(query string) {
+// Do runs SQL, which must succeed.
+func (c *Conn) Do(sql string) {
 	c.Helper()
-	if err := c.Try(query); err != nil {
-		c.Fatalf("%s: %v", query, err)
+	if err := c.Try(sql); err != nil {
+		c.Fatalf("%s: %v", sql, err)
 	}
 }
 
-// Want wants a query's rows, as SQLite's shell prints them.
-func (c *Conn) Want(query, want string) {
+// Fails runs SQL that must end with the code, or the extended code.
+func (c *Conn) Fails(code int, sql string) {
 	c.Helper()
-	rows, err := c.conn.QueryContext(context.Background(), query, nil)
+	var e sqlite3.Error
+	if err := c.Try(sql); !errors.As(err, &e) || int(e.Code) != code && int(e.ExtendedCode) != code {
+		c.Errorf("%s: %v (%d, extended %d), want code %d", sql, err, e.Code, e.ExtendedCode, code)
+	}
+}
+
+// Get returns the first value of a query, as text.
+func (c *Conn) Get(sql string) string {
+	c.Helper()
+	rows, err := c.conn.Query(sql, nil)
 	if err != nil {
-		c.Fatalf("%s: %v", query, err)
+		c.Fatalf("%s: %v", sql, err)
 	}
-	var lines []string
 	dest := make([]driver.Value, len(rows.Columns()))
-	for rows.Next(dest) == nil {
-		lines = append(lines, strings.ReplaceAll(strings.Trim(fmt.Sprint(dest), "[]"), " ", "|"))
+	if err := errors.Join(rows.Next(dest), rows.Close()); err != nil {
+		c.Fatalf("%s: %v", sql, err)
 	}
-	if err := rows.Close(); err != nil {
-		c.Fatal(err)
+	if b, ok := dest[0].([]byte); ok {
+		return string(b)
 	}
-	if got := strings.Join(lines, "\n"); got != want {
-		c.Errorf("%s is\n%s\nnot\n%s", query, got, want)
+	return fmt.Sprint(dest[0])
+}
+
+// Want wants a query's first value to be so.
+func (c *Conn) Want(sql, want string) {
+	c.Helper()
+	if got := c.Get(sql); got != want {
+		c.Errorf("%s: %s, want %s", sql, got, want)
 	}
 }
