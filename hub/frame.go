@@ -201,7 +201,7 @@ func (h *Hub) awaitMerge(now time.Time) {
 
 // fail takes note that the store can't commit, and says so.
 func (h *Hub) fail(now time.Time, err error) {
-	if errors.Is(err, store.ErrFenced) {
+	if errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrStale) {
 		h.fenced = err
 	}
 	if h.trouble.since.IsZero() {

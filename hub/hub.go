@@ -93,7 +93,7 @@ type Hub struct {
 	absent  *attendance     // the same
 	unsaid  []store.Outcome // refused while the store could not write it down
 	saying  int             // of them are in the frame whose append has an unknown outcome
-	fenced  error           // another hub has taken over; nil: none has
+	fenced  error           // another hub has written the database; nil: none has
 	swept   time.Time       // when sweep last looked at every session
 	acking  []*client       // with acknowledgements that wait for company
 	count   uint64          // of frames, committed or not
@@ -167,7 +167,7 @@ func (h *Hub) Version() uint64 { return h.store.Version() }
 func (h *Hub) Metrics() *Metrics { return h.metrics }
 
 // Run closes frames until ctx ends, or another hub has taken over the database
-// ([store.ErrFenced]). Then it commits everything that it has accepted, tells the
+// ([store.ErrFenced]), or has been taken over and still wrote ([store.ErrStale]). Then it commits everything that it has accepted, tells the
 // outcomes, says goodbye to every session, and waits for them to be gone.
 func (h *Hub) Run(ctx context.Context) error {
 	var beside sync.WaitGroup

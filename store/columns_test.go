@@ -2,14 +2,39 @@ package store_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	driver "github.com/mattn/go-sqlite3"
 
 	"framehub/session/wire"
 	"framehub/store"
 )
 
+// since says whether the SQLite that is tested is of a version, such as 3_049_000 for
+// 3.49.0, or newer. Only a build with the machine's own SQLite has an older one.
+func since(version int) bool {
+	_, number, _ := driver.Version()
+	return number >= version
+}
+
+// TestMiscounted: a table whose columns the preupdate hook would mistake is refused.
+func TestMiscounted(t *testing.T) {
+	if since(3_049_000) {
+		return
+	}
+	openDB(t, `CREATE TABLE good(id INTEGER PRIMARY KEY, n, v AS (n + 1), w AS (v + 1) VIRTUAL)`)
+	_, err := store.Open(store.Options{Path: filepath.Join(t.TempDir(), "world.db"), Schema: `CREATE TABLE bad(id INTEGER PRIMARY KEY, v AS (n + 1), n)`})
+	if err == nil || !strings.Contains(err.Error(), `table "bad"`) || !strings.Contains(err.Error(), `"v"`) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestGenerated(t *testing.T) {
+	if !since(3_049_000) {
+		t.Skip("SQLite before 3.49 can't have stored columns after virtual ones: TestMiscounted")
+	}
 	for name, suffix := range map[string]string{"rowid": "STRICT", "without rowid": "STRICT, WITHOUT ROWID"} {
 		t.Run(name, func(t *testing.T) {
 			// Virtual columns in between: SQL's numbers of columns and where they are stored differ.
@@ -70,7 +95,8 @@ func TestDefaults(t *testing.T) {
 	d.open()
 	m := newModel(d)
 	e := d.do(put("a", "id n", row(1, 7)))
-	if r := e.Tables[0].Rows[0]; r.Mask != store.MaskBit(1) {
+	late := store.MaskBit(6) // which an older SQLite tells of as well: it takes NULL for what was there
+	if r := e.Tables[0].Rows[0]; r.Mask&^late != store.MaskBit(1) || since(3_049_000) && r.Mask&late != 0 {
 		t.Errorf("%+v", r)
 	}
 	m.apply(e)

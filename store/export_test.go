@@ -41,7 +41,7 @@ func CommitUnknown(f *Frame, now time.Time, there bool) error {
 	if err == nil && there {
 		err = s.log.append(e.Version, e.Time.UnixMicro(), b, 0, 0)
 	}
-	s.frame, s.broken, s.limbo = nil, true, e
+	s.frame, s.broken, s.limbo, s.limboBytes = nil, true, e, b
 	return err
 }
 

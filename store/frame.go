@@ -344,7 +344,7 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	}
 	start := time.Now()
 	if err := s.log.append(e.Version, e.Time.UnixMicro(), b, e.taken, s.floor(now)); err != nil {
-		s.broken, s.limbo = true, e
+		s.broken, s.limbo, s.limboBytes = true, e, b
 		return nil, explain(s.log.path, fmt.Errorf("append version %d to the frame log: %w", e.Version, err))
 	}
 	s.stats.LogNanos.Add(uint64(time.Since(start)))
@@ -423,11 +423,11 @@ func (s *Store) settleLimbo() (*Entry, error) {
 	if e == nil {
 		return nil, nil
 	}
-	there, err := s.log.settle(e.Version)
+	there, err := s.log.settle(e.Version, s.limboBytes)
 	if err != nil {
 		return nil, err
 	}
-	s.limbo = nil
+	s.limbo, s.limboBytes = nil, nil
 	if !there {
 		return nil, nil
 	}

@@ -68,7 +68,7 @@ func TestGuardIsShown(t *testing.T) {
 		{"nocase", `CREATE TABLE a(k TEXT COLLATE NOCASE PRIMARY KEY, n INTEGER, s TEXT DEFAULT 'd') STRICT`, "k", row("x"), row("y"), row("X"), fixed(`TEXT "d"`)},
 		{"rtrim without rowid", `CREATE TABLE a(k TEXT COLLATE RTRIM PRIMARY KEY, n INT, s TEXT DEFAULT 'd') WITHOUT ROWID`, "k", row("x"), row("y"), row("x  "), fixed(`TEXT "d"`)},
 		{"rowid alone", `CREATE TABLE a(n INTEGER, s TEXT DEFAULT 'd', u INTEGER, id INTEGER PRIMARY KEY)`, "id", row(1), row(2), row(1), fixed(`TEXT "d", NULL`)},
-		{"generated", `CREATE TABLE a(id INTEGER PRIMARY KEY, n INTEGER, s TEXT AS ('s' || n), v INTEGER AS (n * 2) STORED) STRICT`, "id", row(1), row(2), row(1), func(n int) string { return fmt.Sprintf(`TEXT "s%d", %d`, n, 2*n) }},
+		{"generated", `CREATE TABLE a(id INTEGER PRIMARY KEY, n INTEGER, v INTEGER AS (n * 2) STORED, s TEXT AS ('s' || n)) STRICT`, "id", row(1), row(2), row(1), func(n int) string { return fmt.Sprintf(`%d, TEXT "s%d"`, 2*n, n) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := openDB(t, c.schema)

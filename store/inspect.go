@@ -48,6 +48,9 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string, was
 	if err != nil {
 		return err
 	}
+	if err := countable(columns); err != nil {
+		return err
+	}
 	collations, indexed, err := keyCollations(c, t.Name)
 	if err != nil {
 		return err
@@ -94,6 +97,18 @@ func inspectTable(c *sqlite.Conn, t *Table, withoutRowid bool, scope string, was
 		return err
 	}
 	return t.setScope(scope)
+}
+
+// countable refuses what the preupdate hook of SQLite 3.46 and before mistakes for
+// another column: one that comes after a virtual column, which is not stored.
+func countable(columns []Column) error {
+	version, number := sqlite.Version()
+	virtual := slices.IndexFunc(columns, func(c Column) bool { return c.virtual })
+	if number >= 3_049_000 || virtual < 0 || !slices.ContainsFunc(columns[virtual:], func(c Column) bool { return !c.virtual }) {
+		return nil
+	}
+	return fmt.Errorf("its virtual generated column %q comes before stored ones, which SQLite %s miscounts: declare it last, make it STORED, or use SQLite 3.49 or newer",
+		columns[virtual].Name, version)
 }
 
 // readIndexed finds the columns by which SQL finds rows without looking at all.

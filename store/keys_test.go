@@ -126,7 +126,7 @@ func TestKeyTypes(t *testing.T) {
 		refused []any
 		taken   []any
 	}{
-		{"i", []any{nil, "1", 1.5, 1e300, blob, float64(1 << 63)}, []any{1, 2.0, math.MinInt64, -float64(1 << 63)}},
+		{"i", []any{nil, "1", 1.5, 1e300, blob, float64(1 << 63)}, []any{1, 2.0, math.MinInt64}},
 		{"j", []any{nil, "1", 1.5, 1e300, blob}, []any{1, 2.0, math.MaxInt64}},
 		{"t", []any{nil, 1, 1.5, blob}, []any{"", "1", "a\x00b"}},
 		{"r", []any{nil, "1", blob}, []any{1, 1.5, 1e300}},
@@ -144,6 +144,11 @@ func TestKeyTypes(t *testing.T) {
 			}
 			d.do(expect(c.table, "k n", row(k, i)))
 		}
+	}
+	if least := put("i", "k n", row(-float64(1<<63), 1)); since(3_054_000) { // before, SQL held this REAL to be no integer
+		d.do(least)
+	} else {
+		wantRefusal(t, d.try(least), wire.CodeType, `"i"`)
 	}
 }
 

@@ -156,19 +156,11 @@ func (l *frameLog) unclear(version uint64, entry []byte) (there bool, err error)
 	if err := l.mark.check(l.owner); err != nil {
 		return false, err
 	}
-	if err := l.has.Bind(wire.IntegerValue(int64(version))); err != nil {
-		return false, err
+	there, err = l.isThere(version, entry)
+	if there {
+		l.last = version
 	}
-	row, _, err := l.has.Fetch(nil, 1, 1<<30)
-	l.has.Reset()
-	if err != nil || len(row) == 0 {
-		return false, err
-	}
-	if row[0].Bytes() != string(entry) {
-		return false, fmt.Errorf("%w: version %d is not this hub's", ErrFenced, version)
-	}
-	l.last = version
-	return true, nil
+	return there, err
 }
 
 func (l *frameLog) tryAppend(version uint64, micros int64, entry []byte, taken int64, floor uint64) error {
@@ -200,7 +192,7 @@ func (l *frameLog) tryAppend(version uint64, micros int64, entry []byte, taken i
 
 // settle finds out whether an append that failed took place after all: it opens
 // the log anew, so that what lies on the disk decides, and looks for the entry.
-func (l *frameLog) settle(version uint64) (there bool, err error) {
+func (l *frameLog) settle(version uint64, entry []byte) (there bool, err error) {
 	// What can't be closed cleanly now is of no use any more either way.
 	_ = l.close()
 	if err = l.open(l.renewMark); err == nil && l.mark == "" {
@@ -209,7 +201,23 @@ func (l *frameLog) settle(version uint64) (there bool, err error) {
 	if err != nil {
 		return false, explain(l.path, errors.Join(fmt.Errorf("open the frame log again: %w", err), l.close()))
 	}
-	return l.last >= version, nil
+	return l.isThere(version, entry)
+}
+
+// isThere says whether the log has a version, which must be this hub's then.
+func (l *frameLog) isThere(version uint64, entry []byte) (bool, error) {
+	if err := l.has.Bind(wire.IntegerValue(int64(version))); err != nil {
+		return false, err
+	}
+	row, _, err := l.has.Fetch(nil, 1, 1<<30)
+	l.has.Reset()
+	if err != nil || len(row) == 0 {
+		return false, err
+	}
+	if row[0].Bytes() != string(entry) {
+		return false, fmt.Errorf("%w: version %d", ErrStale, version)
+	}
+	return true, nil
 }
 
 // renew leaves no doubt about what the log holds. An entry that is there may be in

@@ -29,6 +29,10 @@ import (
 // ErrFenced is another hub having taken over the databases: this one can't go on.
 var ErrFenced = errors.New("another hub has taken over this database, and only one can write it")
 
+// ErrStale is an entry that another hub, which this one has replaced, has still written:
+// the store has to be opened again to know it.
+var ErrStale = errors.New("a hub that this one has replaced was still writing: start again")
+
 // open opens a connection to one of the store's databases.
 func (o *Options) open(path, synchronous string, busy time.Duration) (*sqlite.Conn, error) {
 	if o.MVSQLite {

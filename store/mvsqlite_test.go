@@ -366,3 +366,60 @@ func TestMVSQLiteForeign(t *testing.T) {
 	d.merge()
 	o.Want(`SELECT n || more FROM flat WHERE id = 1`, "25")
 }
+
+// TestMVSQLiteTakenOverInAnAppend: an append that is on its way while another hub takes
+// over is refused, or the other finds that it has to start again.
+func TestMVSQLiteTakenOverInAnAppend(t *testing.T) {
+	s := storetest.OpenMvsim(t, "game", "game.frames")
+	d := openSim(s, `CREATE TABLE flat(id INTEGER PRIMARY KEY, n INTEGER) STRICT`)
+	d.do(put("flat", "id n", row(1, 1)))
+	f, err := d.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Apply(bob, d.write(bob, add("flat", "id n", row(1, 1))), nil); err != nil {
+		t.Fatal(err)
+	}
+	file, resume := s.Hang()
+	s.Plan("commit game.frames 1 hang " + file)
+	committed := make(chan error)
+	go func() {
+		_, err := f.Commit(d.now, nil)
+		committed <- err
+	}()
+	s.Await(1)
+	later, err := store.Open(d.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resume()
+	err = <-committed
+	store.Abandon(d.Store)
+	d.Store = later
+	d.now = d.now.Add(frameTime)
+	w := d.write(carol, add("flat", "id n", row(1, 10)))
+	f, e := d.Begin()
+	if e == nil {
+		_, e = f.Apply(carol, w, nil)
+	}
+	if e == nil {
+		_, e = f.Commit(d.now, nil)
+	}
+	if err != nil {
+		if !errors.Is(err, store.ErrFenced) || e != nil {
+			t.Fatalf("the earlier says %v, the later %v", err, e)
+		}
+		d.merge()
+		d.wantRows("flat", row(1, 11))
+		return
+	}
+	if !errors.Is(e, store.ErrStale) {
+		t.Fatalf("the later says %v", e)
+	}
+	if _, e := d.Recover(); !errors.Is(e, store.ErrStale) {
+		t.Errorf("recovering, it says %v", e)
+	}
+	d.abandon()
+	d.do(add("flat", "id n", row(1, 10)))
+	d.wantRows("flat", row(1, 12))
+}

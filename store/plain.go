@@ -41,22 +41,45 @@ func findPlain(c *sqlite.Conn, tables []*Table) error {
 		}
 	}
 	for _, t := range tables {
-		if !t.Synced && !t.Own || t.triggers || parents[lowerASCII(t.Name)] || !t.plainColumns() {
-			continue
-		}
-		ok, err := plainBySchema(c, t.Name)
-		if err != nil {
-			return fmt.Errorf("constraints of table %q: %w", t.Name, err)
-		}
-		if !ok {
-			continue
-		}
-		if t.plain, err = freshRow(c, t); err != nil {
-			return fmt.Errorf("defaults of table %q: %w", t.Name, err)
+		if err := t.findPlain(c, parents[lowerASCII(t.Name)]); err != nil {
+			return fmt.Errorf("constraints and defaults of table %q: %w", t.Name, err)
 		}
 	}
 	return nil
 }
+
+func (t *Table) findPlain(c *sqlite.Conn, references bool) error {
+	switch {
+	case !t.Synced && !t.Own:
+		t.notPlain = "devices don't see it"
+	case t.triggers:
+		t.notPlain = "it has triggers"
+	case references:
+		t.notPlain = "foreign keys refer from it or to it"
+	case !t.plainColumns():
+		t.notPlain = "it has generated columns, or a key with a collation or without a type"
+	default:
+		ok, err := plainBySchema(c, t.Name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			t.notPlain = "it is not STRICT, or has CHECK, UNIQUE beside its key, AUTOINCREMENT, a conflict clause, or an index with a condition or an expression"
+			return nil
+		}
+		if t.plain, err = freshRow(c, t); err != nil {
+			return err
+		}
+		if t.plain == nil {
+			t.notPlain = "it has a default that is no literal of its column's type"
+		}
+	}
+	return nil
+}
+
+// WhySQL says why transactions on the table run as SQL, so that on mvSQLite it is
+// merged in its frame; "": they run in memory.
+func (t *Table) WhySQL() string { return t.notPlain }
 
 // lowerASCII is SQL's lower, and how SQL compares names.
 func lowerASCII(s string) string {

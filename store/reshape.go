@@ -222,7 +222,7 @@ func (s *Store) recordReshape() (*Entry, error) {
 		return nil, err
 	}
 	if err := s.log.appendSchema(e, b, entry, s.anewTo); err != nil {
-		s.recording = e
+		s.recording, s.recordBytes = e, entry
 		return nil, fmt.Errorf("record the schema in the frame log: %w", err)
 	}
 	return s.reshaped(e)
@@ -235,11 +235,11 @@ func (s *Store) settleReshape() (*Entry, error) {
 	if e == nil {
 		return nil, nil
 	}
-	there, err := s.log.settle(e.Version)
+	there, err := s.log.settle(e.Version, s.recordBytes)
 	if err != nil {
 		return nil, err
 	}
-	s.recording = nil
+	s.recording, s.recordBytes = nil, nil
 	if !there {
 		return nil, nil
 	}

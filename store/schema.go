@@ -64,6 +64,8 @@ type Table struct {
 	shadow   bool        // it is part of a virtual table
 	uniques  []unique    // its key's first
 	plain    *plainTable // nil: SQL looks at what is written
+	notPlain string      // why that is
+	mvsqlite bool        // it is on mvSQLite
 }
 
 // A Column is a column of a [Table].

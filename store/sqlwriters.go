@@ -223,7 +223,15 @@ func (t *Table) readUniques(c *sqlite.Conn) error {
 // options name, and those of which SQL writers' changes can't be told.
 func (s *Store) decideAlone(tables []*Table) {
 	for _, t := range tables {
-		t.Alone = s.opts.MVSQLite || s.opts.Alone[t.Name] || t.WhyAlone() != ""
+		t.mvsqlite = s.opts.MVSQLite
+		t.Alone = s.opts.Alone[t.Name] || t.WhyAlone() != ""
+	}
+}
+
+// OnMVSQLite says of tables that they are to be on mvSQLite.
+func OnMVSQLite(tables []*Table) {
+	for _, t := range tables {
+		t.mvsqlite = true
 	}
 }
 
@@ -231,6 +239,9 @@ func (s *Store) decideAlone(tables []*Table) {
 func (t *Table) WhyAlone() string {
 	if t.Own {
 		return "it is the hub's own"
+	}
+	if t.mvsqlite {
+		return "it is on mvSQLite, where merges come after the frames"
 	}
 	if t.shadow {
 		return "it is part of a virtual table, which SQLite writes"

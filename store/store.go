@@ -105,6 +105,7 @@ type Store struct {
 	writer      rowWriter   // to w
 	open        openTx      // the game database's transaction
 	limbo       *Entry      // an entry whose append has an unknown outcome
+	limboBytes  []byte      // the same, encoded
 	broken      bool        // something failed: Recover must put it right first
 	cost        mergeCost
 	lag         lag
@@ -113,6 +114,7 @@ type Store struct {
 	was         int64      // the cookie of the schema that was read last
 	reshape     *schemaDoc // the shape the database has now, where the log does not say so yet
 	recording   *Entry     // that of a reshape whose append has an unknown outcome
+	recordBytes []byte     // the same, encoded
 
 	// Read by all, written by the frame loop.
 	schema         atomic.Pointer[Schema]

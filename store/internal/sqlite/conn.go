@@ -54,6 +54,12 @@ func Open(dsn string) (*Conn, error) {
 	return &Conn{driver: conn, db: (*C.sqlite3)(field.UnsafePointer()), stmts: map[*Stmt]struct{}{}}, nil
 }
 
+// Version returns SQLite's version, and the same as a number: 3.49.1 is 3049001.
+func Version() (string, int) {
+	version, number, _ := sqlite3.Version()
+	return version, number
+}
+
 // Close finalizes every statement and closes the connection.
 func (c *Conn) Close() error {
 	for s := range c.stmts {
