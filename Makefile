@@ -1,7 +1,7 @@
 # Each target is one script or command; `make` alone lists them. Scripts say in their first lines what they take.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fmt bench fuzz soak cover conformance loadtest clean
+.PHONY: help run build build-mvsqlite test lint fmt bench fuzz soak cover conformance loadtest clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,6 +11,9 @@ run: ## builds the hub and starts the example city on 127.0.0.1:8080
 
 build: ## builds bin/framehub
 	scripts/build
+
+build-mvsqlite: ## builds bin/framehub-mvsqlite, the hub for databases on mvSQLite
+	scripts/build-mvsqlite
 
 test: ## runs every check and test there is; sets up what they need (STEPS="lint go": only those)
 	@scripts/test $(STEPS)

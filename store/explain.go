@@ -28,6 +28,9 @@ func explain(path string, err error) error {
 	if _, ok := errors.AsType[*advisedError](err); ok || err == nil {
 		return err
 	}
+	if _, ok := errors.AsType[*NamespaceError](err); ok {
+		return err
+	}
 	var advice string
 	switch sqlite.CodeOf(err) & 0xff {
 	case sqliteFull:
@@ -41,7 +44,7 @@ func explain(path string, err error) error {
 	case sqliteCantOpen, sqlitePerm:
 		advice = "the file can't be opened: look at its folder, and whose it is"
 	case sqliteIOErr:
-		advice = "the disk reports an error: look at the system's log"
+		advice = "the disk reports an error, or on mvSQLite the cluster: look at the system's log, or mvstore's"
 	case sqliteNoMem:
 		advice = "there is no memory left"
 	default:

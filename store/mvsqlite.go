@@ -33,6 +33,19 @@ var ErrFenced = errors.New("another hub has taken over this database, and only o
 // the store has to be opened again to know it.
 var ErrStale = errors.New("a hub that this one has replaced was still writing: start again")
 
+// A NamespaceError is a namespace that the cluster has not got.
+type NamespaceError struct {
+	Name string
+	err  error
+}
+
+func (e *NamespaceError) Error() string {
+	return fmt.Sprintf("mvSQLite has no namespace %q: %v", e.Name, e.err)
+}
+
+// Unwrap returns what SQLite has said.
+func (e *NamespaceError) Unwrap() error { return e.err }
+
 // open opens a connection to one of the store's databases.
 func (o *Options) open(path, synchronous string, busy time.Duration) (*sqlite.Conn, error) {
 	if o.MVSQLite {
@@ -47,6 +60,9 @@ func openNamespace(name, vfs string, busy time.Duration) (*sqlite.Conn, error) {
 		query.Set("vfs", vfs)
 	}
 	c, err := sqlite.Open((&url.URL{Scheme: "file", Opaque: url.PathEscape(name), RawQuery: query.Encode()}).String())
+	if sqlite.CodeOf(err) == sqliteIOErrLock { // the driver has asked the cluster already
+		return nil, &NamespaceError{name, err}
+	}
 	if err != nil {
 		return nil, err
 	}

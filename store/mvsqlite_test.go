@@ -139,10 +139,14 @@ func (r *simRun) run(namespace string, at uint64, action string) bool {
 	for range 2 {
 		r.frame()
 	}
+	if err := store.EndMerge(r.Store); err != nil {
+		r.Fatal(err)
+	}
 	r.sim.Plan(fmt.Sprintf("commit %s %d %s", namespace, at, action))
 	for range 14 {
 		r.frame()
 	}
+	_ = store.EndMerge(r.Store)
 	_, _ = r.Merge(r.now.Add(time.Minute), true)
 	_ = store.EndMerge(r.Store)
 	if _ = r.recover(); !r.recover() {

@@ -20,6 +20,7 @@ const (
 	sqliteReadOnly   = 8
 	sqliteInterrupt  = 9
 	sqliteIOErr      = 10
+	sqliteIOErrLock  = 10 | 15<<8
 	sqliteCorrupt    = 11
 	sqliteFull       = 13
 	sqliteCantOpen   = 14

@@ -38,6 +38,7 @@ type cli struct {
 type app struct {
 	out, err io.Writer
 	log      *slog.Logger
+	args     []string // after the program's name
 }
 
 // exitError is an exit that needs no more words.
@@ -90,7 +91,7 @@ func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err
 	}
 	lines := audit.NewQueue(err)
 	defer lines.Close()
-	a := &app{out: out, err: err, log: slog.New(tint.NewTextHandler(lines, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)}))}
+	a := &app{out: out, err: err, args: args, log: slog.New(tint.NewTextHandler(lines, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)}))}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return report(lines, parsed.Run(a))
 }

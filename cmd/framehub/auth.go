@@ -13,7 +13,7 @@ import (
 // authFlags say who may connect.
 type authFlags struct {
 	Auth      string `enum:"none,token,jwt" default:"none" help:"How devices prove who they are: ${enum}. token: the hub's own, from framehub token; jwt: another issuer's."`
-	KeyFile   string `placeholder:"FILE" help:"With --auth token: the hub's key, made at the first start; by default beside the database, X.db has X.key."`
+	KeyFile   string `placeholder:"FILE" help:"With --auth token: the hub's key, made at the first start; by default beside the database, X.db has X.key, and data/NAMESPACE.key on mvSQLite."`
 	JWKS      string `name:"jwks" placeholder:"FILE|URL" help:"With --auth jwt: the issuer's keys, a JWK set."`
 	PublicKey string `placeholder:"FILE" help:"With --auth jwt: the issuer's one key, in PEM, instead of a JWK set."`
 	Issuer    string `placeholder:"ISS" help:"With --auth jwt: whose tokens are good (claim iss)."`
@@ -116,5 +116,7 @@ func keyFile(flag, db string) string {
 	if flag != "" {
 		return flag
 	}
-	return strings.TrimSuffix(db, ".db") + ".key"
+	return besideDB(db) + ".key"
 }
+
+func trimDB(db string) string { return strings.TrimSuffix(db, ".db") }

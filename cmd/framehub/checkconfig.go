@@ -10,6 +10,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"framehub/hub"
+	"framehub/mvsqlite"
 	"framehub/rules"
 	"framehub/store"
 )
@@ -19,6 +20,8 @@ type checkConfigCommand struct {
 	Schema string `placeholder:"FILE" xor:"tables" help:"SQL that makes the tables; default: as the file says."`
 	DB     string `name:"db" placeholder:"FILE" xor:"tables" help:"A database that has the tables; default: as the file says."`
 	JSON   bool   `name:"json" help:"Print a list of mistakes in JSON."`
+
+	cluster bool // the database is on mvSQLite
 }
 
 // Run prints every mistake of the file as FILE:LINE: what is wrong, what to do.
@@ -39,7 +42,7 @@ func (k *checkConfigCommand) Run(a *app, file *config) error {
 		if tables == nil {
 			_, _ = fmt.Fprintf(a.err, "%s: tables and columns were not looked at: name them with --schema FILE or --db FILE\n", k.Config)
 		} else {
-			modes = writersOf(set, tables)
+			modes = writersOf(set, tables, k.cluster)
 			_, mistakes = set.Compile(hub.RuleTables(tables))
 			for _, advice := range hub.Advice(set, tables) {
 				_, _ = fmt.Fprintf(a.err, "%s: %s\n", k.Config, advice)
@@ -75,10 +78,18 @@ func (k *checkConfigCommand) print(a *app, mistakes rules.Mistakes, modes []stri
 	return err
 }
 
-// writersOf says of each table who may write it.
-func writersOf(set *rules.Set, tables []*store.Table) (modes []string) {
+// writersOf says of each table who may write it, and on mvSQLite when it is merged.
+func writersOf(set *rules.Set, tables []*store.Table, cluster bool) (modes []string) {
 	alone := set.Alone()
 	for _, t := range tables {
+		if cluster {
+			mode := "written by the hub alone, merged beside the frames"
+			if why := t.WhySQL(); why != "" {
+				mode = "written by the hub alone, merged in its frame: " + why
+			}
+			modes = append(modes, fmt.Sprintf("table %q: %s", t.Name, mode))
+			continue
+		}
 		mode := "written by the hub, and by other programs with SQL"
 		switch why := t.WhyAlone(); {
 		case why != "":
@@ -105,6 +116,20 @@ func (k *checkConfigCommand) tables(data []byte) ([]*store.Table, error) {
 	if db == "" && schema == "" {
 		db, schema = existing(file.DB), existing(file.Schema)
 	}
+	if at, _ := file.DB.(string); mvsqlite.Is(k.DB) || k.DB == "" && mvsqlite.Is(at) {
+		k.cluster, db = true, ""
+		if schema == "" {
+			schema = existing(file.Schema)
+		}
+	}
+	tables, err := describe(db, schema)
+	if k.cluster {
+		store.OnMVSQLite(tables)
+	}
+	return tables, err
+}
+
+func describe(db, schema string) ([]*store.Table, error) {
 	switch {
 	case db != "":
 		tables, err := store.Describe(db, "")

@@ -58,6 +58,9 @@ func (l *loadtestCommand) Validate() error {
 
 // Run loads a hub and reports. A signal ends the load, and the report is of what there was.
 func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
+	if err := onlyFiles("framehub loadtest --db", l.DB, "name the admin listener alone (--admin-url), with --unchecked"); err != nil {
+		return err
+	}
 	o := l.options()
 	if err := readToken(&o.Token); err != nil {
 		return err

@@ -17,6 +17,9 @@ type migrateCommand struct {
 
 // Run applies the migrations that the database has not had, and prints each.
 func (m *migrateCommand) Run(a *app) error {
+	if err := onlyFiles("framehub migrate", m.DB, "apply the files with a program that is preloaded with mvSQLite's library, a transaction each; a hub that runs takes the new schema up"); err != nil {
+		return err
+	}
 	all, err := store.ReadMigrations(os.DirFS(m.Dir))
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.Dir, err)

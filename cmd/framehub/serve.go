@@ -17,6 +17,7 @@ import (
 	"framehub/audit"
 	"framehub/edge"
 	"framehub/hub"
+	"framehub/mvsqlite"
 	"framehub/session"
 	"framehub/store"
 	"framehub/web"
@@ -33,16 +34,18 @@ type serveCommand struct {
 
 	Edges edgeFlags `embed:""`
 
-	DB            string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database; its frame log lies beside it."`
+	DB            string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database; its frame log lies beside it. On mvSQLite: mvsqlite://HOST:PORT/NAMESPACE."`
 	Schema        string        `placeholder:"FILE" help:"SQL that makes the tables of an empty database."`
 	FrameHz       float64       `default:"60" placeholder:"HZ" help:"Frames a second."`
 	SQLTime       time.Duration `name:"sql-time" default:"100ms" help:"How long a statement of SQL through the hub may run, which frames wait for."`
 	ClockPatience time.Duration `default:"1s" help:"How long a game server that closes the frames may be silent before the hub's own clock does."`
 
-	MergeEvery time.Duration `default:"100ms" help:"Most that the game database's tables are behind the frame log."`
+	MergeEvery time.Duration `help:"Most that the game database's tables are behind the frame log: 100ms by default, 1s on mvSQLite."`
 	Presence   bool          `default:"true" negatable:"" help:"Keep the table framehub_session, of who is here, and the last wills of devices."`
 	Grace      time.Duration `default:"10s" help:"How long a device may be away before it has gone, and its last will runs."`
 	NewEpoch   bool          `help:"Begin a new history of a game database whose frame log is lost."`
+
+	MVSQLite mvsqliteFlags `embed:"" prefix:"mvsqlite-"`
 
 	Demo bool `help:"Serve a page that is a device on the device listener's /."`
 }
@@ -53,14 +56,21 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	if mvsqlite.Is(s.DB) && !mvsqlite.Supervised() {
+		return s.supervise(ctx, a)
+	}
 	lines := audit.New(a.log)
 	e, err := s.Edges.open(a.log, lines)
 	if err != nil {
 		return err
 	}
-	st, err := s.openStore(file, a.log)
+	so, ho, err := s.options(file, a.log)
 	if err != nil {
 		return err
+	}
+	st, err := store.Open(so)
+	if err != nil {
+		return s.missing(err)
 	}
 	if err := s.checkSchema(st.Schema(), a.log); err != nil {
 		return errors.Join(err, st.Close())
@@ -69,7 +79,8 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	h := hub.New(st, hub.Options{FrameHz: s.FrameHz, ClockPatience: s.ClockPatience, SQL: store.StatementLimits{Time: s.SQLTime}, Grace: s.Grace, Gate: g.Gate, Log: a.log, Audit: lines})
+	ho.Gate, ho.Audit = g.Gate, lines
+	h := hub.New(st, ho)
 	if err := h.SetRules(file.rules); err != nil {
 		return errors.Join(file.named(err), st.Close())
 	}
@@ -77,7 +88,7 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 		a.log.Warn("nobody can write: with a configuration file only what a rule allows may be written, and none does", "file", file.path)
 	}
 	err = s.serve(ctx, a, h, g, e, file, lines)
-	return errors.Join(err, st.Close())
+	return replaced(a, errors.Join(err, st.Close()))
 }
 
 // checkSchema refuses a database in which devices could see nothing, and warns of
@@ -145,19 +156,24 @@ func loopback(addr string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-func (s *serveCommand) openStore(file *config, log *slog.Logger) (*store.Store, error) {
-	o := store.Options{
+// options returns those of the store and the hub, as far as flags say.
+func (s *serveCommand) options(file *config, log *slog.Logger) (o store.Options, h hub.Options, err error) {
+	h = hub.Options{FrameHz: s.FrameHz, ClockPatience: s.ClockPatience, SQL: store.StatementLimits{Time: s.SQLTime}, Grace: s.Grace, Log: log}
+	o = store.Options{
 		Path: s.DB, Scopes: file.rules.Scopes(), Alone: file.rules.Alone(), MergeEvery: s.MergeEvery,
 		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), Presence: s.Presence, NewEpoch: s.NewEpoch, Log: log,
 	}
 	if s.Schema != "" {
 		sql, err := os.ReadFile(s.Schema)
 		if err != nil {
-			return nil, fmt.Errorf("--schema: %w", err)
+			return o, h, fmt.Errorf("--schema: %w", err)
 		}
 		o.Schema = string(sql)
 	}
-	return store.Open(o)
+	if mvsqlite.Is(s.DB) {
+		err = s.onMVSQLite(&o, &h)
+	}
+	return o, h, err
 }
 
 func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e *edges, file *config, lines *audit.Log) error {
@@ -181,6 +197,9 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 	group, ctx := errgroup.WithContext(ctx)
 	reloads := r.onHangup(lines)
 	s.announce(a, devices, operators)
+	if err := mvsqlite.Ready(); err != nil {
+		a.log.Error("ready, and nobody to tell", "err", err)
+	}
 	for _, run := range g.beside {
 		group.Go(func() error { run(ctx, a.log); return nil })
 	}
@@ -204,5 +223,9 @@ func (s *serveCommand) announce(a *app, devices, operators *edge.Server) {
 		_, _ = fmt.Fprintf(a.out, "tokens     framehub token --user NAME --key-file %s\n", keyFile(s.KeyFile, s.DB))
 	}
 	_, _ = fmt.Fprintf(a.out, "operators  %s://%s/   metrics: /metrics\n", scheme("http", operators), operators.Addr())
+	if mvsqlite.Is(s.DB) {
+		_, _ = fmt.Fprintf(a.out, "database   %s\n", s.DB)
+		return
+	}
 	_, _ = fmt.Fprintf(a.out, "database   %s   look with: sqlite3 -readonly %s\n", s.DB, s.DB)
 }
