@@ -148,7 +148,7 @@ func elapsed(then, now time.Time, d time.Duration) bool {
 }
 
 // floor returns the version below which the log's entries may go: they are
-// durably merged, and old or too many.
+// durably merged, shipped where that is done, and old or too many.
 func (s *Store) floor(now time.Time) uint64 {
 	// Looking at sizes and ages in each frame would cost more than the frame.
 	if !elapsed(s.floorLooked, now, time.Second) {
@@ -156,13 +156,17 @@ func (s *Store) floor(now time.Time) uint64 {
 	}
 	s.floorLooked = now
 	safe := min(s.durable.Load(), s.devicesDurable.Load())
+	size, sizeErr := s.log.size()
+	if s.opts.Ship && size <= s.opts.LogMax {
+		safe = min(safe, s.shipped.Load()+1)
+	}
 	if s.log.first >= safe {
 		return s.floorNow
 	}
 	// Up to two entries go with each append; let what may go run ahead of that.
 	const ahead = 240
 	last := min(safe, s.log.first+ahead)
-	if size, err := s.log.size(); err == nil && size > s.opts.LogSize {
+	if sizeErr == nil && size > s.opts.LogSize {
 		s.floorNow = last
 		return last
 	}

@@ -41,6 +41,14 @@ func decodeEntry(version uint64, b []byte, now *Schema) (*Entry, error) {
 }
 
 func decodeSummed(b []byte, now *Schema) (*Entry, error) {
+	doc, err := decodeDoc(b)
+	if err != nil {
+		return nil, err
+	}
+	return doc.entry(now)
+}
+
+func decodeDoc(b []byte) (*entryDoc, error) {
 	end := len(b) - crc32.Size
 	if end < 0 || crc32.Checksum(b[:end], castagnoli) != binary.LittleEndian.Uint32(b[end:]) {
 		return nil, errSum
@@ -49,7 +57,7 @@ func decodeSummed(b []byte, now *Schema) (*Entry, error) {
 	if err := entryMode.Unmarshal(b[:end], &doc); err != nil {
 		return nil, err
 	}
-	return doc.entry(now)
+	return &doc, nil
 }
 
 func (doc *entryDoc) entry(now *Schema) (*Entry, error) {

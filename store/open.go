@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS _framehub_device(
 // another database, a log that is gone or too old, another hub on the same files.
 func Open(o Options) (_ *Store, err error) {
 	o = o.withDefaults()
-	s := &Store{opts: o, viewers: make(chan struct{}, max(2, runtime.NumCPU())), looks: make(chan struct{}, 4)}
+	s := &Store{opts: o, takenMerged: -1, viewers: make(chan struct{}, max(2, runtime.NumCPU())), looks: make(chan struct{}, 4)}
 	s.recent.init()
 	s.devices.init()
 	defer func() {
@@ -309,7 +309,11 @@ func (s *Store) captureTables() []sqlite.CaptureTable {
 // frame loop and Run have ended; closing again does nothing.
 func (s *Store) Close() error {
 	var errs []error
+	if sn := s.TakePinned(); sn != nil {
+		errs = append(errs, sn.Close())
+	}
 	if s.w != nil {
+		s.pinWanted = false
 		errs = append(errs, s.finish(), s.endLag())
 		if s.capture != nil {
 			s.capture.Close()

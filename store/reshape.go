@@ -48,7 +48,11 @@ func (s *Store) readSchema() error {
 		s.opts.Log.Error("what other programs changed has been deleted, or the database put back to an older one: devices get all rows anew")
 	}
 	unwatched := func(t *Table) bool { return lost && !t.Alone || s.anew[t.ID] || !t.watched(triggers[t.Name]) }
-	if doc, changed := number(tables, last, s.log.last+1, unwatched); changed {
+	ddl, err := s.otherDDL(tables)
+	if err != nil {
+		return err
+	}
+	if doc, changed := number(tables, last, s.log.last+1, unwatched); changed || ddl {
 		s.reshape = doc
 		version++
 	}
@@ -108,7 +112,7 @@ func (s *Store) adoptInTx() error {
 }
 
 // Reshape takes up a schema that other programs have changed. The entry is the
-// version from which on it is the schema; nil: nothing has changed that devices see.
+// version from which on it is the schema; nil: nothing has changed.
 // It is for after [ErrSchemaChanged], and as often as that comes. After an error no frame
 // can begin before it has been called again, and goes well.
 func (s *Store) Reshape() (*Entry, error) {
@@ -221,7 +225,11 @@ func (s *Store) recordReshape() (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.log.appendSchema(e, b, entry, s.anewTo); err != nil {
+	ddl, err := sumDDL(s.w, keyless(e.Schema.Tables))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.log.appendSchema(e, b, entry, ddl, s.anewTo); err != nil {
 		s.recording, s.recordBytes = e, entry
 		return nil, fmt.Errorf("record the schema in the frame log: %w", err)
 	}
@@ -248,7 +256,7 @@ func (s *Store) settleReshape() (*Entry, error) {
 
 // reshaped takes note of a schema that the log has.
 func (s *Store) reshaped(e *Entry) (*Entry, error) {
-	s.reshape = nil
+	s.reshape, s.pinWanted = nil, s.opts.PinSchemas
 	s.taken = max(s.taken, s.anewTo)
 	s.anew, s.anewTo = nil, 0
 	s.version.Store(e.Version)
@@ -269,7 +277,7 @@ func (l *frameLog) lastSchema() (version uint64, doc *schemaDoc, err error) {
 	return version, doc, err
 }
 
-func (l *frameLog) appendSchema(e *Entry, doc, entry []byte, taken int64) error {
+func (l *frameLog) appendSchema(e *Entry, doc, entry, ddl []byte, taken int64) error {
 	err := l.begin.Run()
 	if err == nil && l.mark != "" {
 		err = l.mark.check(l.owner)
@@ -279,6 +287,9 @@ func (l *frameLog) appendSchema(e *Entry, doc, entry []byte, taken int64) error 
 	}
 	if err == nil {
 		err = l.w.Exec(`INSERT INTO frame VALUES (?, ?, ?)`, int64(e.Version), e.Time.UnixMicro(), entry)
+	}
+	if err == nil {
+		err = l.writeMeta("ddl", ddl)
 	}
 	if err == nil && taken > 0 {
 		err = l.take.RunWith(wire.IntegerValue(taken))

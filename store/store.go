@@ -26,6 +26,11 @@ type Options struct {
 	LogAge  time.Duration // entries younger than this are kept, within LogSize; default 1 h
 	LogSize int64         // bytes that the log may take for entries already merged; default 512 MiB
 
+	Ship   bool  // entries are kept until [Store.Shipped] says that they lie elsewhere too,
+	LogMax int64 // while the log takes no more bytes than this; default 4 GiB
+
+	PinSchemas bool // the first version of a new schema is kept open for a copy: see [Store.TakePinned]
+
 	DeviceAge time.Duration // a device not seen for longer is forgotten; default 30 days
 
 	Presence bool // keep the hub's own tables of who is here, SessionTable and WillTable; false: take them away
@@ -57,6 +62,9 @@ func (o Options) withDefaults() Options {
 	def(&o.DeviceAge, 30*24*time.Hour)
 	if o.LogSize == 0 {
 		o.LogSize = 512 << 20
+	}
+	if o.LogMax == 0 {
+		o.LogMax = 4 << 30
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -90,6 +98,7 @@ type Store struct {
 	owner       *sqlite.Stmt             // reads whose mark the database has; nil without one
 	noteKeys    int                      // columns of a note's key
 	taken       int64                    // the last note that has a version
+	takenMerged int64                    // the same as the game database says it
 	anew        map[int]bool             // tables that are to be taken for another content
 	anewTo      int64                    // and up to which note that is for
 	beside      int                      // frames that are merged at once, for other programs write too
@@ -115,6 +124,7 @@ type Store struct {
 	reshape     *schemaDoc // the shape the database has now, where the log does not say so yet
 	recording   *Entry     // that of a reshape whose append has an unknown outcome
 	recordBytes []byte     // the same, encoded
+	pinWanted   bool       // a snapshot of the new schema
 
 	// Read by all, written by the frame loop.
 	schema         atomic.Pointer[Schema]
@@ -122,6 +132,8 @@ type Store struct {
 	merged         atomic.Uint64 // that the game database has committed
 	durable        atomic.Uint64 // that a checkpoint has brought to its file
 	devicesDurable atomic.Uint64 // the same for what devices settled
+	shipped        atomic.Uint64 // up to which entries lie elsewhere too, with Options.Ship
+	pinned         atomic.Pointer[Snapshot]
 	recent         recent
 	devices        devices
 	wal            walState
@@ -174,6 +186,13 @@ func (s *Store) Durable() uint64 { return s.durable.Load() }
 
 // LogFloor returns the oldest version that the log has an entry of.
 func (s *Store) LogFloor() uint64 { return s.recent.floor.Load() }
+
+// Shipped tells that all entries up to a version lie elsewhere too, so that the log may
+// let go of them; see [Options.Ship].
+func (s *Store) Shipped(version uint64) { s.shipped.Store(max(version, s.shipped.Load())) }
+
+// ID names the database, over all its histories.
+func (s *Store) ID() []byte { return s.id }
 
 // Run checkpoints both databases beside the frames until ctx ends. One Run at a
 // time; Close may be called after it has returned.

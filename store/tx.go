@@ -26,7 +26,7 @@ type openTx struct {
 type fixedStatements struct {
 	mergeStatements
 	savepoint, rollbackTo, release *sqlite.Stmt
-	cookie, foreign                *sqlite.Stmt
+	cookie, foreign, taken         *sqlite.Stmt
 	sequences                      *sqlite.Stmt // nil: no table is AUTOINCREMENT
 }
 
@@ -64,6 +64,7 @@ func (s *Store) prepareFixed() error {
 		{&s.sql.savepoint, `SAVEPOINT t`},
 		{&s.sql.rollbackTo, `ROLLBACK TO t`},
 		{&s.sql.release, `RELEASE t`},
+		{&s.sql.taken, `INSERT INTO _framehub_meta VALUES ('taken', ?1) ON CONFLICT(key) DO UPDATE SET value = excluded.value`},
 		{&s.sql.cookie, `PRAGMA schema_version`},
 		{&s.sql.foreign, `PRAGMA data_version`},
 	} {
@@ -149,6 +150,9 @@ func (s *Store) commitTx(now time.Time) error {
 			err = s.sql.merged.RunWith(wire.IntegerValue(int64(version)))
 		}
 	}
+	if err == nil && s.taken != s.takenMerged {
+		err = s.sql.taken.RunWith(wire.IntegerValue(s.taken))
+	}
 	if err == nil {
 		err = s.sql.commit.Run()
 	}
@@ -159,6 +163,7 @@ func (s *Store) commitTx(now time.Time) error {
 	took := time.Since(start) + s.open.aheadTook
 	s.cost.learn(rows, took)
 	s.open, s.lag.claimed = openTx{}, false
+	s.takenMerged = s.taken
 	s.stats.Merges.Add(1)
 	s.stats.MergeNanos.Add(uint64(took))
 	if s.opts.MVSQLite {
@@ -169,6 +174,7 @@ func (s *Store) commitTx(now time.Time) error {
 	s.merged.Store(version)
 	s.devices.flushed(flushed)
 	s.restartWAL(s.w, s.opts.Path, &s.wal.game)
+	s.pinSchema()
 	return nil
 }
 
