@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -33,3 +34,23 @@ func lockFile(path string) (*fileLock, error) {
 }
 
 func (l *fileLock) unlock() error { return l.f.Close() }
+
+// Hold keeps every hub off a game database, until it is closed. It fails where one has it
+// open.
+func Hold(path string) (io.Closer, error) {
+	l, err := lockFile((&Options{Path: path}).logPath() + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	return l.f, nil
+}
+
+// Files returns the files of a game database and its frame log, of which some may be
+// missing.
+func Files(path string) []string {
+	var all []string
+	for _, file := range []string{path, (&Options{Path: path}).logPath()} {
+		all = append(all, file, file+"-wal", file+"-shm")
+	}
+	return all
+}

@@ -223,11 +223,17 @@ func (s *Store) EntryBytes(version uint64) ([]byte, error) {
 	return []byte(b), err
 }
 
-// EntryTime returns when an entry was made, of its bytes.
-func EntryTime(b []byte) (time.Time, error) {
+// EntryFacts are what can be told of an entry's bytes without a schema.
+type EntryFacts struct {
+	Time      time.Time
+	NewSchema bool // [Copy.Replay] can't go on with it
+}
+
+// ReadEntryFacts reads the facts of an entry, and checks its checksum.
+func ReadEntryFacts(b []byte) (EntryFacts, error) {
 	doc, err := decodeDoc(b)
 	if err != nil {
-		return time.Time{}, err
+		return EntryFacts{}, err
 	}
-	return time.UnixMicro(doc.Time).UTC(), nil
+	return EntryFacts{time.UnixMicro(doc.Time).UTC(), doc.Reshape}, nil
 }

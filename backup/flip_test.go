@@ -1,0 +1,128 @@
+package backup_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"framehub/backup"
+)
+
+// TestFlippedBits: one flipped bit, or a missing end, anywhere in a manifest, a copy or a
+// segment is found, and a restore gives the very version all the same, or refuses.
+func TestFlippedBits(t *testing.T) {
+	seed := rand.Uint64()
+	w := newWorld(t, seed)
+	for range 10 {
+		w.frame()
+	}
+	b, stop := w.backup(backup.Options{ShipEvery: fast})
+	for range 2 {
+		if o := w.copyNow(b); !o.Good {
+			t.Fatalf("%+v", o)
+		}
+		for range 20 {
+			w.frame()
+		}
+		until(t, "what was written", func() bool { return b.State().Shipped == w.Version() })
+	}
+	last := w.note()
+	stop()
+	files, err := w.place.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		path := filepath.Join(w.place.String(), filepath.FromSlash(f.Name))
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		harm := func(what string, bytes []byte, restore bool) {
+			t.Helper()
+			if err := os.WriteFile(path, bytes, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if good(t, w) {
+				t.Errorf("%s in %s is not found (seed %d)", what, f.Name, seed)
+			}
+			if !restore {
+				return
+			}
+			if r, err := restored(t, w.place, "latest"); err == nil && r.Version == last {
+				same(t, what+" in "+f.Name, w.truth[last], r.Contents)
+			} else if err == nil && len(r.Notes) == 0 {
+				t.Errorf("%s in %s: version %d was restored, and nobody is told why not %d", what, f.Name, r.Version, last)
+			}
+		}
+		for i := range 100 {
+			at := w.rng.IntN(8 * len(whole))
+			flipped := append([]byte(nil), whole...)
+			flipped[at/8] ^= 1 << (at % 8)
+			harm("a flipped bit", flipped, i < 4)
+		}
+		harm("a missing end", whole[:len(whole)-1-w.rng.IntN(len(whole)-1)], true)
+		harm("something more", append(append([]byte(nil), whole...), 'x'), true)
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !good(t, w) {
+		t.Error("nothing is wrong, and something was found")
+	}
+}
+
+// good says whether a look at all backups finds nothing wrong.
+func good(tb testing.TB, w *world) bool {
+	tb.Helper()
+	all, err := backup.Verify(tb.Context(), backup.VerifyOptions{Place: w.place, Scratch: w.dir})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, one := range all {
+		if !one.Good {
+			return false
+		}
+	}
+	return len(all) > 0
+}
+
+// TestMissingFiles: a file that is gone is told, by the versions that can't be restored.
+func TestMissingFiles(t *testing.T) {
+	w := newWorld(t, 9)
+	w.frame()
+	b, stop := w.backup(backup.Options{ShipEvery: fast})
+	w.copyNow(b)
+	for range 3 {
+		w.frame()
+		until(t, "a segment", func() bool { return b.State().Shipped == w.Version() })
+	}
+	stop()
+	c, err := backup.List(t.Context(), w.place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := c.Histories[0]
+	if len(h.Segments) < 3 {
+		t.Fatalf("%d segments", len(h.Segments))
+	}
+	lost := h.Segments[1]
+	if err := w.place.Remove(t.Context(), lost.Name); err != nil {
+		t.Fatal(err)
+	}
+	r, err := restored(t, w.place, "latest")
+	if err != nil || r.Version != lost.From-1 || len(r.Notes) == 0 {
+		t.Errorf("without a segment: %+v, %v", r, err)
+	}
+	if _, err := restored(t, w.place, "2100-01-01T00:00:00Z"); err == nil || !strings.Contains(err.Error(), "can't be told") {
+		t.Error("a time behind what is missing:", err)
+	}
+	if err := w.place.Remove(t.Context(), h.Copies[0].Manifest.Data.Name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := restored(t, w.place, "latest"); err == nil || !strings.Contains(err.Error(), "is missing") {
+		t.Error("without the copy's data:", err)
+	}
+}

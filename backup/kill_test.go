@@ -1,0 +1,332 @@
+package backup_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"framehub/backup"
+	"framehub/backup/place"
+	"framehub/store"
+)
+
+// In the environment of a child: the folder of the hub that it is to be, what is random,
+// whether its disk is full now and then, and how large the files of its own child
+// processes may be.
+const (
+	hubPath  = "FRAMEHUB_BACKUP_TEST_HUB"
+	hubSeed  = "FRAMEHUB_BACKUP_TEST_SEED"
+	hubFull  = "FRAMEHUB_BACKUP_TEST_FULL"
+	hubLimit = "FRAMEHUB_BACKUP_TEST_LIMIT"
+)
+
+// TestKill kills a hub that commits, ships and makes copies, with SIGKILL at a random
+// moment, over and over, or only the child process of its worker; at times its disk is full.
+// What was shipped must be there, and each restore must give the very version, or refuse.
+func TestKill(t *testing.T) { testKill(t, 10, 0) }
+
+// TestSoakKill does so 200 times at least, and for FRAMEHUB_SOAK.
+func TestSoakKill(t *testing.T) {
+	text := os.Getenv("FRAMEHUB_SOAK")
+	if text == "" {
+		t.Skip("set FRAMEHUB_SOAK=10m (or run make soak)")
+	}
+	lasting, err := time.ParseDuration(text)
+	if err != nil {
+		lasting = 10 * time.Minute
+	}
+	testKill(t, 200, lasting)
+}
+
+func testKill(t *testing.T, rounds int, lasting time.Duration) {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s, err := strconv.ParseUint(os.Getenv("FRAMEHUB_SEED"), 10, 64); err == nil {
+		seed = s
+	}
+	dir := t.TempDir()
+	k := &killRun{T: t, dir: dir, place: folderAt(t, filepath.Join(dir, "backups")), rng: rand.New(rand.NewPCG(seed, 1)), truth: map[uint64]string{}, seen: map[uint64]string{}}
+	until := time.Now().Add(lasting)
+	n := 0
+	for ; n < rounds || time.Now().Before(until); n++ {
+		if k.round(n); t.Failed() {
+			t.Fatalf("round %d: run again with FRAMEHUB_SEED=%d (%s)", n, seed, dir)
+		}
+	}
+	t.Logf("killed %d times, and %d times the worker's child process alone, %d versions; %d restores, %d refused", n, k.children, len(k.truth), k.restores, k.refused)
+	if k.refused > k.restores/2 {
+		t.Error("most restores were refused")
+	}
+}
+
+type killRun struct {
+	*testing.T
+	dir   string
+	place place.Place
+	rng   *rand.Rand
+
+	truth   map[uint64]string // what each version holds, as the hub told
+	seen    map[uint64]string // the same of restored ones that it had not told when it was killed
+	shipped uint64            // that it told
+
+	children, restores, refused int
+}
+
+func (k *killRun) round(n int) {
+	k.Helper()
+	k.hub(n)
+	for v, hash := range k.seen {
+		if want := k.truth[v]; want != "" {
+			if want != hash {
+				k.Errorf("version %d was restored as another", v)
+			}
+			delete(k.seen, v)
+		}
+	}
+	c, err := backup.List(k.Context(), k.place)
+	if err != nil {
+		k.Fatal(err)
+	}
+	if len(c.Histories) == 0 || len(c.Histories[0].Copies) == 0 { // killed before the first copy
+		return
+	}
+	h := c.Histories[0]
+	for _, f := range h.Copies {
+		if f.Err != nil {
+			k.Errorf("the copy of version %d looks whole: %v", f.Version, f.Err)
+		}
+	}
+	all, err := backup.Verify(k.Context(), backup.VerifyOptions{Place: k.place, Scratch: k.TempDir()})
+	if err != nil {
+		k.Fatal(err)
+	}
+	for _, one := range all {
+		if !one.Good {
+			k.Errorf("%s looks whole: %s", one.Name, one.Error)
+		}
+	}
+	if latest := k.restore("latest"); latest < k.shipped {
+		k.Errorf("version %d was shipped, the latest that can be restored is %d", k.shipped, latest)
+	}
+	if first := h.Copies[0].Version; k.shipped > first {
+		k.restore(fmt.Sprint(first + k.rng.Uint64N(k.shipped-first+1)))
+	}
+}
+
+// restore restores, and returns which version; 0: it was refused.
+func (k *killRun) restore(to string) uint64 {
+	k.Helper()
+	k.restores++
+	r, err := restored(k, k.place, to)
+	if err != nil {
+		if !strings.Contains(err.Error(), "no copy leads to") {
+			k.Errorf("restore %s: %v", to, err)
+		}
+		k.refused++
+		return 0
+	}
+	hash := hashOf(k, r.Contents)
+	switch want := k.truth[r.Version]; {
+	case want == "":
+		k.seen[r.Version] = hash
+	case want != hash:
+		k.Errorf("version %d was restored from the copy of %d as another", r.Version, r.Copy)
+	}
+	return r.Version
+}
+
+func hashOf(tb testing.TB, c *store.Contents) string {
+	tb.Helper()
+	b, err := json.Marshal(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(b))
+}
+
+// hub runs a hub until it is killed.
+func (k *killRun) hub(n int) {
+	k.Helper()
+	cmd := exec.CommandContext(context.Background(), os.Args[0])
+	cmd.Env = append(os.Environ(), hubPath+"="+k.dir, fmt.Sprintf("%s=%d", hubSeed, k.rng.Uint64()))
+	if n%3 == 1 {
+		cmd.Env = append(cmd.Env, hubFull+"=1")
+	}
+	if n%3 == 2 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", hubLimit, 1000+k.rng.IntN(200_000)))
+	}
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		k.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		k.Fatal(err)
+	}
+	ended := make(chan struct{})
+	var killer sync.WaitGroup
+	after := time.Duration(100+k.rng.IntN(1200)) * time.Millisecond
+	early := time.Duration(k.rng.IntN(1000)) * time.Millisecond
+	killer.Go(func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for end := time.After(after); ; {
+			select {
+			case <-tick.C:
+				if early -= time.Millisecond; early < 0 { // the next one that there is
+					if n := killChildren(cmd.Process.Pid); n > 0 {
+						k.children, early = k.children+n, time.Hour
+					}
+				}
+				continue
+			case <-end:
+			case <-ended:
+			}
+			_ = cmd.Process.Kill()
+			return
+		}
+	})
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var v uint64
+		var hash string
+		if _, err := fmt.Sscanf(lines.Text(), "version %d %64s.", &v, &hash); err == nil {
+			if was := k.truth[v]; was != "" && was != hash {
+				k.Errorf("the hub says that version %d holds something else than before", v)
+			}
+			k.truth[v] = hash
+		} else if _, err := fmt.Sscanf(lines.Text(), "shipped %d.", &v); err == nil {
+			k.shipped = v
+		}
+	}
+	close(ended)
+	killer.Wait()
+	if err := cmd.Wait(); err == nil || complaint.Len() > 0 {
+		k.Fatalf("the hub ended by itself: %v\n%s", err, complaint.String())
+	}
+}
+
+// killChildren kills the child processes of a process, and says how many there were.
+func killChildren(pid int) (n int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	var b []byte
+	for _, f := range files {
+		more, _ := os.ReadFile(f) // the thread may have ended
+		b = append(append(b, ' '), more...)
+	}
+	for text := range strings.FieldsSeq(string(b)) {
+		if child, err := strconv.Atoi(text); err == nil && syscall.Kill(child, syscall.SIGKILL) == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// childTB is what helpers need of a test in a process without one.
+type childTB struct{ testing.TB }
+
+func (childTB) Helper() {}
+
+func (childTB) Cleanup(func()) {}
+
+func (childTB) Fatal(args ...any) {
+	_, _ = fmt.Fprintln(os.Stderr, args...)
+	os.Exit(1)
+}
+
+func (c childTB) Fatalf(format string, args ...any) { c.Fatal(fmt.Sprintf(format, args...)) }
+
+func (c childTB) Error(args ...any) { c.Fatal(args...) }
+
+// childHub commits frames until it is killed, and tells what each version holds, and up to
+// where entries were shipped.
+func childHub(dir string) int {
+	seed, err := strconv.ParseUint(os.Getenv(hubSeed), 10, 64)
+	if err != nil {
+		return 64
+	}
+	tb := childTB{}
+	w := &world{TB: tb, dir: dir, place: folderAt(tb, filepath.Join(dir, "backups")), rng: rand.New(rand.NewPCG(seed, 2)), now: time.Now(), truth: map[uint64]*store.Contents{}}
+	w.open(w.options())
+	p := w.place
+	if os.Getenv(hubFull) != "" {
+		p = &fullPlace{Place: p, dir: filepath.Join(dir, "backups"), rng: rand.New(rand.NewPCG(seed, 3))}
+	}
+	b, _ := w.backup(backup.Options{Place: p, Every: 50 * time.Millisecond, ShipEvery: 10 * time.Millisecond, Keep: backup.Keep{Last: 50, Log: time.Hour}})
+	shipped := uint64(0)
+	for {
+		v := w.note()
+		_, _ = fmt.Fprintf(os.Stdout, "version %d %s.\n", v, hashOf(tb, w.truth[v]))
+		if s := b.State().Shipped; s > shipped {
+			shipped = s
+			_, _ = fmt.Fprintf(os.Stdout, "shipped %d.\n", s)
+		}
+		w.frame()
+	}
+}
+
+// A fullPlace is a folder on a disk that is full now and then: files break off.
+type fullPlace struct {
+	place.Place
+	dir string
+
+	mu  sync.Mutex
+	rng *rand.Rand
+}
+
+func (f *fullPlace) full() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rng.IntN(3) == 0
+}
+
+func (f *fullPlace) half(name string, b []byte) error {
+	path := filepath.Join(f.dir, filepath.FromSlash(name))
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	f.mu.Lock()
+	n := f.rng.IntN(len(b) + 1)
+	f.mu.Unlock()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-ABCDEFGH.partial"), b[:n], 0o600)
+	}
+	return errors.Join(err, syscall.ENOSPC)
+}
+
+func (f *fullPlace) Put(ctx context.Context, name, file string) error {
+	if !f.full() {
+		return f.Place.Put(ctx, name, file)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.half(name, b), os.Remove(file))
+}
+
+func (f *fullPlace) Write(ctx context.Context, name string, b []byte) error {
+	if !f.full() {
+		return f.Place.Write(ctx, name, b)
+	}
+	return f.half(name, b)
+}
+
+// limitFiles lets the system refuse to write more than so many bytes into a file.
+func limitFiles() {
+	if n, err := strconv.ParseUint(os.Getenv(hubLimit), 10, 64); err == nil {
+		_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: n})
+	}
+}

@@ -1,0 +1,32 @@
+package backup_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"framehub/backup"
+)
+
+// TestMain fails on a goroutine that a test left behind. The test binary is also the
+// program of the child processes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == backup.ChildCommand {
+		signal.Ignore(syscall.SIGXFSZ)
+		limitFiles()
+		if err := backup.Child(context.Background(), os.Stdin, os.Stdout); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if path := os.Getenv(hubPath); path != "" {
+		os.Exit(childHub(path))
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,142 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"framehub/store"
+)
+
+// staged is a copy on the local disk.
+type staged struct {
+	path    string
+	why     string
+	version uint64
+	at      time.Time
+	doc     []byte
+	made    time.Time
+}
+
+// stage copies a snapshot to the local disk, which ends it.
+func (w *Worker) stage(ctx context.Context, sn *store.Snapshot, name, why string) (*staged, error) {
+	path, err := w.scratch(name)
+	if err != nil {
+		return nil, errors.Join(err, sn.Close())
+	}
+	_ = os.Remove(path)
+	st := &staged{path: path, why: why, version: sn.Version, at: sn.Time, doc: sn.SchemaDoc(), made: time.Now().UTC()}
+	err = sn.Copy(ctx, path, func(done, total int) {
+		w.update(func(s *State) { s.Phase, s.Done, s.Total = "copying", int64(done), int64(total) })
+	})
+	return st, err
+}
+
+// make makes a copy, of what was staged or of what there is now.
+func (w *Worker) make(ctx context.Context, st *staged, o *Outcome) (*Manifest, error) {
+	if st == nil {
+		sn, err := w.src.Snapshot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if o.Version = sn.Version; w.have(sn.Version) {
+			o.Skipped = true
+			return nil, sn.Close()
+		}
+		w.ship.from(sn.Version)
+		if st, err = w.stage(ctx, sn, "copy.db", o.Why); err != nil {
+			return nil, fmt.Errorf("copy the database: %w", err)
+		}
+	}
+	o.Version = st.version
+	defer func() { _ = os.Remove(st.path) }()
+	m, err := w.pack(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	o.Size, o.RawSize = m.Data.Size, m.Raw.Size
+	return m, w.prove(ctx, m, st.path, o)
+}
+
+// have says whether there is a good copy of the version, or of a later one.
+func (w *Worker) have(version uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lastGood != nil && w.lastGood.Version >= version
+}
+
+// pack packs what was staged, and brings it to its place.
+func (w *Worker) pack(ctx context.Context, st *staged) (*Manifest, error) {
+	w.update(func(s *State) { s.Phase, s.Done, s.Total = "packing", 0, 0 })
+	out, err := w.scratch("packed")
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(out)
+	defer func() { _ = os.Remove(out) }()
+	a, err := w.run.run(ctx, &job{Pack: &packJob{From: st.path, To: out, Recipients: w.o.Recipients}})
+	if err != nil {
+		return nil, fmt.Errorf("pack the copy: %w", err)
+	}
+	encrypted := len(w.o.Recipients) > 0
+	m := &Manifest{
+		Format: Format, ID: w.src.ID(), Epoch: w.src.Epoch(), Version: st.version, Time: st.at, Made: st.made, Program: w.o.Program,
+		Raw: a.Packed.Raw, Schema: st.doc, Contents: a.Packed.Contents, OnlyCopy: onlyCopy,
+	}
+	m.Data = Data{Sum: a.Packed.Data, Name: dataName(m.history(), m.Version, encrypted)}
+	if encrypted {
+		m.Data.Encryption = "age"
+	} else {
+		_ = os.Remove(st.path) // the proof reads the place
+	}
+	w.update(func(s *State) { s.Phase = "writing" })
+	if err := w.o.Place.Put(ctx, m.Data.Name, out); err != nil {
+		return nil, fmt.Errorf("write the copy to its place: %w", err)
+	}
+	if err := m.write(ctx, w.o.Place); err != nil {
+		return nil, fmt.Errorf("write the manifest: %w", err)
+	}
+	return m, nil
+}
+
+// prove has a child process look at the copy, and writes down what it says.
+func (w *Worker) prove(ctx context.Context, m *Manifest, plain string, o *Outcome) error {
+	w.update(func(s *State) { s.Phase = "proving" })
+	scratch, err := w.scratch("prove")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(scratch, 0o700); err != nil {
+		return err
+	}
+	j := &proveJob{Place: w.o.Place.String(), Manifest: manifestName(m.history(), m.Version), Scratch: scratch}
+	w.mu.Lock()
+	if w.lastGood != nil && m.Data.Encryption == "" && w.lastGood.Manifest.Data.Encryption == "" {
+		j.Before = w.lastGood.Name
+	}
+	w.mu.Unlock()
+	if m.Data.Encryption != "" {
+		j.Plain = plain
+	}
+	if j.Before != "" && w.o.ShipEvery > 0 {
+		w.ship.now(ctx, m.Version) // what leads here from the copy before
+	}
+	began := time.Now()
+	a, err := w.run.run(ctx, &job{Prove: j})
+	if err != nil && !errors.Is(err, errNotGood) {
+		return fmt.Errorf("the copy of version %d is made and could not be proven: %w", m.Version, err)
+	}
+	m.Proof = &Proof{Time: time.Now().UTC(), OK: err == nil, Millis: time.Since(began).Milliseconds()}
+	if err != nil {
+		m.Proof.Error = err.Error()
+	} else {
+		m.Proof.Restored = a.Restored
+	}
+	if e := m.write(ctx, w.o.Place); e != nil {
+		return errors.Join(err, fmt.Errorf("write the manifest: %w", e))
+	}
+	o.Good = err == nil
+	return err
+}

@@ -1,0 +1,196 @@
+package backup
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+)
+
+// A packer compresses, and encrypts where there are recipients.
+type packer struct {
+	*zstd.Encoder
+
+	sealed io.WriteCloser // nil: not encrypted
+}
+
+func newPacker(w io.Writer, to []age.Recipient) (*packer, error) {
+	p := &packer{}
+	if len(to) > 0 {
+		var err error
+		if p.sealed, err = age.Encrypt(w, to...); err != nil {
+			return nil, err
+		}
+		w = p.sealed
+	}
+	var err error
+	p.Encoder, err = zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true))
+	return p, err
+}
+
+// Close writes what is left.
+func (p *packer) Close() error {
+	err := p.Encoder.Close()
+	if p.sealed != nil {
+		err = errors.Join(err, p.sealed.Close())
+	}
+	return err
+}
+
+var errNoIdentity = errors.New("it is encrypted: name the file with the key by --identity")
+
+// newUnpacker reads what a packer wrote.
+func newUnpacker(r io.Reader, keys []age.Identity, encrypted bool) (*zstd.Decoder, error) {
+	if encrypted {
+		if len(keys) == 0 {
+			return nil, errNoIdentity
+		}
+		var err error
+		if r, err = age.Decrypt(r, keys...); err != nil {
+			return nil, fmt.Errorf("decrypt: %w", err)
+		}
+	}
+	return zstd.NewReader(r, zstd.WithDecoderMaxMemory(4<<30), zstd.WithDecoderMaxWindow(64<<20))
+}
+
+// A summing counts and sums what passes.
+type summing struct {
+	sha hash.Hash
+	n   int64
+}
+
+func newSumming() *summing { return &summing{sha: sha256.New()} }
+
+// Write implements [io.Writer].
+func (s *summing) Write(p []byte) (int, error) {
+	s.n += int64(len(p))
+	return s.sha.Write(p)
+}
+
+func (s *summing) sum() Sum { return Sum{s.n, s.sha.Sum(nil)} }
+
+const copyBuffer = 1 << 20
+
+// pack packs a file into another one, in one pass.
+func pack(ctx context.Context, from, to string, recipients []age.Recipient) (raw, packed Sum, err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return raw, packed, err
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return raw, packed, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	rawSum, packedSum := newSumming(), newSumming()
+	buffered := bufio.NewWriterSize(io.MultiWriter(out, packedSum), copyBuffer)
+	w, err := newPacker(buffered, recipients)
+	if err != nil {
+		return raw, packed, err
+	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, rawSum)}, &untilDone{ctx, in}, make([]byte, copyBuffer))
+	if err = errors.Join(err, w.Close(), buffered.Flush()); err != nil {
+		return raw, packed, err
+	}
+	return rawSum.sum(), packedSum.sum(), nil
+}
+
+// errDamaged is data that is not what its manifest tells.
+var errDamaged = errors.New("the copy is damaged")
+
+// unpack writes the database file of a copy to a new file, and makes sure that every byte is
+// as the manifest says. told is told of bytes of the data, and may be nil.
+func unpack(ctx context.Context, m *Manifest, from io.Reader, to string, keys []age.Identity, told func(int)) (err error) {
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	packed, raw := newSumming(), newSumming()
+	source, sink := &telling{r: from, told: told}, &keeping{w: out}
+	in := io.TeeReader(&untilDone{ctx, source}, packed)
+	r, err := newUnpacker(bufio.NewReaderSize(in, copyBuffer), keys, m.Data.Encryption != "")
+	if err != nil {
+		if errors.Is(err, errNoIdentity) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	defer r.Close()
+	if _, err := io.Copy(io.MultiWriter(sink, raw), io.LimitReader(r, m.Raw.Size+1)); err != nil {
+		if other := errors.Join(ctx.Err(), source.err, sink.err); other != nil {
+			return other
+		}
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	if _, err := io.Copy(io.Discard, in); err != nil { // what lies behind is to be summed too
+		return err
+	}
+	if is := packed.sum(); !is.equal(&m.Data.Sum) {
+		return fmt.Errorf("%w: %s is not what the manifest says it is", errDamaged, m.Data.Name)
+	}
+	if is := raw.sum(); !is.equal(&m.Raw) {
+		return fmt.Errorf("%w: what is packed in %s is not what the manifest says it is", errDamaged, m.Data.Name)
+	}
+	return nil
+}
+
+func (s *Sum) equal(other *Sum) bool {
+	return s.Size == other.Size && string(s.SHA256) == string(other.SHA256)
+}
+
+// untilDone reads until a context ends.
+type untilDone struct {
+	ctx context.Context //nolint:containedctx // it is the reader's whole life
+	r   io.Reader
+}
+
+// Read implements [io.Reader].
+func (u *untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
+}
+
+// telling tells how much was read, and keeps the error that ended it.
+type telling struct {
+	r    io.Reader
+	told func(int)
+	err  error
+}
+
+// Read implements [io.Reader].
+func (t *telling) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	if t.told != nil {
+		t.told(n)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		t.err = err
+	}
+	return n, err
+}
+
+// keeping keeps the error of its writer.
+type keeping struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements [io.Writer].
+func (k *keeping) Write(p []byte) (int, error) {
+	n, err := k.w.Write(p)
+	if err != nil {
+		k.err = err
+	}
+	return n, err
+}
