@@ -28,6 +28,7 @@ const (
 	WriteRefused      Event = "write_refused"
 	WillRefused       Event = "will_refused" // when its device had gone
 	Reload            Event = "reload"
+	Backup            Event = "backup" // asked for by an operator, made, or failed
 )
 
 const (
@@ -83,7 +84,7 @@ type sample struct {
 
 // byOperator says whether the event is what an operator has done, who is one source
 // for all that he does.
-func (e Event) byOperator() bool { return e == Kick || e == Reload }
+func (e Event) byOperator() bool { return e == Kick || e == Reload || e == Backup }
 
 // allow says whether a source may write a line.
 func (s *sample) allow(event Event, source string) bool {

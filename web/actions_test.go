@@ -117,3 +117,27 @@ func TestReload(t *testing.T) {
 		}
 	}
 }
+
+// TestBackups: an operator sees what the worker does, and asks for a backup, which is
+// accounted for; a page of another site does not.
+func TestBackups(t *testing.T) {
+	var logged output
+	w := newWorld(t, logged.set, func(o *web.Options) {
+		o.AdminAuth = func(context.Context, string) (string, error) { return "root", nil }
+	})
+	token := func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }
+	if a := w.post("/api/backups", "", token, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }); a.code != http.StatusForbidden {
+		t.Errorf("a page of another site: the code is %d", a.code)
+	}
+	a := w.post("/api/backups", "", token)
+	if a.code != http.StatusOK || !strings.Contains(a.body, `"asked":1`) {
+		t.Errorf("%d: %s", a.code, a.body)
+	}
+	if a := w.get(w.Admin, "/api/backups", token); a.code != http.StatusOK || !strings.Contains(a.body, `"asked":1`) {
+		t.Errorf("%d: %s", a.code, a.body)
+	}
+	if len(w.backups.why) != 1 || w.backups.why[0] != `asked for by operator "root"` {
+		t.Errorf("asked: %q", w.backups.why)
+	}
+	contains(t, logged.String(), "event=backup", "code=asked", `by operator \"root\"`)
+}

@@ -18,7 +18,7 @@ import (
 )
 
 // Admin returns the handler of the admin listener: /healthz, /readyz, /metrics,
-// /api/status, /api/sessions, /api/sessions/{id}/kick, /api/reload,
+// /api/status, /api/sessions, /api/sessions/{id}/kick, /api/reload, /api/backups,
 // /debug/pprof/, and a page on /.
 // With AdminAuth every path but the first two wants a token. Without, nothing
 // checks who asks, so that it answers under a name of this machine's own only: a
@@ -31,6 +31,11 @@ func Admin(h *hub.Hub, o Options) (http.Handler, error) {
 	ours, process := prometheus.NewRegistry(), prometheus.NewRegistry()
 	if err := h.Metrics().Register(ours); err != nil {
 		return nil, err
+	}
+	for _, register := range o.Metrics {
+		if err := register(ours); err != nil {
+			return nil, err
+		}
 	}
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -46,6 +51,8 @@ func Admin(h *hub.Hub, o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /api/sessions", sessions(h))
 	mux.HandleFunc("POST /api/sessions/{id}/kick", o.kick(h))
 	mux.HandleFunc("POST /api/reload", o.reload)
+	mux.HandleFunc("GET /api/backups", o.backups)
+	mux.HandleFunc("POST /api/backups", o.backupNow)
 	profiles(mux)
 	pages(mux, "admin")
 	handler := o.authenticated(o.sameSite(mux))

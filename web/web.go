@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"framehub/audit"
 	"framehub/hub"
 	"framehub/session"
@@ -28,6 +30,9 @@ type Options struct {
 	// compared in constant time. nil: nobody is asked.
 	AdminAuth   func(ctx context.Context, token string) (operator string, err error)
 	AdminRemote bool // operators may come under any name; it needs AdminAuth
+
+	Backups Backups                             // nil: there are none
+	Metrics []func(prometheus.Registerer) error // registers what is told on /metrics beside the hub's own
 
 	// Reload reads again what may change while the hub runs, and says what has
 	// changed. What can't be read stays as it was. It may be called at any time. nil:

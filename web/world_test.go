@@ -27,7 +27,8 @@ const patience = 30 * time.Second
 // A world is the example city with its hub and both listeners, which can be
 // stopped and started again on the same ports, as `framehub serve` is.
 type world struct {
-	tb testing.TB
+	backups fakeBackups
+	tb      testing.TB
 
 	Path          string // of the game database
 	Device, Admin string // addresses, host:port
@@ -59,7 +60,7 @@ func (w *world) Start() {
 		w.tb.Fatal(err)
 	}
 	w.hub = hub.New(st, hub.Options{Log: log})
-	o := web.Options{Demo: true, Version: "v0.0.0-test", Log: log}
+	o := web.Options{Demo: true, Version: "v0.0.0-test", Log: log, Backups: &w.backups}
 	for _, set := range w.options {
 		set(&o)
 	}
@@ -173,3 +174,10 @@ func contains(tb testing.TB, text string, parts ...string) {
 		}
 	}
 }
+
+// A fakeBackups counts what is asked of it.
+type fakeBackups struct{ why []string }
+
+func (f *fakeBackups) State() any { return map[string]int{"asked": len(f.why)} }
+
+func (f *fakeBackups) Ask(why string) uint64 { f.why = append(f.why, why); return uint64(len(f.why)) }

@@ -28,6 +28,9 @@ type cli struct {
 	Token    tokenCommand       `cmd:"" help:"Print a token, with which a device or a server connects."`
 	Sessions sessionsCommand    `cmd:"" help:"List the sessions of a hub that runs, or end one."`
 	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Say what is wrong in a configuration file."`
+	Backup   backupCommand      `cmd:"" help:"List, make, verify or prune backups."`
+	Restore  restoreCommand     `cmd:"" help:"Restore a database from backups, to any version or time."`
+	Child    childCommand       `cmd:"" name:"backup-child" hidden:""`
 	Migrate  migrateCommand     `cmd:"" help:"Change a database's tables by numbered SQL files, each once."`
 	Version  versionCommand     `cmd:"" help:"Print the program's version."`
 

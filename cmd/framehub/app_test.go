@@ -17,13 +17,14 @@ import (
 	_ "github.com/mattn/go-sqlite3" // the driver
 	"go.uber.org/goleak"
 
+	"framehub/backup"
 	main "framehub/cmd/framehub"
 	"framehub/session"
 	"framehub/session/wire"
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childArgs) != "" {
+	if os.Getenv(childArgs) != "" || len(os.Args) > 1 && os.Args[1] == backup.ChildCommand {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) // as main has it
 		code := main.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 		stop()

@@ -45,6 +45,8 @@ type serveCommand struct {
 	Grace      time.Duration `default:"10s" help:"How long a device may be away before it has gone, and its last will runs."`
 	NewEpoch   bool          `help:"Begin a new history of a game database whose frame log is lost."`
 
+	backupFlags `embed:""`
+
 	MVSQLite mvsqliteFlags `embed:"" prefix:"mvsqlite-"`
 
 	Demo bool `help:"Serve a page that is a device on the device listener's /."`
@@ -59,7 +61,12 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if mvsqlite.Is(s.DB) && !mvsqlite.Supervised() {
 		return s.supervise(ctx, a)
 	}
+	s.withoutBackups(a.log)
 	lines := audit.New(a.log)
+	place, err := s.place()
+	if err != nil {
+		return err
+	}
 	e, err := s.Edges.open(a.log, lines)
 	if err != nil {
 		return err
@@ -87,8 +94,11 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if !file.rules.Writable() {
 		a.log.Warn("nobody can write: with a configuration file only what a rule allows may be written, and none does", "file", file.path)
 	}
-	err = s.serve(ctx, a, h, g, e, file, lines)
-	return replaced(a, errors.Join(err, st.Close()))
+	b, err := s.worker(st, place, a.log, lines)
+	if err == nil {
+		err = s.serve(ctx, a, h, g, e, file, lines, b)
+	}
+	return replaced(a, errors.Join(err, b.flush(context.WithoutCancel(ctx), a.log), st.Close()))
 }
 
 // checkSchema refuses a database in which devices could see nothing, and warns of
@@ -128,7 +138,7 @@ func (s *serveCommand) check() error {
 	if s.ClockPatience <= 0 {
 		return fmt.Errorf("--clock-patience is %v, it must be above 0", s.ClockPatience)
 	}
-	if err := s.authFlags.check(); err != nil {
+	if err := errors.Join(s.authFlags.check(), s.backupFlags.check()); err != nil {
 		return err
 	}
 	if s.Demo && s.Auth != "none" {
@@ -162,6 +172,7 @@ func (s *serveCommand) options(file *config, log *slog.Logger) (o store.Options,
 	o = store.Options{
 		Path: s.DB, Scopes: file.rules.Scopes(), Alone: file.rules.Alone(), MergeEvery: s.MergeEvery,
 		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), Presence: s.Presence, NewEpoch: s.NewEpoch, Log: log,
+		Ship: s.ShipEvery > 0, LogMax: int64(s.LogMax), PinSchemas: s.backsUp(),
 	}
 	if s.Schema != "" {
 		sql, err := os.ReadFile(s.Schema)
@@ -176,7 +187,7 @@ func (s *serveCommand) options(file *config, log *slog.Logger) (o store.Options,
 	return o, h, err
 }
 
-func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e *edges, file *config, lines *audit.Log) error {
+func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e *edges, file *config, lines *audit.Log, b *backups) error {
 	o := web.Options{
 		Session: session.Options{Origins: s.Edges.Origin},
 		Demo:    s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log, Audit: lines,
@@ -186,6 +197,7 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 	}
 	r := &reloader{edges: e, file: file, hub: h, log: a.log}
 	o.Reload = r.reload
+	b.into(&o)
 	admin, err := web.Admin(h, o)
 	if err != nil {
 		return err
@@ -196,6 +208,7 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	reloads := r.onHangup(lines)
+	asks := b.onSignal()
 	s.announce(a, devices, operators)
 	if err := mvsqlite.Ready(); err != nil {
 		a.log.Error("ready, and nobody to tell", "err", err)
@@ -204,6 +217,8 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 		group.Go(func() error { run(ctx, a.log); return nil })
 	}
 	group.Go(func() error { return reloads(ctx) })
+	group.Go(func() error { return asks(ctx) })
+	group.Go(func() error { return b.run(ctx) })
 	group.Go(devices.Serve)
 	group.Go(operators.Serve)
 	group.Go(func() error {
@@ -227,5 +242,6 @@ func (s *serveCommand) announce(a *app, devices, operators *edge.Server) {
 		_, _ = fmt.Fprintf(a.out, "database   %s\n", s.DB)
 		return
 	}
+	s.announceBackups(a)
 	_, _ = fmt.Fprintf(a.out, "database   %s   look with: sqlite3 -readonly %s\n", s.DB, s.DB)
 }
