@@ -37,6 +37,9 @@ const snapshotPatience = 10 * time.Second
 // from now on.
 func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	const pause = 500 * time.Microsecond
+	if s.opts.MVSQLite {
+		return nil, errors.New("copies of a database on mvSQLite are not made yet: back it up with FoundationDB's own tools")
+	}
 	sn, err := s.newSnapshot()
 	if err != nil {
 		return nil, explain(s.opts.Path, err)
