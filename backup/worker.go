@@ -259,10 +259,11 @@ func (w *Worker) copies(ctx context.Context) {
 			if st := w.pinned(ctx); st != nil {
 				pinned = st
 			}
-			if why == "" && pinned == nil && !running && w.needed() {
+			switch { // what was asked for comes first, and one that is under way may be what is due
+			case why != "" || running:
+			case pinned == nil && w.needed():
 				why = "new schema"
-			}
-			if why == "" && !next.IsZero() && !time.Now().Before(next) {
+			case !next.IsZero() && !time.Now().Before(next):
 				why = "due"
 			}
 		case text := <-w.ask:
