@@ -1,7 +1,7 @@
 # Each target is one script or command; `make` alone lists them. Scripts say in their first lines what they take.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build build-mvsqlite test lint fmt bench fuzz soak cover conformance loadtest clean
+.PHONY: help run build build-mvsqlite test lint fmt bench fuzz soak cover conformance godot-test loadtest clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,9 +39,12 @@ cover: ## says how much of each package the tests reach
 conformance: ## lets the Python client talk to the hub
 	@scripts/conformance
 
+godot-test: ## tests the Godot addon in a Godot without a window (TESTS="resume": only those)
+	@scripts/godot-test $(TESTS)
+
 loadtest: build ## loads a hub of its own with 100 devices (ARGS="--devices 200": other flags)
 	bin/framehub loadtest --hub embedded --profile mesh --devices 100 --observers 8 --hz 20 --duration 30s $(ARGS)
 
 clean: ## removes what was built and the cache folder inside the project; data/ stays
 	chmod -R u+w .cache 2>/dev/null || true
-	rm -rf bin .cache
+	rm -rf bin .cache godot/.godot
