@@ -96,6 +96,7 @@ func _run_test(script: GDScript, file: String, method: String) -> void:
 	_began = Time.get_ticks_msec()
 	_errors.take()
 	await test.call(method)
+	await process_frame  # what is cleaned up may be calling
 	await test.clean_up()
 	var complaints: PackedStringArray = test.failures
 	for line: String in _errors.take():

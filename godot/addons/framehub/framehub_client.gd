@@ -1,0 +1,469 @@
+@icon("icons/client.svg")
+class_name FramehubClient
+extends Node
+## A device of a Framehub hub: keeps a local copy of what it subscribes to in step, whatever becomes of the
+## connection, and writes transactions, each of which is applied once.
+##
+## Drop it into a scene, set [member url], and listen:
+## [codeblock]
+## func _ready() -> void:
+##     $Hub.rows_changed.connect(_on_rows_changed)
+##
+## func _on_rows_changed(table: FramehubTable, rows: PackedInt32Array) -> void:
+##     if table.name == "player":
+##         for row: int in rows:
+##             print(table.key_at(row), " is at ", table.value(row, "x"))
+##
+## func move(to: float) -> void:
+##     $Hub.write(FramehubTx.new().put("player", {"id": 7, "x": to}))
+## [/codeblock] All of it runs in the main thread, in [method poll], which looks at messages for [member
+## poll_budget] a frame at most.
+
+## Emitted when the hub has answered. The copy may be incomplete yet.
+signal connected
+## Emitted when the copy has all that is subscribed to, as of a version: after each hello, and each change
+## of subscriptions.
+signal live(version: int)
+## Emitted when rows are new or changed, once for each table of a frame or a snapshot. Places hold until the
+## table changes next.
+signal rows_changed(table: FramehubTable, rows: PackedInt32Array)
+## Emitted when rows went, with their keys.
+signal rows_removed(table: FramehubTable, keys: Array)
+## Emitted when the copy has a version, after [signal rows_changed] and [signal rows_removed] of all its
+## tables. [param time] is when the hub committed it, in microseconds since 1970.
+signal frame_applied(version: int, time: int)
+## Emitted when a transaction is durable; [param version] includes it.
+signal committed(seq: int, version: int)
+## Emitted when a transaction was refused: nothing of it was done.
+signal refused(seq: int, code: String, text: String)
+## Emitted when tables are others, or what this device may do with them.
+signal schema_changed
+## Emitted when a connection, or a try of one, is over. With [param will_retry] the next one is made by
+## itself.
+signal disconnected(code: int, reason: String, will_retry: bool)
+## Emitted when somebody sent an event: a device's id, a name, and a value or an Array of them.
+signal event_received(from: PackedByteArray, event: String, value: Variant)
+## Emitted when an event of this device was refused.
+signal event_refused(event: String, code: String, text: String)
+## Emitted when the frames are closed by another: by a device's ticks, or by the hub's own clock (empty).
+signal holder_changed(device: PackedByteArray)
+## Emitted when the hub answers a tick: with a version, or with the code of a refusal. See [FramehubServer].
+signal tick_answered(n: int, version: int, code: String)
+
+## When [method poll] is called.
+enum PollMode {
+	IDLE,  ## In [method Node._process].
+	PHYSICS,  ## In [method Node._physics_process].
+	MANUAL,  ## By the game.
+}
+
+## The hub's address, as ws://127.0.0.1:8080/v1/sync.
+@export var url: String = "ws://127.0.0.1:8080/v1/sync"
+## What proves who this is, where the hub asks for it. Don't save one with a scene.
+@export var token: String = ""
+## What it wants to be: "device", "server", "editor", "observer". Empty: what the token says.
+@export var role: String = ""
+## Tables to subscribe to as a whole. Empty: all that may be read, unless [member everything] is off.
+@export var tables_wanted: PackedStringArray = []
+## Whether an empty [member tables_wanted] means every table.
+@export var everything: bool = true
+## Whether to connect when it enters the tree.
+@export var autoconnect: bool = true
+## Whether the device's id, and its transactions without an outcome, are kept in
+## [code]user://framehub[/code].
+@export var keep_device: bool = true
+## Of several players on one machine, whose device it is.
+@export var profile: String = "player"
+## The largest message that is taken, in bytes. The hub splits what is larger. The socket takes four times
+## as much memory.
+@export_range(1024, 16777216) var max_message: int = 1 << 20
+## Bytes a second that the hub sends at most. 0: no limit.
+@export var bandwidth: int = 0
+## Whether the hub may compress (zstd).
+@export var compress: bool = true
+## How long messages are looked at in a frame, in milliseconds. What is left waits for the next one.
+@export var poll_budget: float = 4.0
+@export var poll_mode: PollMode = PollMode.IDLE
+
+## The local copy.
+var copy: FramehubCopy = FramehubCopy.new()
+## The hub's clock.
+var clock: FramehubClock = FramehubClock.new()
+## The connection.
+var link: FramehubLink = FramehubLink.new()
+## Transactions without an outcome.
+var outbox: FramehubOutbox = FramehubOutbox.new()
+## The device's id, 16 bytes; empty before the hub has given one.
+var device: PackedByteArray = []
+## What the hub does of the optional parts of the protocol: "sql", "events" and others.
+var capabilities: PackedStringArray = []
+## Whose ticks close the frames: a device's id; empty: the hub's own clock does.
+var holder: PackedByteArray = []
+## The hub's frames a second.
+var frame_hz: float = 60.0
+## How often [member poll_budget] was not enough.
+var budget_spent: int = 0
+
+var _subscriptions: FramehubSubscriptions = FramehubSubscriptions.new(copy)
+var _pieces: FramehubPieces = FramehubPieces.new(copy)
+var _desk: FramehubDesk = FramehubDesk.new(outbox)
+var _schema: FramehubSchema = null
+var _epoch: PackedByteArray = []
+var _journal: FramehubJournal = null
+var _announced: bool = false  # live was emitted for what is subscribed to now
+var _polling: bool = false
+var _ready_to_start: bool = false
+var _next_second: int = 0
+var _frame_authors: Array[FramehubMessage.Author] = []
+
+
+func _init() -> void:
+	link.opened.connect(_say_hello)
+	link.lost.connect(_on_lost)
+	outbox.settled.connect(_on_settled)
+
+
+func _enter_tree() -> void:
+	if autoconnect and not Engine.is_editor_hint():
+		start()
+
+
+func _exit_tree() -> void:
+	stop()
+	link.see_off()
+
+
+func _process(_delta: float) -> void:
+	if poll_mode == PollMode.IDLE:
+		poll()
+
+
+func _physics_process(_delta: float) -> void:
+	if poll_mode == PollMode.PHYSICS:
+		poll()
+
+
+## Connects, and stays connected until [method stop]. Called while it waits before the next try, it tries at
+## once.
+func start() -> void:
+	if not _ready_to_start:
+		_ready_to_start = true
+		_subscriptions.all = everything and tables_wanted.is_empty()
+		copy.subs = []
+		for name_wanted: String in tables_wanted:
+			copy.subs.append(FramehubSub.all_of(name_wanted))
+		if keep_device and _journal == null:
+			_open_journal()
+	link.max_message = max_message
+	link.start(url)
+
+
+# One device for each hub, profile and running instance.
+func _open_journal() -> void:
+	_journal = FramehubJournal.new()
+	var file: String = "%s-%s" % [profile.validate_filename(), url.md5_text().left(8)]
+	if _journal.open("user://framehub", file) != OK:
+		_journal = null
+		return
+	device = _journal.device
+	_epoch = _journal.epoch
+	outbox.resume(_journal)
+
+
+## Leaves for good: the hub runs the last will at once. Transactions without an outcome stay on disk for the
+## next start, and are refused as "unavailable" where they are not kept.
+func stop() -> void:
+	var words: String = "the client was stopped"
+	link.leave(words)
+	outbox.abandon(words, true)
+	outbox.tell()
+	if _journal != null:
+		_journal.close()
+		_journal = null
+	_ready_to_start = false
+
+
+## Whether the hub has answered, and the session lasts.
+func is_live() -> bool:
+	return link.state == FramehubLink.State.LIVE
+
+
+## The newest version that the copy has.
+func version() -> int:
+	return copy.version
+
+
+## A table of the copy; null before the hub has told of it.
+func table(table_name: String) -> FramehubTable:
+	return copy.tables.get(table_name)
+
+
+## The schema; null before the hub has told it.
+func schema() -> FramehubSchema:
+	return _schema
+
+
+## The hub's time in microseconds since 1970; 0 while it is not known.
+func hub_time() -> int:
+	return Time.get_ticks_usec() + clock.offset if clock.known else 0
+
+
+## Writes a transaction: it is sent now, or when there is a connection. Its outcome comes by [signal
+## committed] or [signal refused], and by [method FramehubAnswer.wait] of the transaction. Returns ERR_BUSY
+## where too many have no outcome, ERR_ALREADY_IN_USE where it was written before, ERR_INVALID_DATA where a
+## value is none of SQL's.
+func write(tx: FramehubTx) -> Error:
+	if link.state == FramehubLink.State.ENDED:
+		return ERR_UNAVAILABLE
+	return outbox.add(tx)
+
+
+## Writes one op that is worthless a moment later: sets columns of rows that exist, from packed arrays of
+## one length. It is not kept on disk. Returns ERR_BUSY, and writes nothing, where the hub is so far behind
+## that the last ones are still under way: the next one has it all.
+func stream(table_name: String, columns: Dictionary) -> Error:
+	if outbox.size() >= 32:
+		return ERR_BUSY
+	var tx: FramehubTx = FramehubTx.new().touch_rows(table_name, columns)
+	tx.durable = false
+	return write(tx)
+
+
+## Changes what is subscribed to. The answer is there when the copy has it.
+func subscribe(add: Array[FramehubSub], remove: Array[FramehubSub] = []) -> FramehubAnswer:
+	_announced = false
+	return _subscriptions.change(add, remove)
+
+
+## Sends an event, which nobody keeps, behind what was written before it: to a device (its id), a role (a
+## String), or [code][table, scope][/code]. Returns ERR_UNAVAILABLE without a connection,
+## ERR_INVALID_PARAMETER where it is no event that the protocol has.
+func send_event(to: Variant, event: String, value: Variant = null) -> Error:
+	return _desk.send_event(FramehubRequest.event(to, event, value))
+
+
+## Sets what the hub does when this device has gone: a transaction; null: nothing. It replaces the one
+## before.
+func set_will(tx: FramehubTx) -> FramehubAnswer:
+	return _desk.set_will(tx)
+
+
+## Runs one statement in SQL, for the roles server, editor and admin. Nobody knows whether it was run where
+## the connection is lost before the answer.
+func sql(statement: String, params: Array = []) -> FramehubAnswer:
+	return _desk.sql(statement, params)
+
+
+## Reads a value that came as [constant FramehubCbor.LARGE].
+func read_large(table_name: String, key: Variant, column: String) -> FramehubAnswer:
+	return _pieces.read(table_name, key, column)
+
+
+## Closes a frame now, for a server. See [FramehubServer].
+func tick(n: int) -> void:
+	link.send(FramehubRequest.tick(n))
+
+
+## The transactions behind the frame that was applied last, for a server.
+func authors() -> Array[FramehubMessage.Author]:
+	return _frame_authors
+
+
+## Takes what has come, for [member poll_budget] at most. It is called as [member poll_mode] says.
+func poll() -> void:
+	if _polling:
+		return
+	_polling = true
+	var end: int = Time.get_ticks_usec() + int(1000.0 * poll_budget)
+	link.poll()
+	while true:
+		var message: PackedByteArray = link.next()
+		if message.is_empty():
+			break
+		_receive(message)
+		if Time.get_ticks_usec() > end:
+			budget_spent += 1
+			break
+	outbox.tell()
+	if Time.get_ticks_usec() > _next_second:
+		_every_second()
+	_polling = false
+
+
+func _every_second() -> void:
+	_next_second = Time.get_ticks_usec() + 1_000_000
+	if is_live():
+		link.send(FramehubRequest.clock(Time.get_ticks_usec()))
+
+
+func _say_hello() -> void:
+	var subs: Variant = _subscriptions.for_hello()
+	var known: bool = copy.subs.any(func(s: FramehubSub) -> bool: return s.since >= 0)
+	var said: Dictionary[String, Variant] = {
+		"token": token,
+		"device": device,
+		"epoch": _epoch if known else PackedByteArray(),
+		"subs": subs,
+		"zstd": compress,
+		"max_message": max_message,
+		"budget": bandwidth,
+		"role": role,
+		"client": "godot %s" % Engine.get_version_info().string,
+	}
+	link.send(FramehubRequest.hello(said))
+
+
+func _receive(bytes: PackedByteArray) -> void:
+	var m: FramehubMessage = FramehubMessage.read(bytes, max_message)
+	if not m.error.is_empty():
+		link.fail(m.error)
+	elif m.type == FramehubMessage.Type.GOODBYE:
+		link.lose(m.code, m.text, m.retry / 1000.0 if m.retry >= 0 else -1.0)
+	elif is_live():
+		_handle(m)
+	elif m.type == FramehubMessage.Type.HELLO:
+		_greet(m)
+	else:
+		link.fail("the hub's first message must be its hello")
+
+
+func _handle(m: FramehubMessage) -> void:
+	match m.type:
+		FramehubMessage.Type.FRAME:
+			_frame(m)
+		FramehubMessage.Type.SETTLED:
+			outbox.settle(m)
+			_desk.flush_events()
+		FramehubMessage.Type.SNAPSHOT:
+			_expect_fit(copy.set_aside(m.id, m.blocks))
+		FramehubMessage.Type.SNAPSHOT_END:
+			_snapshot_end(m)
+		FramehubMessage.Type.SCHEMA:
+			_change_schema(m.schema)
+		FramehubMessage.Type.CLOCK:
+			if m.echo is int:
+				clock.answer(m.echo as int, m.time)
+		FramehubMessage.Type.TICK:
+			_tick(m)
+		FramehubMessage.Type.SQL, FramehubMessage.Type.WILL:
+			_desk.answer(m)
+		FramehubMessage.Type.PIECE:
+			_pieces.answer(m)
+		FramehubMessage.Type.EVENT:
+			if m.refusal != null:
+				event_refused.emit(m.name, m.refusal.code, m.refusal.text)
+			else:
+				event_received.emit(m.device, m.name, m.value)
+		_:
+			link.fail("the hub sends no messages of type %d in a session" % m.type)
+
+
+func _greet(hello: FramehubMessage) -> void:
+	var new_epoch: bool = not _epoch.is_empty() and _epoch != hello.epoch
+	device = hello.device
+	_epoch = hello.epoch
+	_schema = hello.schema
+	capabilities = hello.capabilities
+	frame_hz = hello.frame_hz
+	holder = PackedByteArray()
+	copy.describe(hello.schema)
+	clock.reset()
+	link.greeted()
+	_announced = false
+	_subscriptions.begin(hello, link.send)
+	outbox.begin(hello, new_epoch, link.send)
+	if _journal != null:
+		_journal.note(device, _epoch, outbox.known)
+	_desk.begin(hello.schema, link.send)
+	_pieces.begin(link.send)
+	_every_second()
+	connected.emit()
+
+
+func _frame(m: FramehubMessage) -> void:
+	if not copy.in_frame():
+		_frame_authors = []
+	_frame_authors.append_array(m.authors)
+	if not _expect_fit(copy.apply(m)) or m.more:
+		return
+	_tell_changes()
+	frame_applied.emit(m.version, m.time)
+	_pieces.look()
+
+
+func _snapshot_end(m: FramehubMessage) -> void:
+	if m.refusal != null:
+		if _subscriptions.refuse(m):
+			link.lose(0, m.refusal.text)
+		return
+	var done: Array[FramehubSubscriptions.Change] = _subscriptions.place(m)
+	_tell_changes()
+	for change: FramehubSubscriptions.Change in done:
+		change.answer.finish(m.version)
+	_pieces.look()
+	if not _announced and _subscriptions.complete():
+		_announced = true
+		live.emit(m.version)
+
+
+func _tell_changes() -> void:
+	for change: FramehubChange in copy.changes:
+		if not change.removed.is_empty():
+			rows_removed.emit(change.table, change.removed)
+		if not change.rows.is_empty():
+			rows_changed.emit(change.table, change.rows)
+
+
+# Where the hub's messages don't fit the copy, it is fetched anew; where some are missing, it is resumed.
+func _expect_fit(words: String) -> bool:
+	if words.is_empty():
+		return true
+	if not copy.gap:
+		copy.forget()
+	link.fail(words)
+	return false
+
+
+func _change_schema(described: FramehubSchema) -> void:
+	if described.version != _schema.version:
+		# Begins anew, as the hub knows what of the copy can be kept.
+		link.lose(0, "the database's schema has changed")
+	else:
+		_schema = described
+		copy.describe(described)
+		outbox.describe(described)
+		_subscriptions.add_new_tables(described)
+	schema_changed.emit()
+
+
+func _tick(m: FramehubMessage) -> void:
+	if m.tells_holder:
+		holder = m.device
+		holder_changed.emit(holder)
+	else:
+		tick_answered.emit(m.id, m.version, m.refusal.code if m.refusal != null else "")
+
+
+func _on_settled(tx: FramehubTx) -> void:
+	if tx.code.is_empty():
+		committed.emit(tx.seq, tx.version)
+	else:
+		refused.emit(tx.seq, tx.code, tx.text)
+
+
+func _on_lost(code: int, reason: String, retry_in: float) -> void:
+	outbox.end()
+	_subscriptions.end()
+	_desk.end()
+	_pieces.end()
+	holder = PackedByteArray()
+	if retry_in < 0.0:
+		_abandon(reason)
+	disconnected.emit(code, reason, retry_in >= 0.0)
+
+
+func _abandon(words: String) -> void:
+	outbox.abandon(words, false)
+	_subscriptions.abandon(words)
+	_desk.abandon(words)
+	outbox.tell()
