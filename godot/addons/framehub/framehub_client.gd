@@ -57,9 +57,10 @@ enum PollMode {
 	MANUAL,  ## By the game.
 }
 
-## The hub's address, as ws://127.0.0.1:8080/v1/sync.
-@export var url: String = "ws://127.0.0.1:8080/v1/sync"
-## What proves who this is, where the hub asks for it. Don't save one with a scene.
+## The hub's address, as ws://127.0.0.1:8080. Empty: that of the project settings.
+@export var url: String = ""
+## What proves who this is, where the hub asks for it. Don't save one with a scene. Empty: that of the
+## environment, which the project settings name.
 @export var token: String = ""
 ## What it wants to be: "device", "server", "editor", "observer". Empty: what the token says.
 @export var role: String = ""
@@ -114,6 +115,7 @@ var _announced: bool = false  # live was emitted for what is subscribed to now
 var _polling: bool = false
 var _ready_to_start: bool = false
 var _next_second: int = 0
+var _watchers: FramehubWatchers = FramehubWatchers.new()
 var _frame_authors: Array[FramehubMessage.Author] = []
 
 
@@ -155,13 +157,13 @@ func start() -> void:
 		if keep_device and _journal == null:
 			_open_journal()
 	link.max_message = max_message
-	link.start(url)
+	link.start(FramehubSettings.address(url))
 
 
 # One device for each hub, profile and running instance.
 func _open_journal() -> void:
 	_journal = FramehubJournal.new()
-	var file: String = "%s-%s" % [profile.validate_filename(), url.md5_text().left(8)]
+	var file: String = "%s-%s" % [profile.validate_filename(), FramehubSettings.address(url).md5_text().left(8)]
 	if _journal.open("user://framehub", file) != OK:
 		_journal = null
 		return
@@ -269,6 +271,17 @@ func authors() -> Array[FramehubMessage.Author]:
 	return _frame_authors
 
 
+## Calls [param told] with no arguments whenever the row with a key comes, changes or goes: what a node does
+## that shows one row. [method unwatch] ends it.
+func watch(table_name: String, key: Variant, told: Callable) -> void:
+	_watchers.add(table_name, key, told)
+
+
+## Ends [method watch].
+func unwatch(table_name: String, key: Variant, told: Callable) -> void:
+	_watchers.remove(table_name, key, told)
+
+
 ## Takes what has come, for [member poll_budget] at most. It is called as [member poll_mode] says.
 func poll() -> void:
 	if _polling:
@@ -300,7 +313,7 @@ func _say_hello() -> void:
 	var subs: Variant = _subscriptions.for_hello()
 	var known: bool = copy.subs.any(func(s: FramehubSub) -> bool: return s.since >= 0)
 	var said: Dictionary[String, Variant] = {
-		"token": token,
+		"token": token if not token.is_empty() else FramehubSettings.token(),
 		"device": device,
 		"epoch": _epoch if known else PackedByteArray(),
 		"subs": subs,
@@ -412,6 +425,7 @@ func _tell_changes() -> void:
 			rows_removed.emit(change.table, change.removed)
 		if not change.rows.is_empty():
 			rows_changed.emit(change.table, change.rows)
+		_watchers.tell(change)
 
 
 # Where the hub's messages don't fit the copy, it is fetched anew; where some are missing, it is resumed.

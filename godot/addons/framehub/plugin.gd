@@ -1,3 +1,7 @@
 @tool
 extends EditorPlugin
 ## Framehub in the editor.
+
+
+func _enter_tree() -> void:
+	FramehubSettings.register()
