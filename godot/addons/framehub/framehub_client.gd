@@ -57,6 +57,9 @@ enum PollMode {
 	MANUAL,  ## By the game.
 }
 
+## Clients in the tree are in this group.
+const GROUP: StringName = &"framehub_client"
+
 ## The hub's address, as ws://127.0.0.1:8080. Empty: that of the project settings.
 @export var url: String = ""
 ## What proves who this is, where the hub asks for it. Don't save one with a scene. Empty: that of the
@@ -126,6 +129,7 @@ func _init() -> void:
 
 
 func _enter_tree() -> void:
+	add_to_group(GROUP)
 	if autoconnect and not Engine.is_editor_hint():
 		start()
 
@@ -208,6 +212,25 @@ func schema() -> FramehubSchema:
 ## The hub's time in microseconds since 1970; 0 while it is not known.
 func hub_time() -> int:
 	return Time.get_ticks_usec() + clock.offset if clock.known else 0
+
+
+## Figures since the client was made: messages and bytes both ways, the copy's version and rows,
+## transactions without an outcome, frames that had no time for all messages.
+func statistics() -> Dictionary[String, int]:
+	var rows: int = 0
+	for one: FramehubTable in copy.tables.values():
+		rows += one.count
+	return {
+		"messages_in": link.messages_in,
+		"messages_out": link.messages_out,
+		"bytes_in": link.bytes_in,
+		"bytes_out": link.bytes_out,
+		"version": copy.version,
+		"rows": rows,
+		"unsettled": outbox.size(),
+		"backlog": link.backlog(),
+		"budget_spent": budget_spent,
+	}
 
 
 ## Writes a transaction: it is sent now, or when there is a connection. Its outcome comes by [signal

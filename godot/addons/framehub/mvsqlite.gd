@@ -108,7 +108,14 @@ func _send() -> void:
 
 func _run(statement: _Statement) -> void:
 	_under_way += 1
-	var answer: FramehubAnswer = await _client.sql(statement.sql, statement.params).wait()
+	var answer: FramehubAnswer = _client.sql(statement.sql, statement.params)
+	if answer.finished:
+		_on_answer(statement, answer)
+	else:
+		answer.done.connect(_on_answer.bind(statement, answer), CONNECT_ONE_SHOT)
+
+
+func _on_answer(statement: _Statement, answer: FramehubAnswer) -> void:
 	_under_way -= 1
 	statement.answer.columns = answer.columns
 	statement.answer.rows = answer.rows

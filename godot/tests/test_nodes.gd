@@ -1,0 +1,186 @@
+extends FramehubTest
+## Nodes that show rows.
+
+const _RULES: String = """
+[tables.thing]
+insert = ["device"]
+update = ["device"]
+delete = ["device"]
+precision = { y = 0.5 }
+"""
+const _SCHEMA: String = """
+CREATE TABLE thing (id INTEGER PRIMARY KEY, x REAL, y REAL CHECK (y < 100), n INTEGER, owner TEXT) STRICT;
+"""
+
+
+func _hub() -> FramehubTestHub:
+	return await FramehubTestHub.begin(self, [], _SCHEMA, _RULES)
+
+
+func _live(hub: FramehubTestHub) -> FramehubClient:
+	var client: FramehubClient = hub.client(self)
+	await until(func() -> bool: return client._announced, "live")
+	return client
+
+
+func _show(client: FramehubClient, key: int) -> Array:
+	var node: Node2D = Node2D.new()
+	var row: FramehubRow = FramehubRow.new()
+	row.client = client
+	row.table = "thing"
+	row.key = key
+	row.columns = {"x": "position:x", "y": "position:y", "n": "z_index"}
+	node.add_child(row)
+	later(func() -> void: node.free())
+	return [node, row]
+
+
+func _put(client: FramehubClient, row: Dictionary) -> FramehubTx:
+	var tx: FramehubTx = FramehubTx.new().put("thing", row)
+	client.write(tx)
+	await tx.wait()
+	equal(tx.code, "", tx.text)
+	return tx
+
+
+func test_a_row_both_ways() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	var two: FramehubClient = await _live(hub)
+	await _put(one, {"id": 1, "x": 3.0, "y": 4.0, "n": 2, "owner": "ada"})
+	var mine: Array = _show(one, 1)
+	var mine_row: FramehubRow = mine[1]
+	var mine_node: Node2D = mine[0]
+	mine_row.authority = FramehubRow.Authority.OWNER
+	mine_row.owner_value = "ada"
+	var other: Array = _show(two, 1)
+	var other_node: Node2D = other[0]
+	tree.root.add_child(mine_node)
+	tree.root.add_child(other_node)
+	await until(func() -> bool: return other_node.position == Vector2(3, 4) and other_node.z_index == 2, "it is shown")
+	equal(mine_node.position, Vector2(3, 4), "one's own")
+	mine_node.position = Vector2(7, 8)
+	mine_node.z_index = 5
+	await until(func() -> bool: return other_node.position == Vector2(7, 8) and other_node.z_index == 5, "it moved")
+	other_node.position = Vector2.ZERO  # not this device's to move
+	mine_node.position.x = 9
+	await until(func() -> bool: return other_node.position == Vector2(9, 8), "the hub's values count")
+	equal(one.table("thing").find(1, "x"), 9.0, "the copy")
+
+
+func test_a_row_that_goes_while_it_writes() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	await _put(one, {"id": 1, "x": 3.0, "n": 0})
+	var node: Node2D = Node2D.new()
+	var row: FramehubRow = FramehubRow.new()
+	row.client = one
+	row.table = "thing"
+	row.key = 1
+	row.columns = {"x": "position:x"}
+	row.authority = FramehubRow.Authority.LOCAL
+	node.add_child(row)
+	tree.root.add_child(node)
+	node.position.x = 4.0
+	await until(func() -> bool: return row._under_way > 0, "it writes")
+	node.free()
+	await until(func() -> bool: return one.table("thing").find(1, "x") == 4.0, "it is written")
+	equal(one.outbox.size(), 0, "what has no outcome")
+
+
+func test_a_row_that_is_corrected() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	await _put(one, {"id": 1, "x": 3.0, "y": 4.0, "n": 2})
+	var mine: Array = _show(one, 1)
+	var row: FramehubRow = mine[1]
+	var node: Node2D = mine[0]
+	row.authority = FramehubRow.Authority.LOCAL
+	var refusals: Array[String] = []
+	row.refused.connect(func(code: String, _text: String) -> void: refusals.append(code))
+	tree.root.add_child(node)
+	node.position.y = 500
+	await until(func() -> bool: return refusals.size() > 0, "it is refused")
+	equal(node.position, Vector2(3, 4), "it has gone back")
+	node.position.y = 10.7
+	await until(func() -> bool: return is_equal_approx(node.position.y, 10.5), "the hub has rounded it")
+	equal(refusals, ["constraint"] as Array[String], "refusals")
+	await _put(one, {"id": 1, "x": 50.0})
+	await until(func() -> bool: return node.position.x == 50.0, "what another part of the game wrote")
+
+
+func test_a_row_that_glides() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	await _put(one, {"id": 1, "x": 0.0, "y": 0.0, "n": 0})
+	var shown: Array = _show(one, 1)
+	var row: FramehubRow = shown[1]
+	var node: Node2D = shown[0]
+	row.smoothed = ["x"]
+	tree.root.add_child(node)
+	row._span = 0.25
+	_put(one, {"id": 1, "x": 80.0, "y": 5.0})
+	var between: Array[float] = []
+	await until(
+		func() -> bool:
+			if node.position.x > 0.0 and node.position.x < 80.0:
+				between.append(node.position.x)
+			return node.position.x == 80.0,
+		"it has arrived"
+	)
+	check(between.size() > 2, "it jumped: %s" % [between])
+	equal(node.position.y, 5.0, "what does not glide")
+
+
+func _scene() -> PackedScene:
+	var node: Node2D = Node2D.new()
+	var row: FramehubRow = FramehubRow.new()
+	row.name = "Row"
+	row.columns = {"x": "position:x"}
+	node.add_child(row)
+	row.owner = node
+	var scene: PackedScene = PackedScene.new()
+	scene.pack(node)
+	node.free()
+	return scene
+
+
+func test_a_spawner() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	await _put(one, {"id": 1, "x": 1.0, "n": 0})
+	var spawner: FramehubSpawner = FramehubSpawner.new()
+	spawner.client = one
+	spawner.table = "thing"
+	spawner.scene = _scene()
+	tree.root.add_child(spawner)
+	later(func() -> void: spawner.queue_free())
+	equal(spawner.count(), 1, "what is there already")
+	equal((spawner.node_of(1) as Node2D).position.x, 1.0, "its place")
+	await _put(one, {"id": 2, "x": 2.0, "n": 1})
+	await until(func() -> bool: return spawner.count() == 2, "another one")
+	var second: Node = spawner.node_of(2)
+	one.write(FramehubTx.new().delete("thing", {"id": 2}))
+	await until(func() -> bool: return spawner.count() == 1, "one has gone")
+	check(not second.is_inside_tree(), "its node is still shown")
+	await _put(one, {"id": 3, "x": 3.0, "n": 1})
+	await until(func() -> bool: return spawner.count() == 2, "a third one")
+	equal(spawner.node_of(3), second, "the node is used again")
+	equal((second as Node2D).position.x, 3.0, "for the third row")
+	spawner.filter = func(table: FramehubTable, row: int) -> bool: return table.value(row, "n") == 0
+	spawner.refresh()
+	equal(spawner.count(), 1, "those that the filter shows")
+	await one.subscribe([], [FramehubSub.all_of("thing")]).wait()
+	equal(spawner.count(), 0, "nothing is subscribed to")
+
+
+func test_the_overlay() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	var overlay: FramehubOverlay = (load("res://addons/framehub/framehub_overlay.tscn") as PackedScene).instantiate()
+	overlay.client = one
+	tree.root.add_child(overlay)
+	later(func() -> void: overlay.queue_free())
+	await tree.process_frame
+	check(overlay.words().begins_with("live  version"), overlay.words())
+	equal((overlay.get_node("Panel/Label") as Label).text.get_slice_count("\n"), 5, "lines")
