@@ -28,6 +28,7 @@ from framehub_client import SUBPROTOCOL, UNDEFINED, Device, Ended, Goodbye, Rows
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
+KILLS = int(os.environ.get("FRAMEHUB_KILLS", "10"))  # rounds of kill -9; 200 in a soak
 SCHEMAS = {"city": PROJECT / "examples/city", "tables": HERE / "tables"}
 CONFIGS = {"city": HERE / "city.toml", "tables": HERE / "tables/framehub.toml"}
 PATIENCE = 20.0  # seconds to wait for what should come at once; only a failing test ever waits so long

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from framehub_client import Device, Refused, Sub, add, delete, insert, put
-from harness import Hub
+from harness import KILLS, Hub
 
 SESSIONS = "framehub_session"
 pytestmark = pytest.mark.flags("--presence", "--grace", "1s")
@@ -133,9 +133,9 @@ async def test_after_a_kill_those_who_stay_away_go(own_hub: Hub):
 
 @pytest.mark.slow
 async def test_a_will_runs_once_whenever_the_hub_is_killed(own_hub: Hub, chance: random.Random):
-    """Ten kills, around the moment at which a will is due: it adds, so that a second time would show."""
+    """Kills around the moment at which a will is due: it adds, so that a second time would show."""
     watcher = await watch(own_hub)
-    for round in range(10):
+    for round in range(KILLS):
         id = 800 + round
         await watcher.write(put("entity", {"id": id, "x": 0.0}))
         device = await own_hub.device(subs=[])

@@ -11,10 +11,9 @@ import subprocess
 import pytest
 
 from framehub_client import Device, Ended, NewSchema, Op, Refused, Sub, insert, put, update
-from harness import PATIENCE, Hub
+from harness import KILLS, PATIENCE, Hub
 
 HELD_OPEN = float(os.environ.get("FRAMEHUB_HELD_OPEN", "3"))  # seconds that a transaction is held open; 30 in a soak
-KILLS = int(os.environ.get("FRAMEHUB_KILLS", "10"))
 
 
 def shell(hub: Hub, *commands: str) -> str:
