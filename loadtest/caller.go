@@ -82,9 +82,11 @@ func (c *caller) call(load, sessions context.Context) {
 		if !sleepUntil(load, timer, due) {
 			return
 		}
-		late := time.Since(due)
-		c.run.late.record(late)
-		c.run.own.record(late)
+		if c.run.measures(c.at(i)) {
+			late := time.Since(due)
+			c.run.late.record(late)
+			c.run.own.record(late)
+		}
 		to, reaches := wire.ToDevice(c.next.client.Hello.Device), int64(1)
 		if i%2 == 0 {
 			to, reaches = wire.ToScope(c.run.opts.Table, c.group), c.hears
@@ -127,7 +129,9 @@ func (d *device) hear(msg []byte, now time.Time) error {
 	}
 	d.last[sender] = number
 	calls.heard.Add(1)
-	calls.ages.record(now.Sub(d.run.base) - time.Duration(stamp)*time.Microsecond)
+	if meant := time.Duration(stamp) * time.Microsecond; d.run.measures(meant) {
+		calls.ages.record(now.Sub(d.run.base) - meant)
+	}
 	return nil
 }
 

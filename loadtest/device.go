@@ -15,6 +15,7 @@ type device struct {
 	// Set by dial, never changed after.
 	run      *run
 	name     string
+	began    time.Time // to dial
 	client   *session.Client
 	watches  bool          // it subscribes to every table
 	observer *observer     // nil: it counts what comes
@@ -28,6 +29,7 @@ type device struct {
 	// The reading goroutine's own.
 	told  uint64          // the newest version that it was told
 	frame uint64          // the version of the last frame
+	came  time.Time       // when it came
 	last  map[int64]int64 // by sender: the number of the last event
 }
 
@@ -35,6 +37,7 @@ type device struct {
 // alone, and begins to read. With an observer it decodes what comes.
 func (r *run) dial(sessions context.Context, name string, watches bool, o *observer, subs ...wire.Sub) (*device, error) {
 	hello := wire.DeviceHello{SubsSet: !watches, Subs: subs, Client: "framehub loadtest"}
+	began := time.Now()
 	c, err := session.Dial(sessions, r.opts.URL, session.ClientOptions{Hello: hello, Token: r.opts.Token})
 	if err != nil {
 		return nil, err
@@ -45,7 +48,7 @@ func (r *run) dial(sessions context.Context, name string, watches bool, o *obser
 			return nil, err
 		}
 	}
-	d := &device{run: r, name: name, client: c, watches: watches, observer: o, ready: make(chan struct{}), over: make(chan struct{}), last: map[int64]int64{}}
+	d := &device{run: r, name: name, began: began, client: c, watches: watches, observer: o, ready: make(chan struct{}), over: make(chan struct{}), last: map[int64]int64{}}
 	r.enter(d)
 	r.readers.Go(func() {
 		defer close(d.over)
@@ -106,7 +109,6 @@ func (d *device) take(raw *session.Raw) error {
 // theirs.
 func (d *device) takeFrame(raw *session.Raw) error {
 	if d.watches {
-		d.run.frames.Add(1)
 		d.run.frameBytes.Add(int64(len(raw.Data)))
 	}
 	if raw.Previous > d.told {
@@ -120,10 +122,22 @@ func (d *device) takeFrame(raw *session.Raw) error {
 	}
 	if d.observer != nil {
 		d.run.decodedBytes.Add(int64(len(raw.Data)))
+		d.pace(raw.Version, time.Now())
 	}
 	d.frame = raw.Version
 	d.told = max(d.told, raw.Version)
 	return nil
+}
+
+// pace takes the time from one version to the next.
+func (d *device) pace(version uint64, now time.Time) {
+	if version == d.frame {
+		return // another part of the same
+	}
+	if version == d.frame+1 && d.run.measures(d.came.Sub(d.run.base)) {
+		d.run.intervals.record(now.Sub(d.came))
+	}
+	d.came = now
 }
 
 func (d *device) takeSettled(msg []byte, now time.Time) error {
@@ -154,6 +168,7 @@ func (d *device) takeSnapshotEnd(raw *session.Raw) error {
 	case <-d.ready:
 		d.run.resnapshots.Add(1)
 	default:
+		d.run.joins.record(time.Since(d.began))
 		close(d.ready)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"context"
 	"io"
 	"strings"
 	"time"
@@ -34,9 +35,6 @@ func (p *Report) Failures() []string { return p.failures }
 
 // Differences returns what the check found.
 func (p *Report) Differences() []Difference { return p.verdict.shown }
-
-// Unsettled returns the number of writes without an outcome.
-func (p *Report) Unsettled() int64 { return p.unsettled }
 
 // TraceWrites returns what each vehicle of a trace writes, one row a write.
 func TraceWrites(trace string, speed float64, length time.Duration) ([][]Write, error) {
@@ -84,7 +82,7 @@ func SumBytes(s Sums) *Report {
 	r.frameBytes.Store(s.FrameBytes)
 	r.watched.Store(s.Watched)
 	p := &Report{watchers: s.Watchers, Duration: s.Seconds}
-	p.sumBytes(r)
+	p.sumBytes(r.tally())
 	return p
 }
 
@@ -107,4 +105,20 @@ func QuantilesOf(times ...time.Duration) *Quantiles {
 	l := newLatency()
 	l.record(times...)
 	return l.quantiles()
+}
+
+// Running returns the options with what is done instead of a run: it is told in which
+// search, from 0.
+func (o CeilingOptions) Running(run func(search int, o Options) (*Report, error)) CeilingOptions {
+	o.run = func(_ context.Context, search int, o Options) (*Report, error) { return run(search-1, o) }
+	return o
+}
+
+// TryGates returns what becomes of gates with a report.
+func TryGates(text string, p *Report) (results []GateResult, err error) {
+	gates, err := ParseGates(text)
+	for i := range gates {
+		results = append(results, gates[i].try(p))
+	}
+	return results, err
 }

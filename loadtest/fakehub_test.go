@@ -148,7 +148,7 @@ func TestHubIsSilent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.OK || r.Acked != 0 || r.Sent == 0 || r.Unsettled() != r.Sent || !mentions(r, tc.want) {
+			if r.OK || r.Acked != 0 || r.Sent == 0 || r.Unsettled != r.Sent || !mentions(r, tc.want) {
 				t.Errorf("the report says\n%s", text(t, r))
 			}
 		})

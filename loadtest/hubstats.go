@@ -75,15 +75,16 @@ func (l look) metric(name string) *dto.Metric {
 
 // Hub is what the hub used and how long its frames took, by its own figures.
 type Hub struct {
-	CPUSeconds     float64          `json:"cpu_s"`
-	CPUPerUpdate   float64          `json:"cpu_us_per_update"` // µs per update delivered
-	ResidentBytes  int64            `json:"rss_bytes"`         // at the end
-	Frame          *Quantiles       `json:"frame_ms"`          // from the frame's boundary until it was handed to every session
-	durable        *Quantiles       // from the frame's boundary until it was durable
-	versions       int64            // committed
-	merges         int64            // into the game database
-	behind, caught int64            // sessions that fell behind, and frames in which they caught up
-	lost           map[string]int64 // events, by the hub's reason
+	CPUSeconds    float64          `json:"cpu_s"`
+	CPUPerUpdate  float64          `json:"cpu_us_per_update"` // µs per update delivered
+	ResidentBytes int64            `json:"rss_bytes"`         // at the end
+	Frame         *Quantiles       `json:"frame_ms"`          // from the frame's boundary until it was handed to every session
+	durable       *Quantiles       // from the frame's boundary until it was durable
+	versions      int64            // committed
+	merges        int64            // into the game database
+	CatchUps      int64            `json:"catch_ups"` // frames in which sessions that fell behind caught up
+	behind        int64            // sessions that fell behind
+	lost          map[string]int64 // events, by the hub's reason
 }
 
 // hubBetween returns what the hub did between two looks, nil where there were none.
@@ -100,7 +101,7 @@ func hubBetween(before, after look, delivered int64) *Hub {
 		versions:      int64(delta("framehub_frames_total")),
 		merges:        int64(delta("framehub_merges_total")),
 		behind:        int64(delta("framehub_sessions_behind_total")),
-		caught:        int64(delta("framehub_catch_up_frames_total")),
+		CatchUps:      int64(delta("framehub_catch_up_frames_total")),
 	}
 	h.lost = labelled(before, after, "framehub_events_dropped_total")
 	if delivered > 0 {

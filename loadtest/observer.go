@@ -59,6 +59,9 @@ func (o *observer) onRows(rows session.Rows) {
 	if rows.Table.Name != o.table || stamp < 0 {
 		return
 	}
+	for _, row := range rows.Removed {
+		delete(o.seen, row[0].Int64()) // its next life begins anew
+	}
 	now := time.Since(o.run.base)
 	o.ages = o.ages[:0]
 	for _, row := range rows.Changed {
@@ -84,7 +87,21 @@ func (o *observer) see(id int64, stamp wire.Value, now time.Duration) {
 		return
 	}
 	o.seen[id] = stamp.Int64()
-	o.ages = append(o.ages, age)
+	if o.run.measures(now - age) {
+		o.ages = append(o.ages, age)
+	}
+}
+
+// sample takes down how old the rows are that the load writes, as a player who looks at a
+// moment sees them.
+func (o *observer) sample(now time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ages = o.ages[:0]
+	for _, stamp := range o.seen {
+		o.ages = append(o.ages, now-time.Duration(stamp)*time.Microsecond)
+	}
+	o.run.stale.record(o.ages...)
 }
 
 // complete returns the version to which the copy has every table.

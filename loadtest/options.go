@@ -41,6 +41,8 @@ type Options struct {
 	EventHz   float64       // with Events: events a second and device; default 100
 	Group     int           // with Events: devices in a group; default 10
 	Duration  time.Duration // default 30 s, or the whole trace
+	Warmup    time.Duration // of the duration, that the figures leave out; default a tenth, 3 s at most; below 0: none
+	Gates     []Gate        // what the figures must be for the run to be a good one
 
 	Trace string  // a file of movements, CSV, also gzipped: then its vehicles are the devices
 	Speed float64 // how many times as fast as it was recorded the trace is played; default 1
@@ -76,6 +78,15 @@ func (o Options) withDefaults() Options {
 		o.Observers = min(o.Observers, o.Devices)
 	}
 	return o
+}
+
+// warmupOf returns the warm-up of a load of a length.
+func (o *Options) warmupOf(length time.Duration) time.Duration {
+	const most = 3 * time.Second
+	if o.Warmup == 0 {
+		return min(most, length/10)
+	}
+	return min(max(0, o.Warmup), length)
 }
 
 func set[T comparable](field *T, value T) {

@@ -135,6 +135,7 @@ func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
 	for _, a := range c.actors {
 		last = max(last, a.script.at(a.script.count()-1))
 	}
+	r.warmup = r.opts.warmupOf(last)
 	behind := time.AfterFunc(last+r.opts.Patience, func() { r.stop(errFellBehind) })
 	defer behind.Stop()
 	// A write that the hub does not take is let go so long after the end.
@@ -142,7 +143,9 @@ func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
 	defer stuck.Stop()
 	defer context.AfterFunc(load, func() { stuck.Reset(r.opts.Patience) })()
 	watching := r.watch(last)
-	var acting sync.WaitGroup
+	var acting, looking sync.WaitGroup
+	looking.Go(func() { r.warmUp(load, sessions) })
+	looking.Go(func() { r.sample(load, c, last) })
 	for _, a := range c.actors {
 		acting.Go(func() { r.act(load, sessions, c.layout, a) })
 	}
@@ -159,7 +162,31 @@ func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
 		}
 	}
 	watching()
-	return time.Since(r.base) - r.start
+	elapsed := time.Since(r.base) - r.start
+	r.cancel() // nobody need look any more
+	looking.Wait()
+	return elapsed
+}
+
+// warmUp takes down what there is when the figures begin.
+func (r *run) warmUp(load, sessions context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	sleepUntil(load, timer, r.base.Add(r.start+r.warmup))
+	r.warm.look, r.warm.tally = r.look(sessions), r.tally()
+}
+
+// sample looks at every copy ten times a second, after the warm-up, for as long as
+// everybody writes.
+func (r *run) sample(load context.Context, c *cast, last time.Duration) {
+	const often = 100 * time.Millisecond
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for at := r.warmup; at <= last && sleepUntil(load, timer, r.base.Add(r.start+at)); at += often {
+		for _, o := range c.observers {
+			o.sample(time.Since(r.base))
+		}
+	}
 }
 
 // act plays one script. A device that is gone for good leaves.

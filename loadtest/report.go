@@ -12,7 +12,7 @@ import (
 // A Report is what came of a run. Its JSON is for programs, its Text for people.
 type Report struct {
 	Devices    int     `json:"devices"`    // that wrote
-	Duration   float64 `json:"duration_s"` // from the start of the load until everything was acknowledged
+	Duration   float64 `json:"duration_s"` // from the end of the warm-up until everything was acknowledged
 	Sent       int64   `json:"sent"`       // transactions
 	Acked      int64   `json:"acked"`      // of them, committed
 	Refused    int64   `json:"refused"`
@@ -21,8 +21,18 @@ type Report struct {
 	Reordered  int64   `json:"reordered"`  // what came after something newer: updates, versions, outcomes
 	Converged  *bool   `json:"converged"`  // every copy is what SQL has; nil: there was no database to compare with
 
-	Ack *Quantiles `json:"ack_ms"` // from when a write was meant to be sent until it was acknowledged
-	Age *Quantiles `json:"age_ms"` // from there until an observer had it in its copy
+	Unsettled    int64 `json:"unsettled"`     // transactions without an outcome
+	Gaps         int64 `json:"gaps"`          // versions that were left out
+	Snapshots    int64 `json:"snapshots"`     // after the first
+	SessionsLost int   `json:"sessions_lost"` // of those who load
+
+	// What follows is without the warm-up.
+
+	Ack      *Quantiles `json:"ack_ms"`      // from when a write was meant to be sent until it was acknowledged
+	Age      *Quantiles `json:"age_ms"`      // from there until an observer had it in its copy
+	Stale    *Quantiles `json:"stale_ms"`    // how old a row in an observer's copy is, of rows that are written all the time
+	Interval *Quantiles `json:"interval_ms"` // between one version and the next, as observers get them
+	Join     *Quantiles `json:"join_ms"`     // from the dial until the snapshots have come whole
 
 	Events *EventReport `json:"events"` // nil: the profile has none
 
@@ -30,10 +40,10 @@ type Report struct {
 	BytesPerUpdate float64 `json:"bytes_per_update"`  // of frames
 	BytesPerDevice float64 `json:"bytes_per_device_s"`
 
-	Generator Generator  `json:"generator"`
-	Hub       *Hub       `json:"hub"` // nil: it was not asked
-	Gates     []struct{} `json:"gates"`
-	OK        bool       `json:"ok"`
+	Generator Generator    `json:"generator"`
+	Hub       *Hub         `json:"hub"` // nil: it was not asked
+	Gates     []GateResult `json:"gates"`
+	OK        bool         `json:"ok"` // nothing went wrong, and every gate is passed
 
 	// For people only.
 	opts        Options
@@ -45,10 +55,7 @@ type Report struct {
 	watchers    int        // who subscribed
 	planned     int64      // transactions
 	held        int64      // transactions that waited for the hub to take more
-	unsettled   int64      // transactions without an outcome
-	gaps        int64
-	resnapshots int64
-	dropped     int // who lost their session
+	warmup      time.Duration
 	refusals    map[wire.Code]int64
 	refusedAs   string
 }
@@ -67,23 +74,26 @@ type Generator struct {
 const limitedFrom = 5 // ms
 
 // report sums a run up.
-func (r *run) report(c *cast, elapsed time.Duration, before, after look, v *verdict) *Report {
+func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Report {
+	before := r.warm.look
 	p := &Report{
-		Devices: len(c.actors), Duration: elapsed.Seconds(),
+		Devices: len(c.actors), Duration: max(0, elapsed-r.warmup).Seconds(), warmup: r.warmup,
 		Sent: r.sent.Load(), Acked: r.acked.Load(), Refused: r.refused.Load(),
 		Lost: v.lost, Duplicated: r.duplicated.Load(), Reordered: r.reordered.Load(), Converged: v.converged,
-		Ack: r.acks.quantiles(), Age: r.ages.quantiles(), Events: r.events(),
+		Gaps: r.gaps.Load(), Snapshots: r.resnapshots.Load(),
+		Ack: r.acks.quantiles(), Age: r.ages.quantiles(), Stale: r.stale.quantiles(), Interval: r.intervals.quantiles(), Join: r.joins.quantiles(),
+		Events:    r.events(),
 		Generator: Generator{CPUSeconds: (after.cpu - before.cpu).Seconds(), own: r.own.quantiles()},
-		Gates:     []struct{}{},
+		Gates:     []GateResult{},
 
 		opts: r.opts, verdict: v, late: r.late.quantiles(), watchers: c.watchers,
-		held: r.held.Load(), gaps: r.gaps.Load(), resnapshots: r.resnapshots.Load(),
+		held: r.held.Load(),
 	}
 	for _, a := range c.actors {
 		p.planned += int64(a.script.count())
 	}
-	p.unsettled = p.Sent - p.Acked - p.Refused
-	p.sumBytes(r)
+	p.Unsettled = p.Sent - p.Acked - p.Refused
+	p.sumBytes(r.tally().minus(r.warm.tally))
 	if p.late != nil {
 		p.Generator.LateP99 = p.late.P99
 		p.Generator.Limited = p.Generator.own.P99 > limitedFrom
@@ -97,20 +107,25 @@ func (r *run) report(c *cast, elapsed time.Duration, before, after look, v *verd
 		p.failures = append(p.failures, fmt.Sprintf("%d more failures", r.unspoken))
 	}
 	p.OK = len(p.failures) == 0
+	for i := range p.opts.Gates {
+		g := p.opts.Gates[i].try(p)
+		p.Gates = append(p.Gates, g)
+		p.OK = p.OK && g.OK
+	}
 	return p
 }
 
 // sumBytes works out what was delivered. Observers count updates as they decode
 // them; who shares their frames without decoding gets as many for as many bytes.
-func (p *Report) sumBytes(r *run) {
-	if r.decodedBytes.Load() > 0 {
-		p.Delivered = int64(float64(r.decoded.Load()) * float64(r.frameBytes.Load()) / float64(r.decodedBytes.Load()))
+func (p *Report) sumBytes(t tally) {
+	if t.decodedBytes > 0 {
+		p.Delivered = int64(float64(t.decoded) * float64(t.frameBytes) / float64(t.decodedBytes))
 	}
 	if p.Delivered > 0 {
-		p.BytesPerUpdate = float64(r.frameBytes.Load()) / float64(p.Delivered)
+		p.BytesPerUpdate = float64(t.frameBytes) / float64(p.Delivered)
 	}
 	if p.watchers > 0 && p.Duration > 0 {
-		p.BytesPerDevice = float64(r.watched.Load()) / float64(p.watchers) / p.Duration
+		p.BytesPerDevice = float64(t.watched) / float64(p.watchers) / p.Duration
 	}
 }
 
@@ -118,16 +133,16 @@ func (p *Report) sumBytes(r *run) {
 func (r *run) blame(p *Report) {
 	r.mu.Lock()
 	cause, first := r.cause, r.lostAs
-	p.dropped = r.lost
+	p.SessionsLost = r.lost
 	r.mu.Unlock()
-	if p.dropped > 0 {
-		r.fail("%d sessions were lost, the first of %s", p.dropped, first)
+	if p.SessionsLost > 0 {
+		r.fail("%d sessions were lost, the first of %s", p.SessionsLost, first)
 	}
 	if p.planned > p.Sent && cause != nil {
 		r.fail("%d of %d writes were not sent: %v", p.planned-p.Sent, p.planned, cause)
 	}
-	if p.unsettled > 0 {
-		r.fail("%d writes have no outcome: neither acknowledged nor refused", p.unsettled)
+	if p.Unsettled > 0 {
+		r.fail("%d writes have no outcome: neither acknowledged nor refused", p.Unsettled)
 	}
 	if p.Acked == 0 {
 		r.fail("nothing was acknowledged")
@@ -140,8 +155,8 @@ func (r *run) blame(p *Report) {
 	if p.Lost > 0 {
 		r.fail("%d rows are not as their last acknowledged write made them", p.Lost)
 	}
-	if p.Duplicated > 0 || p.Reordered > 0 || p.gaps > 0 {
-		r.fail("%d came twice, %d out of order, %d versions were left out", p.Duplicated, p.Reordered, p.gaps)
+	if p.Duplicated > 0 || p.Reordered > 0 || p.Gaps > 0 {
+		r.fail("%d came twice, %d out of order, %d versions were left out", p.Duplicated, p.Reordered, p.Gaps)
 	}
 }
 

@@ -23,11 +23,18 @@ type run struct {
 
 	cancel context.CancelFunc // ends the load
 
-	late, own, acks, ages *latency // after the intended time: sent, sent but for waiting for the hub, acknowledged, seen
+	warmup time.Duration // of the load, that the figures leave out; set with start
+	warm   struct {      // what there was when the warm-up was over; set by play
+		look  look
+		tally tally
+	}
+
+	late, own, acks, ages   *latency // after the intended time: sent, sent but for waiting for the hub, acknowledged, seen
+	stale, intervals, joins *latency
 
 	sent, acked, refused, held               atomic.Int64 // transactions; held: had to wait for the hub to take more
 	duplicated, reordered, gaps, resnapshots atomic.Int64
-	frames, frameBytes, watched              atomic.Int64 // to those who watch: frames, their bytes, all bytes
+	frameBytes, watched                      atomic.Int64 // bytes to those who watch: of frames, of everything
 	decoded, decodedBytes                    atomic.Int64 // rows and bytes of the frames that observers decoded
 	calls                                    calls
 
@@ -48,6 +55,7 @@ type run struct {
 func newRun(o Options) *run {
 	return &run{
 		opts: o, base: time.Now(), late: newLatency(), own: newLatency(), acks: newLatency(), ages: newLatency(), calls: calls{ages: newLatency()},
+		stale: newLatency(), intervals: newLatency(), joins: newLatency(),
 		devices: map[*device]struct{}{}, refusals: map[wire.Code]int64{},
 	}
 }
@@ -94,15 +102,33 @@ func (r *run) exit(d *device, err error) {
 	if lost && r.lostAs == "" {
 		r.lostAs = fmt.Sprintf("%s: %v", d.name, err)
 	}
+	first := r.lostAs
 	r.mu.Unlock()
 	if !lost {
 		return
 	}
 	d.client.Drop()
 	if left == 0 {
-		r.stop(errHubGone)
+		r.stop(fmt.Errorf("%w; the first of %s", errHubGone, first))
 	}
 }
+
+// A tally is what came to those who watch.
+type tally struct {
+	frameBytes, watched   int64 // bytes: of frames, of everything
+	decoded, decodedBytes int64 // rows and bytes of the frames that observers decoded
+}
+
+func (r *run) tally() tally {
+	return tally{r.frameBytes.Load(), r.watched.Load(), r.decoded.Load(), r.decodedBytes.Load()}
+}
+
+func (t tally) minus(o tally) tally {
+	return tally{t.frameBytes - o.frameBytes, t.watched - o.watched, t.decoded - o.decoded, t.decodedBytes - o.decodedBytes}
+}
+
+// measures says whether a moment of the run, since its base, is in the figures.
+func (r *run) measures(at time.Duration) bool { return at >= r.start+r.warmup }
 
 // stop ends the load before its time.
 func (r *run) stop(cause error) {
@@ -121,7 +147,7 @@ func (r *run) stopped() error {
 	return r.cause
 }
 
-var errHubGone = errors.New("no session is left: the hub has gone")
+var errHubGone = errors.New("no session is left")
 
 // Run makes a load and returns what came of it. The error is for a run that could
 // not begin; whatever goes wrong later is in the report. When ctx ends, the
@@ -146,11 +172,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := r.look(sessions)
 	elapsed := r.play(load, sessions, c)
 	r.hearAll(sessions)
 	after := r.look(sessions)
-	report := r.report(c, elapsed, before, after, r.judge(sessions, c))
+	report := r.report(c, elapsed, after, r.judge(sessions, c))
 	report.interrupted = ctx.Err() != nil
 	return report, nil
 }

@@ -17,7 +17,7 @@ func (p *Report) Text(w io.Writer) error {
 	t.title(p.title())
 	t.line("devices", "%s", p.devices())
 	t.line("writes", "%s sent, %s acknowledged, %s refused, %s without an outcome",
-		humanize.Comma(p.Sent), humanize.Comma(p.Acked), humanize.Comma(p.Refused), humanize.Comma(p.unsettled))
+		humanize.Comma(p.Sent), humanize.Comma(p.Acked), humanize.Comma(p.Refused), humanize.Comma(p.Unsettled))
 	for _, code := range slices.Sorted(maps.Keys(p.refusals)) {
 		t.line("", "refused as %s: %s", code, humanize.Comma(p.refusals[code]))
 	}
@@ -30,17 +30,26 @@ func (p *Report) Text(w io.Writer) error {
 		t.line("events", "%s sent, %s refused; %s delivered, %s lost, %d twice, %d out of order",
 			humanize.Comma(e.Sent), humanize.Comma(e.Refused), humanize.Comma(e.Delivered), humanize.Comma(e.Lost), e.Duplicated, e.Reordered)
 	}
-	t.heads()
+	t.heads("ms after it was due")
 	if e := p.Events; e != nil {
 		t.quantiles("events heard", e.Age)
 	}
 	t.quantiles("acknowledged", p.Ack)
 	t.quantiles("seen by an observer", p.Age)
+	t.quantiles("a row in its copy", p.Stale)
 	t.quantiles("sent", p.late)
+	t.heads("ms")
+	t.quantiles("from version to version", p.Interval)
+	t.quantiles("from dial to snapshot", p.Join)
+	if p.Hub != nil {
+		t.quantiles("hub: frame durable", p.Hub.durable)
+		t.quantiles("hub: frame told", p.Hub.Frame)
+	}
+	t.print("\n")
 	t.line("generator", "%s", p.generator())
 	p.hubText(t)
 	t.line("order", "%d left out, %d twice, %d out of order; %d snapshots after the first",
-		p.gaps, p.Duplicated, p.Reordered, p.resnapshots)
+		p.Gaps, p.Duplicated, p.Reordered, p.Snapshots)
 	t.line("check", "%s", p.check())
 	for _, d := range p.verdict.shown {
 		t.line("", "%s", d)
@@ -59,13 +68,13 @@ func (p *Report) title() string {
 	if o.Trace != "" {
 		what = fmt.Sprintf("%s: at %v × its speed", filepath.Base(o.Trace), o.Speed)
 	}
-	return fmt.Sprintf("%s, %.1f s, %s", what, p.Duration, o.URL)
+	return fmt.Sprintf("%s, %.1f s after %.1f s of warm-up, %s", what, p.Duration, p.warmup.Seconds(), o.URL)
 }
 
 func (p *Report) devices() string {
 	s := fmt.Sprintf("%d write, %d of those who watch decode what comes; at most %d connected", p.Devices, p.opts.Observers, p.most)
-	if p.dropped > 0 {
-		s += fmt.Sprintf("; %d lost their session", p.dropped)
+	if p.SessionsLost > 0 {
+		s += fmt.Sprintf("; %d lost their session", p.SessionsLost)
 	}
 	return s
 }
@@ -96,12 +105,10 @@ func (p *Report) hubText(t *text) {
 	}
 	t.line("hub", "%.1f s of processor time, %.2f µs an update delivered; %s resident", h.CPUSeconds, h.CPUPerUpdate, humanize.IBytes(uint64(h.ResidentBytes)))
 	t.line("", "%s versions, %s merges; sessions fell behind %s times and caught up in %s frames",
-		humanize.Comma(h.versions), humanize.Comma(h.merges), humanize.Comma(h.behind), humanize.Comma(h.caught))
+		humanize.Comma(h.versions), humanize.Comma(h.merges), humanize.Comma(h.behind), humanize.Comma(h.CatchUps))
 	if p.Events != nil {
 		t.line("", "events that sessions did not get: %s", h.dropped())
 	}
-	t.quantiles("hub: frame durable", h.durable)
-	t.quantiles("hub: frame told", h.Frame)
 }
 
 func (p *Report) check() string {
@@ -127,6 +134,13 @@ func (p *Report) outcome(t *text) {
 	for _, f := range p.failures {
 		t.line("FAILED", "%s", f)
 	}
+	for _, g := range p.Gates {
+		value := "was not measured"
+		if g.Value != nil {
+			value = "is " + humanize.FtoaWithDigits(*g.Value, 2)
+		}
+		t.line(map[bool]string{true: "passed", false: "NOT PASSED"}[g.OK], "%s: it %s", g.Gate, value)
+	}
 	if p.OK {
 		t.line("ok", "")
 	}
@@ -150,8 +164,8 @@ func (t *text) line(label, format string, args ...any) {
 	}
 }
 
-func (t *text) heads() {
-	t.print("\n%-*s %10s %10s %10s %10s\n", labelWidth, "ms after it was due", "p50", "p90", "p99", "most")
+func (t *text) heads(title string) {
+	t.print("\n%-*s %10s %10s %10s %10s\n", labelWidth, title, "p50", "p90", "p99", "most")
 }
 
 func (t *text) quantiles(label string, q *Quantiles) {

@@ -59,11 +59,13 @@ func (w *writer) write(load, sessions context.Context, timer *time.Timer, c *ses
 			return nil
 		}
 		now := time.Now()
-		w.run.late.record(now.Sub(due))
 		if free.Before(due) {
 			free = due
 		}
-		w.run.own.record(now.Sub(free))
+		if w.run.measures(w.at(i)) {
+			w.run.late.record(now.Sub(due))
+			w.run.own.record(now.Sub(free))
+		}
 		if err := w.send(sessions, c, i); err != nil {
 			return err
 		}
@@ -139,7 +141,9 @@ func (w *writer) settle(m *wire.Settled, now time.Time) error {
 	}
 	for _, seq := range m.Committed {
 		i := int(seq - w.seq)
-		w.run.acks.record(now.Sub(w.run.base) - w.at(i))
+		if w.run.measures(w.at(i)) {
+			w.run.acks.record(now.Sub(w.run.base) - w.at(i))
+		}
 		w.committed = max(w.committed, i)
 		w.exists = w.exists || i == 0
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -36,15 +37,23 @@ type loadtestCommand struct {
 	Duration  time.Duration `placeholder:"TIME" help:"How long, such as 1m30s; 30s by default, or the whole trace."`
 	Trace     string        `placeholder:"FILE" help:"Play this trace (t,id,x,y,heading,speed; CSV, also .gz): its vehicles are the devices."`
 	Speed     float64       `default:"1" placeholder:"X" help:"Play the trace so many times as fast as it was recorded (${default})."`
+	Warmup    time.Duration `placeholder:"TIME" help:"Leave so much of the beginning out of the figures; by default a tenth, 3s at most; -1s: nothing."`
+
+	Gate        []string `placeholder:"FIGURE<VALUE" help:"What the figures must be, as in age_p99<50ms,lost=0; a figure that is not known is answered with those that are."`
+	FindCeiling string   `enum:",devices" default:"" placeholder:"devices" help:"devices: search for the most that pass the gates, beginning with --devices; each run takes --duration (10s by default) and, with --hub embedded, a hub of its own. Without --gate: age_p99<50ms,lost=0,refused=0."`
+	Repeats     int      `default:"3" placeholder:"N" help:"With --find-ceiling: how often to search, for the spread (${default})."`
 
 	JSON bool `name:"json" help:"Print the report as JSON, and nothing else, on standard output."`
+
+	gates []loadtest.Gate
 }
 
 func (l *loadtestCommand) options() loadtest.Options {
 	return loadtest.Options{
+
 		URL: l.URL, Token: l.Token, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL,
 		Table: l.Table, Profile: loadtest.Profile(l.Profile), Devices: l.Devices, Observers: l.Observers, Entities: l.Entities,
-		Hz: l.Hz, EventHz: l.EventHz, Group: l.Group, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed,
+		Hz: l.Hz, EventHz: l.EventHz, Group: l.Group, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed, Warmup: l.Warmup, Gates: l.gates,
 	}
 }
 
@@ -52,6 +61,19 @@ func (l *loadtestCommand) options() loadtest.Options {
 func (l *loadtestCommand) Validate() error {
 	if min(l.Devices, l.Observers, l.Entities, l.Group) < 1 || min(l.Hz, l.EventHz, l.Speed) <= 0 { // which are defaults to the package
 		return errors.New("--devices, --observers, --entities, --hz, --event-hz, --group and --speed must be above 0")
+	}
+	if l.FindCeiling != "" && (l.Trace != "" || l.Repeats < 1) {
+		return errors.New("--find-ceiling takes no --trace, whose devices are what they are, and --repeats above 0")
+	}
+	if l.FindCeiling != "" && len(l.Gate) == 0 {
+		l.Gate = []string{loadtest.DefaultGates}
+	}
+	if l.FindCeiling != "" && l.Duration == 0 {
+		l.Duration = 10 * time.Second
+	}
+	var err error
+	if l.gates, err = loadtest.ParseGates(strings.Join(l.Gate, ",")); err != nil {
+		return fmt.Errorf("--gate: %w", err)
 	}
 	return l.options().Check()
 }
@@ -66,28 +88,53 @@ func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	o.Progress, o.Terminal = a.err, terminal(a.err)
+	if l.FindCeiling != "" {
+		return l.findCeiling(ctx, a, o)
+	}
 	if l.Hub != "" {
-		program, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		h, err := loadtest.StartHub(loadtest.HubOptions{Program: program, Schema: city.Schema, Config: city.Config, Log: a.err})
+		stop, err := embeddedHub(a, &o)
 		if err != nil {
 			return err
 		}
 		defer func() {
-			if e := h.Stop(); e != nil {
+			if e := stop(); e != nil {
 				a.log.Error("the embedded hub failed", "err", e)
 				err = cmp.Or(err, error(exitError(exitFailed)))
 			}
 		}()
-		o.URL, o.AdminURL, o.DB = h.URL, h.AdminURL, h.DB
 	}
 	report, err := loadtest.Run(ctx, o)
 	if err != nil {
 		return fmt.Errorf("load test: %w", err)
 	}
-	return l.print(a, report)
+	return l.print(a, report, report.OK)
+}
+
+// embeddedHub starts a hub with the example city, and returns what stops it.
+func embeddedHub(a *app, o *loadtest.Options) (stop func() error, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	h, err := loadtest.StartHub(loadtest.HubOptions{Program: program, Schema: city.Schema, Config: city.Config, Log: a.err})
+	if err != nil {
+		return nil, err
+	}
+	o.URL, o.AdminURL, o.DB = h.URL, h.AdminURL, h.DB
+	return h.Stop, nil
+}
+
+func (l *loadtestCommand) findCeiling(ctx context.Context, a *app, o loadtest.Options) error {
+	search := loadtest.CeilingOptions{Options: o, Repeats: l.Repeats, Told: func(s loadtest.Step) { _, _ = fmt.Fprintln(a.err, s) }}
+	search.Progress = nil // a line a run is enough
+	if l.Hub != "" {
+		search.Hub = func(o *loadtest.Options) (func() error, error) { return embeddedHub(a, o) }
+	}
+	found, err := loadtest.FindCeiling(ctx, search)
+	if err != nil {
+		return fmt.Errorf("load test: %w", err)
+	}
+	return l.print(a, found, found.OK)
 }
 
 // readToken replaces @FILE by what the file has.
@@ -106,11 +153,18 @@ func readToken(token *string) error {
 	return nil
 }
 
-func (l *loadtestCommand) print(a *app, report *loadtest.Report) error {
+// printed is what came of a load test.
+type printed interface {
+	Text(w io.Writer) error
+	JSON(w io.Writer) error
+}
+
+// print prints what came of it, and says by the error whether it is good.
+func (l *loadtestCommand) print(a *app, report printed, good bool) error {
 	write := report.Text
 	if l.JSON {
 		write = report.JSON
-		if !report.OK { // what is wrong is for people
+		if !good { // what is wrong is for people
 			if err := report.Text(a.err); err != nil {
 				return err
 			}
@@ -119,7 +173,7 @@ func (l *loadtestCommand) print(a *app, report *loadtest.Report) error {
 	if err := write(a.out); err != nil {
 		return err
 	}
-	if !report.OK {
+	if !good {
 		return exitError(exitFailed)
 	}
 	return nil
