@@ -45,11 +45,11 @@ func (w *Worker) make(ctx context.Context, st *staged, o *Outcome) (*Manifest, e
 			o.Skipped = true
 			return nil, sn.Close()
 		}
-		w.ship.from(sn.Version)
 		if st, err = w.stage(ctx, sn, "copy.db", o.Why); err != nil {
 			return nil, fmt.Errorf("copy the database: %w", err)
 		}
 	}
+	w.ship.from(st.version) // also where what follows fails
 	o.Version = st.version
 	defer func() { _ = os.Remove(st.path) }()
 	m, err := w.pack(ctx, st)

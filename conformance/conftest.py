@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import CONFIGS, SCHEMAS, Hub, RemoteHub
+from harness import CONFIGS, KILLS, SCHEMAS, Hub, RemoteHub
 
-LIMIT = 90.0  # seconds for one test on a slow machine; nothing waits so long unless it hangs
+LIMIT = 90.0 + 5 * KILLS  # seconds for one test on a slow machine; nothing waits so long unless it hangs
 
 
 def pytest_configure(config: pytest.Config) -> None:
