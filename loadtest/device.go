@@ -17,14 +17,19 @@ type device struct {
 	name     string
 	began    time.Time // to dial
 	client   *session.Client
-	watches  bool          // it subscribes to every table
+	watches  bool          // what comes to it is counted
 	observer *observer     // nil: it counts what comes
 	ready    chan struct{} // closed once its snapshot has come whole
 	over     chan struct{} // closed once it is read no more
 	end      error         // with over: why
 
 	writer  atomic.Pointer[writer] // nil: it only watches
-	leaving atomic.Bool            // its end is no failure
+	entered atomic.Int64           // when it last asked for another zone's rows, since the run's base; 0: it has them
+
+	// The writing goroutine's own.
+	zone    int64
+	moves   uint64
+	leaving atomic.Bool // its end is no failure
 
 	// The reading goroutine's own.
 	told  uint64          // the newest version that it was told
@@ -33,22 +38,25 @@ type device struct {
 	last  map[int64]int64 // by sender: the number of the last event
 }
 
-// dial connects a device, which subscribes to every table or to the given subs
-// alone, and begins to read. With an observer it decodes what comes.
-func (r *run) dial(sessions context.Context, name string, watches bool, o *observer, subs ...wire.Sub) (*device, error) {
-	hello := wire.DeviceHello{SubsSet: !watches, Subs: subs, Client: "framehub loadtest"}
+// dial connects a guest and begins to read. With an observer it decodes what comes.
+func (r *run) dial(sessions context.Context, g *guest) (*device, error) {
+	hello := wire.DeviceHello{SubsSet: !g.watches || len(g.subs) > 0, Subs: g.subs, Client: "framehub loadtest"}
 	began := time.Now()
 	c, err := session.Dial(sessions, r.opts.URL, session.ClientOptions{Hello: hello, Token: r.opts.Token})
 	if err != nil {
 		return nil, err
 	}
+	o := g.observer
 	if o != nil {
 		if err := o.begin(&hello, &c.Hello); err != nil {
 			c.Drop()
 			return nil, err
 		}
 	}
-	d := &device{run: r, name: name, began: began, client: c, watches: watches, observer: o, ready: make(chan struct{}), over: make(chan struct{}), last: map[int64]int64{}}
+	d := &device{
+		run: r, name: g.name, began: began, client: c, watches: g.watches, observer: o,
+		ready: make(chan struct{}), over: make(chan struct{}), last: map[int64]int64{},
+	}
 	r.enter(d)
 	r.readers.Go(func() {
 		defer close(d.over)
@@ -166,7 +174,11 @@ func (d *device) takeSnapshotEnd(raw *session.Raw) error {
 	d.told = max(d.told, m.Version)
 	select {
 	case <-d.ready:
-		d.run.resnapshots.Add(1)
+		if at := d.entered.Swap(0); at > 0 {
+			d.run.enters.record(time.Since(d.run.base) - time.Duration(at))
+		} else {
+			d.run.resnapshots.Add(1)
+		}
 	default:
 		d.run.joins.record(time.Since(d.began))
 		close(d.ready)

@@ -62,6 +62,7 @@ var times = map[string]func(*Report) *Quantiles{
 	"interval": func(p *Report) *Quantiles { return p.Interval },
 	"late":     func(p *Report) *Quantiles { return p.late },
 	"join":     func(p *Report) *Quantiles { return p.Join },
+	"enter":    func(p *Report) *Quantiles { return p.Enter },
 	"event":    ofEvents(func(e *EventReport) *Quantiles { return e.Age }),
 	"frame":    ofHub(func(h *Hub) *Quantiles { return h.Frame }),
 }

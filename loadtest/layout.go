@@ -37,6 +37,9 @@ func newLayout(s *wire.Schema, name string) (*layout, error) {
 	return nil, fmt.Errorf("the hub has no table %q: name another with --table, or give the hub the schema of the example city", name)
 }
 
+// zoned says whether the table has a column for the zone.
+func (l *layout) zoned() bool { return len(l.columns) == 1+len(written) }
+
 func (l *layout) findColumns() error {
 	if key := l.table.Columns[0]; l.table.KeyLength != 1 || key.Type != "INTEGER" && key.Type != "ANY" {
 		return fmt.Errorf("the load writes to a table whose key is one INTEGER, that of table %q isn't", l.table.Name)

@@ -37,6 +37,13 @@ func (l *latency) record(times ...time.Duration) {
 	}
 }
 
+// reset forgets all.
+func (l *latency) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Reset()
+}
+
 // quantiles returns nil where nothing was recorded.
 func (l *latency) quantiles() *Quantiles {
 	l.mu.Lock()

@@ -6,24 +6,6 @@ import (
 	"time"
 )
 
-// Profile is who sees what.
-type Profile string
-
-// The profiles.
-const (
-	// Mesh is everyone sees everyone: each device writes and subscribes to all
-	// tables; the first few are the observers, the others count what comes.
-	Mesh Profile = "mesh"
-
-	// Writers is devices that write and subscribe to nothing, with observers beside
-	// them. A trace is always played this way.
-	Writers Profile = "writers"
-
-	// Events is devices that write and see nothing but the events of their group, and
-	// that send events to it and to one another, with observers beside them.
-	Events Profile = "events"
-)
-
 // Options say what load to make. The zero value of each field means its default.
 type Options struct {
 	URL       string // of the hub, as ws://HOST/v1/sync; required
@@ -101,12 +83,6 @@ func (o Options) Check() error {
 	o = o.withDefaults()
 	const most = 1000 // a second, and times as fast: stamps are whole microseconds
 	switch {
-	case o.Profile != Mesh && o.Profile != Writers && o.Profile != Events:
-		return fmt.Errorf("there is no profile %q: mesh, writers and events", o.Profile)
-	case o.Profile == Events && (o.Devices < 2 || o.Group < 1):
-		return fmt.Errorf("events go from device to device: devices must be 2 at least, those of a group 1, they are %d and %d", o.Devices, o.Group)
-	case !(o.EventHz > 0 && o.EventHz <= most):
-		return fmt.Errorf("%v events a second: it must be above 0 and at most %d", o.EventHz, most)
 	case o.Devices < 1 || o.Observers < 1 || o.Entities < 1:
 		return fmt.Errorf("devices, observers and entities must be 1 at least, they are %d, %d and %d", o.Devices, o.Observers, o.Entities)
 	case !(o.Hz > 0 && o.Hz <= most):
@@ -116,6 +92,6 @@ func (o Options) Check() error {
 	case o.Duration < 0:
 		return fmt.Errorf("a duration of %v: it must be above 0", o.Duration)
 	default:
-		return nil
+		return o.checkProfile()
 	}
 }

@@ -24,7 +24,8 @@ type cast struct {
 	layout    *layout
 	actors    []*actor
 	observers []*observer
-	watchers  int // who subscribe, observers included
+	storm     []guest // who come later, all at once
+	watchers  int     // who subscribe, observers included
 }
 
 // An actor plays a script.
@@ -49,28 +50,33 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 	group.SetLimit(together)
 	var first *device
 	var once sync.Once
-	begin := func(name string, watches bool, o *observer, a *actor, subs ...wire.Sub) {
+	early, storm := r.guests(c)
+	c.storm = storm
+	c.watchers = len(storm)
+	for _, g := range early {
+		if g.watches {
+			c.watchers++
+		}
 		group.Go(func() error {
 			if load.Err() != nil {
 				return load.Err()
 			}
-			d, err := r.dial(sessions, name, watches, o, subs...)
+			d, err := r.dial(sessions, &g)
 			if err == nil {
 				once.Do(func() { first = d })
 				err = d.snapshot(load, r.opts.Patience)
 			}
 			if err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
+				err = fmt.Errorf("%s: %w", g.name, err)
 				r.stop(err) // nobody else need try
 				return err
 			}
-			if a != nil {
-				a.device = d
+			if g.actor != nil {
+				g.actor.device = d
 			}
 			return nil
 		})
 	}
-	r.invite(c, begin)
 	err := group.Wait()
 	if cause := r.stopped(); cause != nil {
 		err = cause // others only gave up for it
@@ -78,35 +84,11 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 	if err == nil {
 		c.epoch, c.schema = first.client.Hello.Epoch, first.client.Hello.Schema
 		c.layout, err = newLayout(c.schema, r.opts.Table)
+		if err == nil && r.opts.Profile == Zones && !c.layout.zoned() {
+			err = fmt.Errorf("the profile zones needs a table with the column zone, and table %q has none", r.opts.Table)
+		}
 	}
 	return c, err
-}
-
-// invite calls begin for everyone who is there from the start.
-func (r *run) invite(c *cast, begin func(name string, watches bool, o *observer, a *actor, subs ...wire.Sub)) {
-	if r.opts.Profile == Mesh {
-		c.watchers = len(c.actors)
-		for i, a := range c.actors {
-			var o *observer
-			if i < len(c.observers) {
-				o = c.observers[i]
-			}
-			begin(a.script.name(), true, o, a)
-		}
-		return
-	}
-	c.watchers = len(c.observers)
-	for _, o := range c.observers {
-		begin(o.name, true, o, nil)
-	}
-	for i, a := range c.actors {
-		switch {
-		case r.opts.Profile == Events: // events are for who is there
-			begin(a.script.name(), false, nil, a, wire.Sub{Name: r.opts.Table, Scoped: true, Scopes: []wire.Value{r.opts.groupOf(i)}})
-		case a.script.at(0) < lead:
-			begin(a.script.name(), false, nil, a)
-		}
-	}
 }
 
 // snapshot waits until the device has what it subscribes to.
@@ -149,6 +131,7 @@ func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
 	for _, a := range c.actors {
 		acting.Go(func() { r.act(load, sessions, c.layout, a) })
 	}
+	acting.Go(func() { r.storm(load, sessions, c.storm) })
 	for _, caller := range r.callers(c) {
 		acting.Go(func() { caller.call(load, sessions) })
 	}
@@ -197,7 +180,7 @@ func (r *run) act(load, sessions context.Context, l *layout, a *actor) {
 		return
 	}
 	if a.device == nil {
-		d, err := r.dial(sessions, a.script.name(), false, nil)
+		d, err := r.dial(sessions, &guest{name: a.script.name(), actor: a})
 		if err != nil {
 			r.fail("%s: %v", a.script.name(), err)
 			return
@@ -206,6 +189,10 @@ func (r *run) act(load, sessions context.Context, l *layout, a *actor) {
 	}
 	a.writer = newWriter(r, a.script, l, &a.device.client.Hello)
 	a.device.writer.Store(a.writer)
+	if r.opts.Profile == Zones {
+		a.device.zone = firstZone(a.script)
+		a.writer.after = a.device.wander
+	}
 	if err := a.writer.write(load, sessions, timer, a.device.client); err != nil {
 		a.device.client.Drop() // so that its reader ends, and tells why
 		return

@@ -11,7 +11,7 @@ import (
 
 // A Report is what came of a run. Its JSON is for programs, its Text for people.
 type Report struct {
-	Devices    int     `json:"devices"`    // that wrote
+	Devices    int     `json:"devices"`    // that wrote, or for which one session did
 	Duration   float64 `json:"duration_s"` // from the end of the warm-up until everything was acknowledged
 	Sent       int64   `json:"sent"`       // transactions
 	Acked      int64   `json:"acked"`      // of them, committed
@@ -33,6 +33,7 @@ type Report struct {
 	Stale    *Quantiles `json:"stale_ms"`    // how old a row in an observer's copy is, of rows that are written all the time
 	Interval *Quantiles `json:"interval_ms"` // between one version and the next, as observers get them
 	Join     *Quantiles `json:"join_ms"`     // from the dial until the snapshots have come whole
+	Enter    *Quantiles `json:"enter_ms"`    // from when a device asks for another zone's rows until it has them; nil: nobody did
 
 	Events *EventReport `json:"events"` // nil: the profile has none
 
@@ -53,6 +54,7 @@ type Report struct {
 	late        *Quantiles // after their intended time, writes were sent
 	most        int        // devices and observers connected at one time
 	watchers    int        // who subscribed
+	writers     int        // sessions
 	planned     int64      // transactions
 	held        int64      // transactions that waited for the hub to take more
 	warmup      time.Duration
@@ -77,17 +79,17 @@ const limitedFrom = 5 // ms
 func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Report {
 	before := r.warm.look
 	p := &Report{
-		Devices: len(c.actors), Duration: max(0, elapsed-r.warmup).Seconds(), warmup: r.warmup,
+		Devices: r.devicesOf(c), Duration: max(0, elapsed-r.warmup).Seconds(), warmup: r.warmup,
 		Sent: r.sent.Load(), Acked: r.acked.Load(), Refused: r.refused.Load(),
 		Lost: v.lost, Duplicated: r.duplicated.Load(), Reordered: r.reordered.Load(), Converged: v.converged,
 		Gaps: r.gaps.Load(), Snapshots: r.resnapshots.Load(),
-		Ack: r.acks.quantiles(), Age: r.ages.quantiles(), Stale: r.stale.quantiles(), Interval: r.intervals.quantiles(), Join: r.joins.quantiles(),
+		Ack: r.acks.quantiles(), Age: r.ages.quantiles(), Stale: r.stale.quantiles(), Interval: r.intervals.quantiles(), Join: r.joins.quantiles(), Enter: r.enters.quantiles(),
 		Events:    r.events(),
 		Generator: Generator{CPUSeconds: (after.cpu - before.cpu).Seconds(), own: r.own.quantiles()},
 		Gates:     []GateResult{},
 
 		opts: r.opts, verdict: v, late: r.late.quantiles(), watchers: c.watchers,
-		held: r.held.Load(),
+		held: r.held.Load(), writers: len(c.actors),
 	}
 	for _, a := range c.actors {
 		p.planned += int64(a.script.count())
@@ -113,6 +115,14 @@ func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Re
 		p.OK = p.OK && g.OK
 	}
 	return p
+}
+
+// devicesOf returns how many devices there were to be: those of the options, or of a trace.
+func (r *run) devicesOf(c *cast) int {
+	if r.opts.Trace != "" {
+		return len(c.actors)
+	}
+	return r.opts.Devices
 }
 
 // sumBytes works out what was delivered. Observers count updates as they decode

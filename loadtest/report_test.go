@@ -86,7 +86,7 @@ func TestHubBetween(t *testing.T) {
 
 func TestCheckOptions(t *testing.T) {
 	for name, o := range map[string]loadtest.Options{
-		"a profile that is not known": {Profile: "zones"},
+		"a profile that is not known": {Profile: "zoo"},
 		"fewer than no devices":       {Devices: -1},
 		"too many a second":           {Hz: 1e6},
 		"a speed that is no number":   {Speed: math.NaN()},

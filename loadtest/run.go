@@ -31,6 +31,7 @@ type run struct {
 
 	late, own, acks, ages   *latency // after the intended time: sent, sent but for waiting for the hub, acknowledged, seen
 	stale, intervals, joins *latency
+	enters                  *latency // from when a device asks for another zone until it has that
 
 	sent, acked, refused, held               atomic.Int64 // transactions; held: had to wait for the hub to take more
 	duplicated, reordered, gaps, resnapshots atomic.Int64
@@ -55,7 +56,7 @@ type run struct {
 func newRun(o Options) *run {
 	return &run{
 		opts: o, base: time.Now(), late: newLatency(), own: newLatency(), acks: newLatency(), ages: newLatency(), calls: calls{ages: newLatency()},
-		stale: newLatency(), intervals: newLatency(), joins: newLatency(),
+		stale: newLatency(), intervals: newLatency(), joins: newLatency(), enters: newLatency(),
 		devices: map[*device]struct{}{}, refusals: map[wire.Code]int64{},
 	}
 }
@@ -181,7 +182,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 }
 
 func (r *run) scripts() ([]script, error) {
-	if r.opts.Trace == "" {
+	switch {
+	case r.opts.Profile.writesAlone():
+		return serverScripts(&r.opts), nil
+	case r.opts.Trace == "":
 		return meshScripts(&r.opts), nil
 	}
 	t, err := readTrace(r.opts.Trace)

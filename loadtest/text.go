@@ -41,6 +41,9 @@ func (p *Report) Text(w io.Writer) error {
 	t.heads("ms")
 	t.quantiles("from version to version", p.Interval)
 	t.quantiles("from dial to snapshot", p.Join)
+	if p.opts.Profile == Zones {
+		t.quantiles("into another zone", p.Enter)
+	}
 	if p.Hub != nil {
 		t.quantiles("hub: frame durable", p.Hub.durable)
 		t.quantiles("hub: frame told", p.Hub.Frame)
@@ -72,7 +75,11 @@ func (p *Report) title() string {
 }
 
 func (p *Report) devices() string {
-	s := fmt.Sprintf("%d write, %d of those who watch decode what comes; at most %d connected", p.Devices, p.opts.Observers, p.most)
+	writing := fmt.Sprintf("%d write", p.Devices)
+	if p.opts.Profile.writesAlone() {
+		writing = fmt.Sprintf("%d, for which %d write", p.Devices, p.writers)
+	}
+	s := fmt.Sprintf("%s, %d of those who watch decode what comes; at most %d connected", writing, p.opts.Observers, p.most)
 	if p.SessionsLost > 0 {
 		s += fmt.Sprintf("; %d lost their session", p.SessionsLost)
 	}

@@ -17,9 +17,10 @@ type writer struct {
 	run    *run
 	script script
 	layout *layout
-	seq    uint64        // the number of its first transaction
-	slots  chan struct{} // holds one for each transaction under way
-	idle   chan struct{} // gets one when none is left under way
+	seq    uint64                                             // the number of its first transaction
+	slots  chan struct{}                                      // holds one for each transaction under way
+	idle   chan struct{}                                      // gets one when none is left under way
+	after  func(sessions context.Context, first *place) error // each write; nil: nothing
 
 	// The writing goroutine's own.
 	places  []place
@@ -66,7 +67,11 @@ func (w *writer) write(load, sessions context.Context, timer *time.Timer, c *ses
 			w.run.late.record(now.Sub(due))
 			w.run.own.record(now.Sub(free))
 		}
-		if err := w.send(sessions, c, i); err != nil {
+		err := w.send(sessions, c, i)
+		if err == nil && w.after != nil {
+			err = w.after(sessions, &w.places[0])
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,7 @@ type loadtestCommand struct {
 	Unchecked bool   `help:"Let a run without --db, in which nothing is compared with SQL, be a good one."`
 	AdminURL  string `name:"admin-url" placeholder:"URL" help:"The hub's operators' listener, for what the hub used."`
 
-	Profile   string        `enum:"mesh,writers,events" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; events: writers that send each other events (${default})."`
+	Profile   string        `enum:"mesh,writers,zones,server,join-storm,events" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; zones: devices see the zone that they drive through; server: one session writes for all, who watch; join-storm: that, and all come at once; events: writers that send each other events (${default})."`
 	Table     string        `default:"entity" placeholder:"NAME" help:"The table that devices write (${default})."`
 	Devices   int           `default:"100" placeholder:"N" help:"Devices that write (${default})."`
 	Observers int           `default:"8" placeholder:"N" help:"Devices that keep a copy of what they see; others count it (${default})."`
