@@ -14,9 +14,10 @@ const (
 	checkpointEvery = time.Second // pages written again and again in between are copied once
 	checkpointPages = 8192        // or this much WAL: 32 MiB
 
-	// A WAL starts over only when a writer finds all of it copied. Under steady
-	// load a checkpoint beside the frames never catches the last frames, so from
-	// this size on the frame loop does the small rest itself, between two commits.
+	// A WAL starts over only when a writer's transaction finds all of it copied as it
+	// begins. Under steady load a checkpoint beside the frames never catches the last
+	// frames, or is done after the next transaction has begun, so from this size on the
+	// frame loop does the small rest itself, between two commits.
 	restartPages = 16384
 )
 
@@ -123,7 +124,7 @@ func (s *Store) checkpoint(c *sqlite.Conn, path string, w *walFile) bool {
 	}
 	s.stats.Checkpoints.Add(1)
 	w.copied.Store(int64(done))
-	if total > restartPages && total != done {
+	if total > restartPages { // also where all is copied: the frame loop's next transaction has begun already, maybe
 		w.restart.Store(true)
 	}
 	return total == done
@@ -134,7 +135,7 @@ func (s *Store) checkpoint(c *sqlite.Conn, path string, w *walFile) bool {
 // checkpointer is at it too, or fails at it, is for its next look.
 func (s *Store) restartWAL(c *sqlite.Conn, path string, w *walFile) {
 	w.committed(c)
-	if w.restart.CompareAndSwap(true, false) {
+	if w.restart.CompareAndSwap(true, false) && w.pages.Load() > restartPages {
 		s.stats.RestartWaits.Add(1)
 		s.checkpoint(c, path, w)
 	}

@@ -227,6 +227,41 @@ func testWALBounded(t *testing.T) {
 	}
 }
 
+// TestWALBoundedWithin: the same where each checkpoint comes while the frame loop's next
+// transaction is open, and finds all copied that was there: frames are far apart.
+func TestWALBoundedWithin(t *testing.T) {
+	c := openCheckpointed(t, `CREATE TABLE a(id INTEGER PRIMARY KEY, n INTEGER, s TEXT) STRICT`)
+	text := strings.Repeat("y", 3000)
+	game := int64(0)
+	for i := range 60 {
+		rows := make([][]any, 1000)
+		for j := range rows {
+			rows[j] = row((i*7919+j*104729)%20000, i, text)
+		}
+		f, err := c.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		refusal, err := f.Apply(alice, c.write(alice, put("a", "id n s", rows...)), nil)
+		if refusal != nil || err != nil {
+			t.Fatal(refusal, err)
+		}
+		c.look()
+		c.now = c.now.Add(frameTime)
+		if _, err := f.Commit(c.now, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Merge(c.now, true); err != nil {
+			t.Fatal(err)
+		}
+		now, _ := store.WALPages(c.Store)
+		game = max(game, now)
+	}
+	if game > 2*store.RestartPages {
+		t.Errorf("the WAL grew to %d pages; %d checkpoints, %d in a frame", game, c.Stats().Checkpoints.Load(), c.Stats().RestartWaits.Load())
+	}
+}
+
 // TestWALRestart: a WAL that a reader has kept from being copied grows, and the
 // frame loop copies the rest once the reader is gone, so that it begins anew.
 func TestWALRestart(t *testing.T) {
