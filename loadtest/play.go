@@ -159,10 +159,10 @@ func (r *run) warmUp(load, sessions context.Context) {
 	r.warm.look, r.warm.tally = r.look(sessions), r.tally()
 }
 
-// sample looks at every copy ten times a second, after the warm-up, for as long as
+// sample looks at every copy some ten times a second, never in step with the writes, after the warm-up, for as long as
 // everybody writes.
 func (r *run) sample(load context.Context, c *cast, last time.Duration) {
-	const often = 100 * time.Millisecond
+	const often = 97 * time.Millisecond
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for at := r.warmup; at <= last && sleepUntil(load, timer, r.base.Add(r.start+at)); at += often {
