@@ -27,6 +27,9 @@ fmt: ## formats the Go code
 bench: ## runs the Go benchmarks and sums them up (COUNT, BENCH, BASE: see scripts/bench)
 	@scripts/bench
 
+bench-peers: ## measures the hub beside Colyseus and bare relays (SIZES, ARGS: see scripts/bench-peers)
+	@scripts/bench-peers $(ARGS)
+
 fuzz: ## runs every fuzz target for a minute (FUZZTIME=10m: longer)
 	@scripts/fuzz
 
