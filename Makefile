@@ -4,7 +4,7 @@
 .PHONY: help run build build-mvsqlite test lint fmt bench fuzz soak cover conformance godot-test loadtest clean
 
 help: ## lists the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## builds the hub and starts the example city on 127.0.0.1:8080
 	@scripts/run

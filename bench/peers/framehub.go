@@ -16,29 +16,31 @@ type framehub struct{ program, folder string }
 
 const framehubSchema = `CREATE TABLE entity (id INTEGER PRIMARY KEY, x REAL, y REAL, z REAL, w REAL) STRICT;`
 
-func newFramehub(program string) (*framehub, error) {
-	folder, err := os.MkdirTemp("", "framehub-peers-")
-	if err != nil {
-		return nil, err
+// create makes a folder with the schema, unless there is one.
+func (f *framehub) create() (err error) {
+	if f.folder != "" {
+		return nil
 	}
-	return &framehub{program: program, folder: folder}, os.WriteFile(filepath.Join(folder, "schema.sql"), []byte(framehubSchema), 0o600)
+	if f.folder, err = os.MkdirTemp("", "framehub-peers-"); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(f.folder, "schema.sql"), []byte(framehubSchema), 0o600)
 }
 
 func (f *framehub) start(hz float64) (*process, error) {
+	if err := f.create(); err != nil {
+		return nil, err
+	}
 	return startProcess("devices", exec.Command(f.program, "--log-level", "warn", "serve", //nolint:gosec,noctx // what --framehub names; kill ends it
 		"--db", filepath.Join(f.folder, "world.db"), "--schema", filepath.Join(f.folder, "schema.sql"),
 		"--frame-hz", strconv.FormatFloat(hz, 'g', -1, 64), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"))
 }
 
-// clear removes the database, and keeps the schema for the next.
+// clear removes the folder with the database.
 func (f *framehub) clear() error {
-	files, err := filepath.Glob(filepath.Join(f.folder, "world.*"))
-	for _, file := range files {
-		if err := os.RemoveAll(file); err != nil {
-			return err
-		}
-	}
-	return err
+	folder := f.folder
+	f.folder = ""
+	return os.RemoveAll(folder)
 }
 
 func (f *framehub) join(ctx context.Context, p *process, number int) (client, error) {

@@ -34,7 +34,7 @@ type places struct{ framehub, node, colyseus string }
 func newPeer(name string, at *places) (peer, error) {
 	switch name {
 	case "framehub":
-		return newFramehub(at.framehub)
+		return &framehub{program: at.framehub}, nil
 	case "colyseus":
 		return &colyseus{node: at.node, server: at.colyseus}, nil
 	case "coder", "gws":
