@@ -1,7 +1,7 @@
 # Each target is one script or command; `make` alone lists them. Scripts say in their first lines what they take.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build build-mvsqlite test lint fmt bench fuzz soak cover conformance godot-test loadtest clean
+.PHONY: help run build build-mvsqlite test lint fmt bench bench-peers fuzz soak cover conformance godot-test loadtest clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
