@@ -38,7 +38,7 @@ const snapshotPatience = 10 * time.Second
 func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	const pause = 500 * time.Microsecond
 	if s.opts.MVSQLite {
-		return nil, errors.New("copies of a database on mvSQLite are not made yet: back it up with FoundationDB's own tools")
+		return nil, errors.New("copies are of databases in files: back this one up with FoundationDB's tools")
 	}
 	sn, err := s.newSnapshot()
 	if err != nil {
