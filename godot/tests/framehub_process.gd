@@ -1,15 +1,20 @@
 class_name FramehubTestProcess
 extends RefCounted
-## A second Godot, which runs [code]tests/player.gd[/code].
+## A second Godot.
 
 var _pipe: Dictionary = {}
 var _said: String = ""
 
 
+## One that runs [code]tests/player.gd[/code].
 static func begin(test: FramehubTest, arguments: PackedStringArray) -> FramehubTestProcess:
+	return run(test, ProjectSettings.globalize_path("res://"), "tests/player.gd", arguments)
+
+
+## One that runs a script of a project.
+static func run(test: FramehubTest, path: String, script: String, arguments: PackedStringArray) -> FramehubTestProcess:
 	var process: FramehubTestProcess = FramehubTestProcess.new()
-	var command: PackedStringArray = ["--headless", "--path", ProjectSettings.globalize_path("res://")]
-	command.append_array(["--script", "tests/player.gd", "--"])
+	var command: PackedStringArray = ["--headless", "--path", path, "--script", script, "--"]
 	command.append_array(arguments)
 	process._pipe = OS.execute_with_pipe(OS.get_environment("GODOT"), command, false)
 	test.check(not process._pipe.is_empty(), "a second Godot does not start: is GODOT set?")
