@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +51,7 @@ func property(t *testing.T, how string) {
 			var sim *storetest.Mvsim
 			if how == "mvSQLite" {
 				sim = storetest.OpenMvsim(t, "game", "game.frames")
+				defer loosen(sim)()
 			}
 			synctest.Test(t, func(t *testing.T) {
 				p := &propertyRun{world: newWorldOn(t, sim, schema, hub.Options{}), rng: rand.New(rand.NewPCG(seed, 0))}
@@ -168,8 +171,43 @@ func (p *propertyRun) run(frames int) {
 // trouble lets one of the next commits meet something, now and then.
 func (p *propertyRun) trouble() {
 	namespace := []string{"game", "game.frames"}[p.rng.IntN(2)]
-	action := []string{"conflict", "untrue", "ioerr", "storeioerr", "full"}[p.rng.IntN(5)]
+	hang, err := os.CreateTemp(p.sim.Dir, hanging)
+	if err != nil {
+		p.Fatal(err)
+	}
+	_ = hang.Close()
+	actions := []string{"conflict", "untrue", "ioerr", "storeioerr", "full", "slow 10", "hang " + hang.Name(), "hangfail " + hang.Name()}
+	action := actions[p.rng.IntN(len(actions))]
 	p.sim.Plan(fmt.Sprintf("commit %s %d %s", namespace, 1+p.rng.IntN(3), action), fmt.Sprintf("commit %s %d %s", namespace, 1+p.rng.IntN(6), action))
+}
+
+// hanging is what the names of files begin with for as long as which calls hang.
+const hanging = "hanging"
+
+// loosen removes them by the machine's clock, which goes on while a call hangs, as that of
+// the test does not. What it returns ends that.
+func loosen(sim *storetest.Mvsim) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var loosening sync.WaitGroup
+	loosening.Go(func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			files, _ := filepath.Glob(filepath.Join(sim.Dir, hanging+"*"))
+			for _, f := range files {
+				_ = os.Remove(f) // the test may have done so
+			}
+		}
+	})
+	return func() {
+		cancel()
+		loosening.Wait()
+	}
 }
 
 // count counts what was acknowledged.

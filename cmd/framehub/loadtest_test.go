@@ -65,7 +65,7 @@ func TestLoadtest(t *testing.T) {
 		"no hub":       {[]string{"--url", "ws://127.0.0.1:1/v1/sync"}, 1, "127.0.0.1:1"},
 		"no trace":     {[]string{"--trace", "/nowhere.csv"}, 1, "/nowhere.csv"},
 		"no devices":   {[]string{"--devices", "0"}, 2, "--devices"},
-		"no profile":   {[]string{"--profile", "zones"}, 2, "profile"},
+		"no profile":   {[]string{"--profile", "zoo"}, 2, "profile"},
 		"no such flag": {[]string{"--devils", "5"}, 2, "--devils"},
 		"hub":          {[]string{"--hub", "borrowed"}, 2, "embedded"},
 	} {
