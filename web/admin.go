@@ -7,7 +7,6 @@ import (
 	"net/http/pprof"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -18,8 +17,7 @@ import (
 )
 
 // Admin returns the handler of the admin listener: /healthz, /readyz, /metrics,
-// /api/status, /api/sessions, /api/sessions/{id}/kick, /api/reload, /api/backups,
-// /debug/pprof/, and a page on /.
+// the admin API below /api/, /debug/pprof/, and a page on /.
 // With AdminAuth every path but the first two wants a token. Without, nothing
 // checks who asks, so that it answers under a name of this machine's own only: a
 // page elsewhere whose name has been made to lead here gets nothing.
@@ -47,12 +45,9 @@ func Admin(h *hub.Hub, o Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	health(mux, h)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.Gatherers{ours, process}, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /api/status", status(h, ours, o.Version, time.Now()))
-	mux.HandleFunc("GET /api/sessions", sessions(h))
-	mux.HandleFunc("POST /api/sessions/{id}/kick", o.kick(h))
-	mux.HandleFunc("POST /api/reload", o.reload)
-	mux.HandleFunc("GET /api/backups", o.backups)
-	mux.HandleFunc("POST /api/backups", o.backupNow)
+	for _, r := range o.routes(h, ours) {
+		mux.HandleFunc(r.pattern, r.handler)
+	}
 	profiles(mux)
 	pages(mux, "admin")
 	handler := o.authenticated(o.sameSite(mux))

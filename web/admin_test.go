@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"framehub/session/wire"
@@ -31,6 +33,10 @@ func TestAdminPage(t *testing.T) {
 	page.colours("dark")
 	page.shot("admin-dark")
 	page.colours("light")
+	eval[any](page, `(document.getElementById("theme").click(), 1)`)
+	page.until("it is dark because one has said so", `getComputedStyle(document.body).backgroundColor === "rgb(17, 17, 19)"`, patience)
+	eval[any](page, `(document.getElementById("theme").click(), 1)`)
+	page.until("it is light again", `getComputedStyle(document.body).backgroundColor === "rgb(255, 255, 255)"`, patience)
 	for _, width := range []int64{1000, 800, 360} {
 		page.size(width, 800)
 		page.fits()
@@ -50,8 +56,8 @@ func TestAdminPageInTrouble(t *testing.T) {
 	w := newWorld(t)
 	page := newBrowser(t).open("operator", "http://"+w.Admin+"/", 1280, 800)
 	page.until("it is ready", `document.getElementById("state").textContent === "Ready"`, patience)
-	eval[any](page, `(globalThis.really = fetch, globalThis.fetch = async (...asked) => {
-		const status = await (await really(...asked)).json();
+	eval[any](page, `(async () => {
+		const status = await (await fetch("/api/status")).json();
 		const session = (i) => ({
 			id: "s" + i, device: "01a204d7-d5ed-7c24-87d2-" + String(i).padStart(12, "0"), role: i % 3 ? "device" : "server",
 			remote: "[2001:db8::1f:" + i + "]:" + (40000 + i), since: new Date(Date.now() - 1e7 * i).toISOString(), silent_ms: 100 * i,
@@ -59,8 +65,14 @@ func TestAdminPageInTrouble(t *testing.T) {
 		});
 		const sessions = Array.from({ length: 800 }, (_, i) => session(i));
 		const trouble = "commit frame 4711: the disk has been full for 12 s: <b>writes are refused</b>";
-		return new Response(JSON.stringify({ ...status, ready: false, trouble, sessions, version: 123456789 }));
-	}, 1)`)
+		const told = { status: { ...status, ready: false, trouble, sessions: 800, version: 123456789 }, sessions: { now: status.now, sessions } };
+		globalThis.EventSource = class extends EventTarget {
+			timer = setInterval(() => Object.entries(told).forEach(([topic, v]) =>
+				this.dispatchEvent(new MessageEvent(topic, { data: JSON.stringify(v) }))), 200);
+			close() { clearInterval(this.timer); }
+		};
+		document.dispatchEvent(new Event("visibilitychange")); // the page opens its stream anew
+	})()`)
 	page.until("the trouble is told in words, as text", `document.getElementById("trouble").textContent.includes("disk has been full") &&
 		!document.getElementById("trouble").hidden && !document.querySelector("#trouble b")`, patience)
 	page.until("it says how many it does not show", `document.getElementById("count").textContent === "500 of 800, the oldest"`, patience)
@@ -71,4 +83,41 @@ func TestAdminPageInTrouble(t *testing.T) {
 	page.fits()
 	eval[any](page, `(scrollTo(0, 500), 1)`)
 	page.shot("admin-trouble-360")
+}
+
+// TestAdminPageKeys goes where one types.
+func TestAdminPageKeys(t *testing.T) {
+	w := newWorld(t)
+	page := newBrowser(t).open("operator", "http://"+w.Admin+"/#/nowhere/%", 800, 600)
+	const shown = `document.querySelector("#nav a[aria-current]")?.textContent === "Sessions" && document.title === "Sessions · Framehub"`
+	page.until("an address that is none leads to the first view", shown, patience)
+	eval[any](page, `["g", "s"].forEach((key) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })))`)
+	page.until("keys go to a view", `location.hash === "#/sessions" && `+shown, patience)
+	if !eval[bool](page, `(document.getElementById("skip").click(), document.activeElement.id === "main")`) {
+		t.Error("the link to the content does not lead there")
+	}
+}
+
+// TestAdminPageHidden has no stream where nobody looks.
+func TestAdminPageHidden(t *testing.T) {
+	var asked atomic.Int64
+	w := newWorld(t)
+	w.admin = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/live" {
+				asked.Add(1)
+				defer asked.Add(-1)
+			}
+			next.ServeHTTP(rw, r)
+		})
+	}
+	w.Stop()
+	w.Start()
+	page := newBrowser(t).open("operator", "http://"+w.Admin+"/", 1280, 800)
+	page.until("it is ready", `document.getElementById("state").textContent === "Ready"`, patience)
+	eventually(t, "there is one stream", func() bool { return asked.Load() == 1 })
+	eval[any](page, `(Object.defineProperty(document, "hidden", { value: true, configurable: true }), document.dispatchEvent(new Event("visibilitychange")))`)
+	eventually(t, "there is none", func() bool { return asked.Load() == 0 })
+	eval[any](page, `(delete document.hidden, document.dispatchEvent(new Event("visibilitychange")))`)
+	eventually(t, "there is one again", func() bool { return asked.Load() == 1 })
 }

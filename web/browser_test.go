@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -104,7 +105,8 @@ func (t *tab) listen(ev any) {
 			mistake = fmt.Sprintf("console.%s: %v", ev.Type, ev.Args)
 		}
 	case *log.EventEntryAdded:
-		unreachable := strings.Contains(ev.Entry.Text, "ERR_CONNECTION_REFUSED") || strings.Contains(ev.Entry.Text, "ERR_CONNECTION_RESET")
+		unreachable := slices.ContainsFunc([]string{"ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING"},
+			func(why string) bool { return strings.Contains(ev.Entry.Text, why) })
 		if (ev.Entry.Level == log.EntryLevelError || ev.Entry.Level == log.EntryLevelWarning) && !unreachable {
 			mistake = fmt.Sprintf("%s: %s %s", ev.Entry.Source, ev.Entry.Text, ev.Entry.URL)
 		}

@@ -195,14 +195,16 @@ func TestCheckOrigins(t *testing.T) {
 // adminPaths returns every path of the admin listener, as its source has them.
 func adminPaths(t *testing.T) (paths []string) {
 	t.Helper()
-	source, err := os.ReadFile("admin.go")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"admin.go", "routes.go"} {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`"(?:[A-Z]+ )(/[^"]*)"`).FindAllStringSubmatch(string(source), -1) {
+			paths = append(paths, m[1])
+		}
 	}
-	for _, m := range regexp.MustCompile(`"(?:[A-Z]+ )(/[^"]*)"`).FindAllStringSubmatch(string(source), -1) {
-		paths = append(paths, m[1])
-	}
-	if len(paths) < 7 {
+	if len(paths) < 11 {
 		t.Fatalf("only %q", paths)
 	}
 	files, err := os.ReadDir("assets")
@@ -271,6 +273,8 @@ func TestAdminAuth(t *testing.T) {
 			want = 404
 		case path == "/api/reload", strings.HasSuffix(path, "/kick"):
 			want = 405 // they take a POST
+		case path == "/api/live":
+			want = 400 // it asks of what
 		}
 		if a := w.get(w.Admin, path, as("Bearer "+secret)); a.code != want {
 			t.Errorf("%s with a token: the code is %d", path, a.code)

@@ -1,7 +1,7 @@
 package web
 
 import (
-	"net/http"
+	"cmp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,7 +19,7 @@ type Status struct {
 	Trouble  string    `json:"trouble,omitempty"` // why it is not ready
 	Clock    string    `json:"clock,omitempty"`   // the device whose ticks close frames; left out where the hub's own clock does
 	Totals   Totals    `json:"totals"`
-	Sessions []Session `json:"sessions"`
+	Sessions int       `json:"sessions"`
 }
 
 // Totals count since the hub was started; two of them make rates.
@@ -55,31 +55,24 @@ type Session struct {
 	BytesOut    uint64    `json:"bytes_out"`
 }
 
-func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started time.Time) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+// status returns what tells how the hub is.
+func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started time.Time) func() Status {
+	return func() Status {
 		s := Status{
 			Program: program, Started: started, Now: time.Now(),
-			Version: h.Version(), Ready: true,
+			Version: h.Version(), Ready: true, Sessions: h.SessionCount(),
 		}
-		if err := h.Ready(); err != nil {
-			s.Ready, s.Trouble = false, err.Error()
-		}
+		err := h.Ready()
 		if device, held := h.ClockHolder(); held {
 			s.Clock = device.String()
 		}
-		var err error
-		if s.Totals, err = totals(metrics); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
+		var miscounted error
+		s.Totals, miscounted = totals(metrics)
+		if err = cmp.Or(err, miscounted); err != nil {
+			s.Ready, s.Trouble = false, err.Error()
 		}
-		s.Sessions = listed(h.Sessions())
-		writeJSON(w, s)
+		return s
 	}
-}
-
-// sessions answers with the sessions, oldest first.
-func sessions(h *hub.Hub) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, listed(h.Sessions())) }
 }
 
 func listed(infos []hub.SessionInfo) []Session {

@@ -50,7 +50,7 @@ func TestPaths(t *testing.T) {
 		{"admin: profiles", w.Admin, "/debug/pprof/", 200, page, "goroutine"},
 		{"admin: a profile", w.Admin, "/debug/pprof/heap", 200, "application/octet-stream", ""},
 		{"admin: the page", w.Admin, "/", 200, page, "Sessions"},
-		{"admin: its script", w.Admin, "/assets/admin.js", 200, script, "/api/status"},
+		{"admin: its script", w.Admin, "/assets/admin-live.js", 200, script, "/api/live"},
 		{"admin: shared looks", w.Admin, "/assets/common.css", 200, "text/css; charset=utf-8", ":root"},
 		{"admin: no sync", w.Admin, "/v1/sync", 404, text, ""},
 		{"admin: no demo", w.Admin, "/assets/demo.js", 404, text, ""},
@@ -125,10 +125,14 @@ func TestStatus(t *testing.T) {
 	d := w.dial(wire.DeviceHello{})
 	put(t, d, 1, 77)
 	var s web.Status
+	var list []web.Session
 	// Once it has been told of everything it is in step; a frame is counted when it has been told.
 	eventually(t, "both sessions are in step, and the frame is counted", func() bool {
 		s = status(t, w)
-		return len(s.Sessions) == 2 && s.Sessions[0].InStep && s.Sessions[1].InStep && s.Totals.Frames[len(s.Totals.Frames)-1].Count == 1
+		if err := json.Unmarshal([]byte(w.get(w.Admin, "/api/sessions").body), &list); err != nil {
+			t.Fatal(err)
+		}
+		return len(list) == 2 && list[0].InStep && list[1].InStep && s.Totals.Frames[len(s.Totals.Frames)-1].Count == 1
 	})
 	if s.Program != "v0.0.0-test" || !s.Ready || s.Trouble != "" || s.Version != c.Hello.Version+1 {
 		t.Errorf("%+v", s)
@@ -139,15 +143,15 @@ func TestStatus(t *testing.T) {
 	if o := s.Totals; o.Versions != 1 || o.Rows != 1 || o.Committed != 1 || o.Refused != 0 || o.Frames[len(o.Frames)-1].Count != 1 {
 		t.Errorf("totals: %+v", s.Totals)
 	}
-	one, two := s.Sessions[0], s.Sessions[1]
+	one, two := list[0], list[1]
 	if one.Role != "observer" || two.Role != "device" || one.ID == two.ID || one.Device == two.Device {
-		t.Errorf("sessions: %+v", s.Sessions)
+		t.Errorf("sessions: %+v", list)
 	}
 	if want := uuid.UUID(c.Hello.Device).String(); one.Device != want {
 		t.Errorf("device %s, the hub gave out %s", one.Device, want)
 	}
 	if one.MessagesIn != 1 || two.MessagesIn != 2 || one.BytesIn == 0 || two.BytesIn == 0 || one.MessagesOut < 2 || one.BytesOut == 0 {
-		t.Errorf("traffic: %+v", s.Sessions)
+		t.Errorf("traffic: %+v", list)
 	}
 	if !strings.HasPrefix(one.Remote, "127.0.0.1:") || one.Since.Before(began) || one.SilentMS < 0 {
 		t.Errorf("session: %+v", one)
@@ -174,7 +178,8 @@ func TestClockInStatusAndMetrics(t *testing.T) {
 
 func TestStatusWithoutSessions(t *testing.T) {
 	a := newWorld(t)
-	contains(t, a.get(a.Admin, "/api/status").body, `"sessions":[]`)
+	contains(t, a.get(a.Admin, "/api/status").body, `"sessions":0`)
+	contains(t, a.get(a.Admin, "/api/sessions").body, `[]`)
 }
 
 // TestTrouble holds the frame log, so that the hub can't commit, and lets it go.

@@ -34,6 +34,7 @@ type world struct {
 	Device, Admin string // addresses, host:port
 
 	options []func(*web.Options)
+	admin   func(http.Handler) http.Handler // nil, or what stands before the admin listener's handler from the next Start on
 	hub     *hub.Hub
 	stop    func() // nil: it is stopped
 }
@@ -67,6 +68,9 @@ func (w *world) Start() {
 	admin, err := web.Admin(w.hub, o)
 	if err != nil {
 		w.tb.Fatal(err)
+	}
+	if w.admin != nil {
+		admin = w.admin(admin)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -1,109 +1,160 @@
-// The operator's page: asks the hub each second what is running, and shows it.
+// The operators' page. What stands behind the # of its address names the view: #/sessions.
+//
+// A view is a module admin-NAME.js that exports one function:
+//
+//   mount(el, api) → unmount
+//
+// el is an empty element to fill. The returned function ends what the view has begun, but for what it follows, which ends
+// by itself. Going anywhere else, also inside the view, unmounts and mounts again. api is an Api, below.
 
-import { milliseconds, perSecond, quantile, rate, since, span, whole } from "./admin-figures.js";
-import { Table } from "./admin-table.js";
+import { ApiError, ask } from "./admin-api.js";
+import { make } from "./admin-dom.js";
+import { Live } from "./admin-live.js";
+import { show, showGone } from "./admin-strip.js";
 
-const EVERY = 1000; // ms
-const PATIENCE = 3000; // ms for an answer
-const LOOK_BACK = 10; // answers over which frame times are taken
+/** In the order of the navigation, the first is where one starts. The key after g goes there. */
+const VIEWS = [["sessions", "Sessions", "s"]];
+
+const RETRY = 2000; // ms until the hub is asked again whether it is back
 
 /** @param {string} id @returns {any} */
 const el = (id) => document.getElementById(id);
 
-const table = new Table(el("sessions"));
-/** The last answers, newest last. @type {any[]} */
-const answers = [];
-/** Since when the hub has not answered. @type {Date | null} */
-let gone = null;
-/** @type {any} */
-let timer;
-let asking = false;
+const live = new Live({ gone: () => requestAnimationFrame(showGone), refused });
+live.follow("status", (status) => requestAnimationFrame(() => show(status)));
 
-async function ask() {
-  clearTimeout(timer);
-  if (asking || document.hidden) return; // it goes on when somebody looks
-  asking = true;
-  const began = performance.now();
-  try {
-    const response = await fetch("/api/status", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    if (!response.ok) throw new Error(`the answer was ${response.status}`);
-    const status = await response.json();
-    requestAnimationFrame(() => show(status));
-  } catch {
-    requestAnimationFrame(showGone);
+/** Ends the view that is shown. */
+let unmount = () => {};
+/** Counts navigations: a view that comes too late is not shown. */
+let turn = 0;
+
+/** What a view is given. */
+class Api {
+  /** @param {string[]} path what follows the view's name in the address @param {URLSearchParams} query what follows the ? */
+  constructor(path, query) {
+    this.path = path;
+    this.query = query;
+    /** @type {(() => void)[]} */
+    this.ends = [];
   }
-  asking = false;
-  timer = setTimeout(ask, Math.max(0, EVERY - (performance.now() - began)));
+
+  /**
+   * Asks the admin API, and returns the answer's JSON; an ApiError has the hub's words.
+   * @param {string} method @param {string} path @param {any} [body] sent as JSON
+   */
+  async ask(method, path, body) {
+    try {
+      return await ask(method, path, body);
+    } catch (e) {
+      if (e instanceof ApiError && e.status === 401) refused();
+      throw e;
+    }
+  }
+
+  /** Calls fn with what a topic of the live stream tells, before the next frame is painted. @param {string} topic @param {(v: any) => void} fn */
+  follow(topic, fn) {
+    const end = live.follow(topic, (v) => requestAnimationFrame(() => !ended && fn(v)));
+    let ended = false;
+    this.ends.push(() => {
+      ended = true;
+      end();
+    });
+  }
 }
 
-/** @param {string} id @param {string} text */
-function put(id, text) {
-  if (el(id).textContent !== text) el(id).textContent = text;
+/** Shows the view that the address names. */
+async function navigate() {
+  const mine = ++turn;
+  const { pathname, searchParams } = new URL(location.hash.replace(/^#\/?/, "/"), "http://view");
+  const [name, ...path] = pathname.slice(1).split("/").map(decoded);
+  const view = VIEWS.find(([id]) => id === name) ?? VIEWS[0];
+  let module;
+  try {
+    module = await import(`./admin-${view[0]}.js`);
+  } catch {
+    setTimeout(() => mine === turn && navigate(), RETRY); // the hub does not answer
+    return;
+  }
+  if (mine !== turn) return;
+  unmount();
+  mark(view);
+  const api = new Api(path, searchParams);
+  const main = el("main");
+  const inner = make("div", { class: `view view-${view[0]}` });
+  main.replaceChildren(inner);
+  const end = module.mount(inner, api);
+  unmount = () => {
+    unmount = () => {};
+    for (const one of api.ends) one();
+    end?.();
+  };
 }
 
-/** @param {any} status */
-function show(status) {
-  gone = null;
-  const last = answers.at(-1);
-  if (last && last.started !== status.started) answers.length = 0; // it was started anew: its counts begin at zero
-  answers.push(status);
-  if (answers.length > LOOK_BACK + 1) answers.shift();
-  el("main").removeAttribute("data-stale");
-  showState(status);
-  showFigures(status);
-  showSessions(status);
+/** @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // somebody has typed it
+  }
 }
 
-/** @param {any} status */
-function showState(status) {
-  put("program", status.program);
-  el("state").dataset.is = status.ready ? "good" : "bad";
-  put("state", status.ready ? "Ready" : "Not ready");
-  showTrouble(status.ready ? "" : `The hub takes no writes: ${status.trouble}`);
+/** Says in the navigation and the title where one is. @param {string[]} view */
+function mark(view) {
+  document.title = `${view[1]} · Framehub`;
+  for (const link of el("nav").children) {
+    if (link.hash === `#/${view[0]}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
 }
 
-/** @param {string} text */
-function showTrouble(text) {
-  put("trouble", text);
-  el("trouble").hidden = text === "";
+/** The hub answers, but not with a stream: asks why. */
+async function refused() {
+  try {
+    await ask("GET", "/api/status");
+    live.change();
+  } catch {
+    setTimeout(refused, RETRY);
+  }
 }
 
-/** @param {any} status */
-function showFigures(status) {
-  const now = Date.parse(status.now);
-  const before = answers.at(-2) ?? status;
-  const seconds = (now - Date.parse(before.now)) / 1000;
-  /** @param {string} key */
-  const moved = (key) => perSecond(rate(status.totals[key], before.totals[key], seconds));
-  put("version", whole(status.version));
-  put("versions", moved("versions"));
-  put("rows", moved("rows"));
-  put("writes", moved("committed"));
-  put("refused", moved("refused"));
-  const frames = since(status.totals.frames, answers[0].totals.frames);
-  put("p50", milliseconds(quantile(frames, 0.5)));
-  put("p99", milliseconds(quantile(frames, 0.99)));
-  put("uptime", span((now - Date.parse(status.started)) / 1000));
+/** Whether a key goes to what is typed into. @param {KeyboardEvent} e */
+const typing = (e) => e.target instanceof Element && e.target.closest("input, textarea, select, dialog") !== null;
+
+let going = 0; // until when a key after g is a place, in ms
+document.addEventListener("keydown", (e) => {
+  if (e.ctrlKey || e.metaKey || e.altKey || typing(e)) return;
+  const view = VIEWS.find(([, , key]) => key === e.key);
+  if (e.key === "g") going = e.timeStamp + 1500;
+  else if (view && e.timeStamp < going) location.hash = `#/${view[0]}`;
+});
+
+/** Whether it is dark now. */
+const dark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
+function themed() {
+  el("theme").textContent = dark() ? "Light" : "Dark";
+  el("theme").title = `Use ${dark() ? "light" : "dark"} colours`;
 }
 
-/** @param {any} status */
-function showSessions(status) {
-  const all = status.sessions.length;
-  const shown = table.show(status.sessions, Date.parse(status.now));
-  put("count", shown < all ? `${whole(shown)} of ${whole(all)}, the oldest` : whole(all));
-  el("table").hidden = all === 0;
-  el("empty").hidden = all > 0;
-}
+el("theme").addEventListener("click", () => {
+  const theme = dark() ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  try {
+    localStorage.setItem("framehub-theme", theme);
+  } catch {
+    // It is not remembered where a browser keeps nothing.
+  }
+  themed();
+  dispatchEvent(new Event("themechange")); // for what is drawn on a canvas
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (themed(), dispatchEvent(new Event("themechange"))));
 
-function showGone() {
-  gone ??= new Date();
-  const since = gone.toLocaleTimeString("en-GB");
-  el("state").dataset.is = "bad";
-  put("state", "Gone");
-  const old = answers.length > 0 ? " What is below is from before." : "";
-  showTrouble(`The hub has not answered since ${since}.${old} This page goes on asking.`);
-  el("main").toggleAttribute("data-stale", true);
-}
-
-document.addEventListener("visibilitychange", ask);
-ask();
+el("skip").addEventListener("click", (/** @type {Event} */ e) => {
+  e.preventDefault();
+  el("main").focus();
+});
+el("nav").append(...VIEWS.map(([id, label]) => make("a", { href: `#/${id}` }, label)));
+themed();
+addEventListener("hashchange", navigate);
+navigate();

@@ -1,0 +1,64 @@
+// What stands on every view: how the hub is, in words and figures.
+
+import { put } from "./admin-dom.js";
+import { milliseconds, perSecond, quantile, rate, since, span, whole } from "./admin-figures.js";
+
+const LOOK_BACK = 10; // answers over which frame times are taken
+
+/** @param {string} id @returns {any} */
+const el = (id) => document.getElementById(id);
+
+/** The last answers, newest last. @type {any[]} */
+const answers = [];
+/** Since when the hub has not answered. @type {Date | null} */
+let gone = null;
+
+/** @param {any} status what the hub tells of itself */
+export function show(status) {
+  gone = null;
+  const last = answers.at(-1);
+  if (last && last.started !== status.started) answers.length = 0; // it was started anew: its counts begin at zero
+  answers.push(status);
+  if (answers.length > LOOK_BACK + 1) answers.shift();
+  document.body.removeAttribute("data-stale");
+  put(el("program"), status.program);
+  el("state").dataset.is = status.ready ? "good" : "bad";
+  put(el("state"), status.ready ? "Ready" : "Not ready");
+  trouble(status.ready ? "" : `The hub takes no writes: ${status.trouble}`);
+  figures(status);
+}
+
+/** @param {string} text */
+function trouble(text) {
+  put(el("trouble"), text);
+  el("trouble").hidden = text === "";
+}
+
+/** @param {any} status */
+function figures(status) {
+  const now = Date.parse(status.now);
+  const before = answers.at(-2) ?? status;
+  const seconds = (now - Date.parse(before.now)) / 1000;
+  /** @param {string} key */
+  const moved = (key) => perSecond(rate(status.totals[key], before.totals[key], seconds));
+  put(el("version"), whole(status.version));
+  put(el("versions"), moved("versions"));
+  put(el("rows"), moved("rows"));
+  put(el("writes"), moved("committed"));
+  put(el("refused"), moved("refused"));
+  put(el("sessions-now"), whole(status.sessions));
+  const frames = since(status.totals.frames, answers[0].totals.frames);
+  put(el("p50"), milliseconds(quantile(frames, 0.5)));
+  put(el("p99"), milliseconds(quantile(frames, 0.99)));
+  put(el("uptime"), span((now - Date.parse(status.started)) / 1000));
+}
+
+/** Says that the hub does not answer. */
+export function showGone() {
+  gone ??= new Date();
+  el("state").dataset.is = "bad";
+  put(el("state"), "Gone");
+  const old = answers.length > 0 ? " What is below is from before." : "";
+  trouble(`The hub has not answered since ${gone.toLocaleTimeString("en-GB")}.${old} This page goes on asking.`);
+  document.body.toggleAttribute("data-stale", true);
+}

@@ -1,0 +1,116 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const (
+	liveEvery    = time.Second      // between two looks at the sources of a stream
+	livePatience = 10 * time.Second // for a page to take what is written
+	maxTopics    = 8                // of a stream
+)
+
+// A source gives what a stream is to be told next, as JSON; nil: nothing. It
+// belongs to one stream, and may remember what that has been told.
+type source func() any
+
+// A topic makes the source for a stream that asks for it, or says why there is
+// none. arg is what stands behind the topic's name and a colon.
+type topic func(arg string) (source, error)
+
+// live answers GET /api/live?topic=NAME[:ARG]&… with a stream of server-sent
+// events, named as the topics were asked for: at once, and each second, whatever
+// their sources have to tell. It is the only thing that goes on for a page, and
+// ends with it.
+func live(topics map[string]topic) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		names := r.URL.Query()["topic"]
+		sources, err := open(topics, names)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		header := w.Header()
+		header.Set("Content-Type", "text/event-stream")
+		header.Set("Cache-Control", "no-store")
+		header.Set("X-Accel-Buffering", "no") // nginx would keep it back
+		s := stream{w, http.NewResponseController(w)}
+		tick := time.NewTicker(liveEvery)
+		defer tick.Stop()
+		for err = s.start(); err == nil; {
+			if err = s.tell(names, sources); err != nil {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+}
+
+func open(topics map[string]topic, names []string) ([]source, error) {
+	if len(names) == 0 || len(names) > maxTopics {
+		return nil, fmt.Errorf("a stream has from 1 to %d topics: /api/live?topic=status", maxTopics)
+	}
+	sources := make([]source, len(names))
+	for i, full := range names {
+		name, arg, _ := strings.Cut(full, ":")
+		begin, ok := topics[name]
+		if !ok || strings.ContainsFunc(full, unicode.IsControl) { // a line of its own would be an event of its own
+			return nil, fmt.Errorf("there is no topic %q", full)
+		}
+		var err error
+		if sources[i], err = begin(arg); err != nil {
+			return nil, err
+		}
+	}
+	return sources, nil
+}
+
+// A stream is one page's.
+type stream struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+}
+
+// start says how soon a page may come back, and lifts the bound of a request's
+// time, which a stream has none of.
+func (s stream) start() error {
+	if err := s.rc.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	return s.write("retry: 1000\n\n")
+}
+
+func (s stream) tell(names []string, sources []source) error {
+	for i, from := range sources {
+		v := from()
+		if v == nil {
+			continue
+		}
+		text, err := json.Marshal(v) // on one line
+		if err != nil {
+			return err
+		}
+		if err := s.write("event: " + names[i] + "\ndata: " + string(text) + "\n\n"); err != nil {
+			return err
+		}
+	}
+	return s.rc.Flush()
+}
+
+func (s stream) write(text string) error {
+	if err := s.rc.SetWriteDeadline(time.Now().Add(livePatience)); err != nil {
+		return err
+	}
+	_, err := io.WriteString(s.w, text) //nolint:gosec // no page: names of topics without control characters, and JSON
+	return err
+}
