@@ -130,13 +130,24 @@ func (w *livingWorld) device(ctx context.Context, url string, n int) {
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer c.Close()
+	const window = 64 // transactions under way, which the hub allows
+	free := make(chan struct{}, window)
+	for range window {
+		free <- struct{}{}
+	}
 	reading.Go(func() {
 		for {
-			if _, err := c.Next(ctx); err != nil {
+			m, err := c.Next(ctx)
+			if err != nil {
 				if ctx.Err() == nil {
 					w.Error("a session has ended:", err)
 				}
 				return
+			}
+			if s, ok := m.(*wire.Settled); ok {
+				for range len(s.Committed) + len(s.Rejected) {
+					free <- struct{}{}
+				}
 			}
 		}
 	})
@@ -149,6 +160,11 @@ func (w *livingWorld) device(ctx context.Context, url string, n int) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-free:
 		}
 		g := wire.Grid{Stride: 3}
 		for range 20 {

@@ -215,7 +215,7 @@ func (g *guarded) wantStatus(token string, want int) {
 // users lists who has a session, by the operators' listener.
 func (g *guarded) users() (users []string) {
 	g.Helper()
-	r, err := http.NewRequestWithContext(g.Context(), http.MethodGet, g.admin+"api/status", nil)
+	r, err := http.NewRequestWithContext(g.Context(), http.MethodGet, g.admin+"api/sessions", nil)
 	if err != nil {
 		g.Fatal(err)
 	}
@@ -226,14 +226,12 @@ func (g *guarded) users() (users []string) {
 		g.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var status struct {
-		Sessions []struct{ User, Role string }
-	}
+	var sessions []struct{ User, Role string }
 	text, err := io.ReadAll(resp.Body)
-	if err = errors.Join(err, json.Unmarshal(text, &status)); err != nil {
+	if err = errors.Join(err, json.Unmarshal(text, &sessions)); err != nil {
 		g.Fatal(err)
 	}
-	for _, s := range status.Sessions {
+	for _, s := range sessions {
 		users = append(users, s.User+" "+s.Role)
 	}
 	return users
