@@ -45,8 +45,8 @@ conformance: ## lets the Python client talk to the hub
 godot-test: ## tests the Godot addon in a Godot without a window (TESTS="resume": only those)
 	@scripts/godot-test $(TESTS)
 
-loadtest: build ## loads a hub of its own with 100 devices (ARGS="--devices 200": other flags)
-	bin/framehub loadtest --hub embedded --profile mesh --devices 100 --observers 8 --hz 20 --duration 30s $(ARGS)
+loadtest: build ## loads a hub of its own with 100 devices for a minute (ARGS="--devices 200": other flags)
+	bin/framehub loadtest --hub embedded --profile mesh --devices 100 --observers 8 --hz 20 --duration 1m $(ARGS)
 
 clean: ## removes what was built and the cache folder inside the project; data/ stays
 	chmod -R u+w .cache 2>/dev/null || true

@@ -12,6 +12,8 @@ import (
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
+
+	"framehub/backup/place"
 )
 
 // A packer compresses, and encrypts where there are recipients.
@@ -96,7 +98,7 @@ func pack(ctx context.Context, from, to string, recipients []age.Recipient) (raw
 	if err != nil {
 		return raw, packed, err
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, rawSum)}, &untilDone{ctx, in}, make([]byte, copyBuffer))
+	_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, rawSum)}, place.UntilDone(ctx, in), make([]byte, copyBuffer))
 	if err = errors.Join(err, w.Close(), buffered.Flush()); err != nil {
 		return raw, packed, err
 	}
@@ -116,7 +118,7 @@ func unpack(ctx context.Context, m *Manifest, from io.Reader, to string, keys []
 	defer func() { err = errors.Join(err, out.Close()) }()
 	packed, raw := newSumming(), newSumming()
 	source, sink := &telling{r: from, told: told}, &keeping{w: out}
-	in := io.TeeReader(&untilDone{ctx, source}, packed)
+	in := io.TeeReader(place.UntilDone(ctx, source), packed)
 	r, err := newUnpacker(bufio.NewReaderSize(in, copyBuffer), keys, m.Data.Encryption != "")
 	if err != nil {
 		if errors.Is(err, errNoIdentity) {
@@ -145,20 +147,6 @@ func unpack(ctx context.Context, m *Manifest, from io.Reader, to string, keys []
 
 func (s *Sum) equal(other *Sum) bool {
 	return s.Size == other.Size && string(s.SHA256) == string(other.SHA256)
-}
-
-// untilDone reads until a context ends.
-type untilDone struct {
-	ctx context.Context //nolint:containedctx // it is the reader's whole life
-	r   io.Reader
-}
-
-// Read implements [io.Reader].
-func (u *untilDone) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(p)
 }
 
 // telling tells how much was read, and keeps the error that ended it.

@@ -76,7 +76,7 @@ func (v *verifier) sum(ctx context.Context, m *Manifest) (err error) {
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	s := newSumming()
-	if _, err := io.Copy(s, &untilDone{ctx, &telling{r: r, told: v.told}}); err != nil {
+	if _, err := io.Copy(s, place.UntilDone(ctx, &telling{r: r, told: v.told})); err != nil {
 		return err
 	}
 	if is := s.sum(); !is.equal(&m.Data.Sum) {

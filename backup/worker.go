@@ -40,42 +40,6 @@ type Options struct {
 	Done       func(Outcome) // is told what became of each copy
 }
 
-// An Outcome is what became of a copy.
-type Outcome struct {
-	Why     string    `json:"why"`
-	Version uint64    `json:"version"`
-	Began   time.Time `json:"began"`
-	Millis  int64     `json:"took_ms"`
-	Size    int64     `json:"size"`     // bytes in the place
-	RawSize int64     `json:"raw_size"` // of the database
-	Good    bool      `json:"good"`     // it was proven
-	Skipped bool      `json:"skipped"`  // there is a good copy of this version already
-	Error   string    `json:"error,omitempty"`
-}
-
-// A State is what a worker does now.
-type State struct {
-	Place    string    `json:"place"`
-	Now      time.Time `json:"now"`
-	Running  bool      `json:"running"`
-	Phase    string    `json:"phase,omitempty"` // copying, packing, writing, proving
-	Done     int64     `json:"done"`            // of Total, in the phase copying: pages
-	Total    int64     `json:"total"`
-	Asked    uint64    `json:"asked"`  // copies that were asked for so far
-	Answer   uint64    `json:"answer"` // how many of them are done
-	Last     *Outcome  `json:"last,omitempty"`
-	LastGood *Outcome  `json:"last_good,omitempty"`
-	Next     time.Time `json:"next,omitzero"`
-	Count    uint64    `json:"count"` // good ones since the start
-	Failures uint64    `json:"failures"`
-
-	Shipping    bool      `json:"shipping"`
-	Shipped     uint64    `json:"shipped"` // up to which version
-	ShipTrouble string    `json:"ship_trouble,omitempty"`
-	Unshipped   time.Time `json:"unshipped,omitzero"` // since when there is something that is not shipped
-	Gap         string    `json:"gap,omitempty"`      // versions that were lost before they were shipped
-}
-
 // A Worker backs a store up. Its methods may be called at the same time, but for Run.
 type Worker struct {
 	src  Source
@@ -259,9 +223,9 @@ func (w *Worker) copies(ctx context.Context) {
 			if st := w.pinned(ctx); st != nil {
 				pinned = st
 			}
-			switch { // what was asked for comes first, and one that is under way may be what is due
-			case why != "" || running:
-			case pinned == nil && w.needed():
+			switch { // what was asked for comes first, and one that is under way, or staged, may be what is due
+			case why != "" || running || pinned != nil:
+			case w.needed():
 				why = "new schema"
 			case !next.IsZero() && !time.Now().Before(next):
 				why = "due"

@@ -46,7 +46,7 @@ type Ceiling struct {
 	Median   int      `json:"median"`
 	Most     int      `json:"most"`
 	Spread   float64  `json:"spread"`  // from the least to the most, as a part of the median
-	Limited  bool     `json:"limited"` // the load test was the limit: the hub's ceiling lies higher
+	Limited  bool     `json:"limited"` // in some search the load test was the limit: the hub's ceiling lies higher
 	Steps    []Step   `json:"steps"`
 	OK       bool     `json:"ok"` // every search came to its end, and found a load that passes
 
@@ -94,7 +94,7 @@ func FindCeiling(ctx context.Context, o CeilingOptions) (*Ceiling, error) {
 
 // search returns the largest load that passed.
 func (c *Ceiling) search(ctx context.Context, search, from int) (passed int, err error) {
-	failed := c.opts.Most + 1
+	failed, limited := c.opts.Most+1, false // by the load test, and not by the hub
 	apart := func() bool { return float64(failed-passed) > max(1, c.opts.Within*float64(passed)) }
 	for n := from; ctx.Err() == nil && apart() && n > passed; {
 		s, err := c.step(ctx, search, n)
@@ -104,7 +104,7 @@ func (c *Ceiling) search(ctx context.Context, search, from int) (passed int, err
 		if s.OK {
 			passed = n
 		} else {
-			failed = n
+			failed, limited = n, s.Limited
 		}
 		switch {
 		case failed > c.opts.Most: // none has failed yet
@@ -115,6 +115,7 @@ func (c *Ceiling) search(ctx context.Context, search, from int) (passed int, err
 			n = (passed + failed) / 2
 		}
 	}
+	c.Limited = c.Limited || limited
 	return passed, nil
 }
 
@@ -144,7 +145,6 @@ func (c *Ceiling) step(ctx context.Context, search, devices int) (s Step, err er
 		return s, nil // what was cut short says nothing
 	}
 	c.Steps = append(c.Steps, s)
-	c.Limited = c.Limited || s.Limited
 	c.opts.Told(s)
 	return s, nil
 }
@@ -172,7 +172,7 @@ func (c *Ceiling) sum() {
 		return
 	}
 	sorted := slices.Sorted(slices.Values(c.Ceilings))
-	c.Least, c.Median, c.Most = sorted[0], sorted[len(sorted)/2], sorted[len(sorted)-1]
+	c.Least, c.Median, c.Most = sorted[0], sorted[(len(sorted)-1)/2], sorted[len(sorted)-1]
 	if c.Median > 0 {
 		c.Spread = float64(c.Most-c.Least) / float64(c.Median)
 	}
@@ -201,7 +201,7 @@ func (c *Ceiling) Text(w io.Writer) error {
 		t.line("ceiling", "%d devices; least %d, most %d of %d searches (spread %.0f %%)", c.Median, c.Least, c.Most, len(c.Ceilings), 100*c.Spread)
 	}
 	if c.Limited {
-		t.line("", "THE LOAD TEST WAS THE LIMIT in some runs: the hub's ceiling lies higher; load it from another machine")
+		t.line("", "THE LOAD TEST WAS THE LIMIT of some search: the hub's ceiling lies higher; load it from another machine")
 	}
 	if !c.OK {
 		t.line("FAILED", "not every search found a load that passes")

@@ -43,7 +43,7 @@ type ExitError int
 func (e ExitError) Error() string { return fmt.Sprintf("the hub ended with exit code %d", int(e)) }
 
 // Run runs the child until it ends by itself, or ctx ends, which is passed on as
-// SIGTERM; SIGHUP is passed on too. It returns nil for a child that ended well, an
+// SIGTERM; SIGHUP and SIGUSR1 are passed on too. It returns nil for a child that ended well, an
 // ExitError for one that has said in words why it can't run or stop, and words of its
 // own for one that crashes over and over.
 //
@@ -53,15 +53,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	// The kernel ends the child with the thread that has started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(signals)
 
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval = cmp.Or(s.Wait, 500*time.Millisecond)
 	wait.Multiplier, wait.MaxInterval = 2, 60*wait.InitialInterval
 	for soon := 0; ; {
-		run := s.run(ctx, hangups)
+		run := s.run(ctx, signals)
 		switch {
 		case run.err != nil:
 			return run.err
@@ -110,7 +110,7 @@ func (r *run) result() error {
 }
 
 // run runs the child once.
-func (s *Supervisor) run(ctx context.Context, hangups <-chan os.Signal) (r run) {
+func (s *Supervisor) run(ctx context.Context, signals <-chan os.Signal) (r run) {
 	in, out, err := os.Pipe()
 	if err != nil {
 		return run{err: fmt.Errorf("start the hub: %w", err)}
@@ -135,7 +135,7 @@ func (s *Supervisor) run(ctx context.Context, hangups <-chan os.Signal) (r run) 
 	}()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	err = s.attend(ctx, cmd.Process, hangups, ended)
+	err = s.attend(ctx, cmd.Process, signals, ended)
 	if at, ok := <-began; ok {
 		r.ready = max(1, time.Since(at))
 	}
@@ -147,14 +147,14 @@ func (s *Supervisor) run(ctx context.Context, hangups <-chan os.Signal) (r run) 
 }
 
 // attend passes signals on until the child has ended.
-func (s *Supervisor) attend(ctx context.Context, child *os.Process, hangups <-chan os.Signal, ended <-chan error) error {
+func (s *Supervisor) attend(ctx context.Context, child *os.Process, signals <-chan os.Signal, ended <-chan error) error {
 	stop := ctx.Done()
 	var late <-chan time.Time
 	for {
 		select {
 		case err := <-ended:
 			return err
-		case sig := <-hangups:
+		case sig := <-signals:
 			_ = child.Signal(sig)
 		case <-stop:
 			_ = child.Signal(syscall.SIGTERM)

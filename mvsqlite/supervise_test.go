@@ -48,7 +48,7 @@ func started() int {
 
 func child(role string, start int) int {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
 	ready := func() {
 		if err := mvsqlite.Ready(); err != nil {
 			panic(err)
@@ -298,14 +298,18 @@ func TestSuperviseKillsTheDeaf(t *testing.T) {
 	}
 }
 
-func TestSupervisePassesHangups(t *testing.T) {
+// TestSupervisePassesSignals: what a hub is asked by signals its supervisor passes on, and
+// survives.
+func TestSupervisePassesSignals(t *testing.T) {
 	r := supervise(t, "waits")
 	r.ready(1)
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	if line := r.line(); line != "got hangup" {
-		t.Errorf("the child says %q", line)
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1} {
+		if err := syscall.Kill(os.Getpid(), sig); err != nil {
+			t.Fatal(err)
+		}
+		if line := r.line(); line != "got "+sig.String() {
+			t.Errorf("the child says %q", line)
+		}
 	}
 }
 

@@ -151,7 +151,7 @@ func fill(ctx context.Context, path string, r io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	if _, err := io.Copy(to, &untilDone{ctx, r}); err != nil {
+	if _, err := io.Copy(to, UntilDone(ctx, r)); err != nil {
 		return err
 	}
 	return to.Sync()
@@ -187,18 +187,4 @@ func (f *folder) Remove(_ context.Context, name string) error {
 		dir = filepath.Dir(dir) // until one is not empty
 	}
 	return nil
-}
-
-// untilDone reads until a context ends.
-type untilDone struct {
-	ctx context.Context //nolint:containedctx // it is the reader's whole life
-	r   io.Reader
-}
-
-// Read implements [io.Reader].
-func (u *untilDone) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(p)
 }

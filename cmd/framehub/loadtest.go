@@ -62,6 +62,12 @@ func (l *loadtestCommand) Validate() error {
 	if min(l.Devices, l.Observers, l.Entities, l.Group) < 1 || min(l.Hz, l.EventHz, l.Speed) <= 0 { // which are defaults to the package
 		return errors.New("--devices, --observers, --entities, --hz, --event-hz, --group and --speed must be above 0")
 	}
+	if err := onlyFiles("--db", l.DB, "name the admin listener alone (--admin-url), with --unchecked"); err != nil {
+		return err
+	}
+	if l.Hub != "" && (l.DB != "" || l.AdminURL != "") {
+		return errors.New("--hub embedded starts a hub with a database of its own: leave --db and --admin-url out")
+	}
 	if l.FindCeiling != "" && (l.Trace != "" || l.Repeats < 1) {
 		return errors.New("--find-ceiling takes no --trace, whose devices are what they are, and --repeats above 0")
 	}
@@ -80,9 +86,6 @@ func (l *loadtestCommand) Validate() error {
 
 // Run loads a hub and reports. A signal ends the load, and the report is of what there was.
 func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
-	if err := onlyFiles("framehub loadtest --db", l.DB, "name the admin listener alone (--admin-url), with --unchecked"); err != nil {
-		return err
-	}
 	o := l.options()
 	if err := readToken(&o.Token); err != nil {
 		return err

@@ -67,6 +67,7 @@ func TestLoadtest(t *testing.T) {
 		"no devices":   {[]string{"--devices", "0"}, 2, "--devices"},
 		"no profile":   {[]string{"--profile", "zoo"}, 2, "profile"},
 		"no such flag": {[]string{"--devils", "5"}, 2, "--devils"},
+		"two hubs":     {[]string{"--hub", "embedded", "--db", "x.db"}, 2, "of its own"},
 		"hub":          {[]string{"--hub", "borrowed"}, 2, "embedded"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,7 +4,6 @@ package main_test
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -46,23 +45,12 @@ func (c *cluster) serve(t *testing.T, listen string) *program {
 	return p
 }
 
-// freeAddress returns an address that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // TestServeMVSQLite: one command serves devices from mvSQLite. The process is aborted
 // in its commits, as mvSQLite's library does; the supervisor starts it again, and what
 // devices were told is there, once.
 func TestServeMVSQLite(t *testing.T) {
 	c := newCluster(t)
-	addr := freeAddress(t)
+	addr := freePort(t)
 	p := c.serve(t, addr)
 	if out := p.out.await(t, `database +(\S+)`); out != clusterURL {
 		t.Errorf("the database is said to be %s", out)
@@ -135,7 +123,7 @@ func (c *cluster) add(t *testing.T, d *session.Device, n int) {
 func TestMVSQLiteReplaced(t *testing.T) {
 	c := newCluster(t)
 	first := c.serve(t, "127.0.0.1:0")
-	second := c.serve(t, freeAddress(t))
+	second := c.serve(t, freePort(t))
 	select {
 	case code := <-first.code:
 		first.code <- code

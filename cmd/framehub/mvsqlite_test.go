@@ -13,19 +13,21 @@ func TestMVSQLiteRefused(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, tc := range map[string]struct {
 		args  []string
+		code  int
 		words string
 	}{
-		"no namespace": {[]string{"serve", "--db", "mvsqlite://127.0.0.1:7000"}, "--db: mvsqlite://127.0.0.1:7000: it names no namespace"},
+		"no namespace": {[]string{"serve", "--db", "mvsqlite://127.0.0.1:7000"}, 1, "--db: mvsqlite://127.0.0.1:7000: it names no namespace"},
 		"a library that is none": {
-			[]string{"serve", "--db", clusterURL, "--mvsqlite-lib", write(t, "lib.so", "no library")},
+			[]string{"serve", "--db", clusterURL, "--mvsqlite-lib", write(t, "lib.so", "no library")}, 1,
 			map[bool]string{true: "--mvsqlite-lib", false: "make build-mvsqlite"}[libsqlite3],
 		},
-		"no library": {[]string{"serve", "--db", clusterURL}, map[bool]string{true: "mvSQLite's library is missing", false: "make build-mvsqlite"}[libsqlite3]},
-		"migrate":    {[]string{"migrate", ".", "--db", clusterURL}, "framehub migrate works on a file"},
-		"loadtest":   {[]string{"loadtest", "--url", "ws://127.0.0.1:1/", "--db", clusterURL}, "framehub loadtest --db works on a file"},
+		"no library": {[]string{"serve", "--db", clusterURL}, 1, map[bool]string{true: "mvSQLite's library is missing", false: "make build-mvsqlite"}[libsqlite3]},
+		"migrate":    {[]string{"migrate", ".", "--db", clusterURL}, 1, "framehub migrate works on a file"},
+		"loadtest":   {[]string{"loadtest", "--url", "ws://127.0.0.1:1/", "--db", clusterURL}, 2, "loadtest: --db works on a file"},
+		"restore":    {[]string{"restore", "--to", "latest", "--db", clusterURL}, 1, "framehub restore works on a file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if code, out, err := run(t, tc.args...); code != 1 || out != "" || !strings.Contains(err, tc.words) {
+			if code, out, err := run(t, tc.args...); code != tc.code || out != "" || !strings.Contains(err, tc.words) {
 				t.Errorf("exit code %d; printed %q, said:\n%s\nwant %q", code, out, err, tc.words)
 			}
 		})
