@@ -21,8 +21,14 @@ const (
 type source func() any
 
 // A topic makes the source for a stream that asks for it, or says why there is
-// none. arg is what stands behind the topic's name and a colon.
-type topic func(arg string) (source, error)
+// none. arg is what stands behind the topic's name and a colon. What the source
+// holds it lets go when it is ended, if it has something to end.
+type topic func(arg string) (next source, end func(), err error)
+
+// plain is a topic whose sources hold nothing.
+func plain(next source) topic {
+	return func(string) (source, func(), error) { return next, nil, nil }
+}
 
 // live answers GET /api/live?topic=NAME[:ARG]&… with a stream of server-sent
 // events, named as the topics were asked for: at once, and each second, whatever
@@ -31,7 +37,8 @@ type topic func(arg string) (source, error)
 func live(topics map[string]topic) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		names := r.URL.Query()["topic"]
-		sources, err := open(topics, names)
+		sources, end, err := open(topics, names)
+		defer end()
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -56,23 +63,34 @@ func live(topics map[string]topic) http.HandlerFunc {
 	}
 }
 
-func open(topics map[string]topic, names []string) ([]source, error) {
-	if len(names) == 0 || len(names) > maxTopics {
-		return nil, fmt.Errorf("a stream has from 1 to %d topics: /api/live?topic=status", maxTopics)
+// open makes the sources of topics. What it returns ends all that were made, and
+// is there also where there is an error.
+func open(topics map[string]topic, names []string) (sources []source, end func(), err error) {
+	var ends []func()
+	end = func() {
+		for _, one := range ends {
+			one()
+		}
 	}
-	sources := make([]source, len(names))
+	if len(names) == 0 || len(names) > maxTopics {
+		return nil, end, fmt.Errorf("a stream has from 1 to %d topics: /api/live?topic=status", maxTopics)
+	}
+	sources = make([]source, len(names))
 	for i, full := range names {
 		name, arg, _ := strings.Cut(full, ":")
 		begin, ok := topics[name]
 		if !ok || strings.ContainsFunc(full, unicode.IsControl) { // a line of its own would be an event of its own
-			return nil, fmt.Errorf("there is no topic %q", full)
+			return nil, end, fmt.Errorf("there is no topic %q", full)
 		}
-		var err error
-		if sources[i], err = begin(arg); err != nil {
-			return nil, err
+		next, one, err := begin(arg)
+		if err != nil {
+			return nil, end, err
+		}
+		if sources[i] = next; one != nil {
+			ends = append(ends, one)
 		}
 	}
-	return sources, nil
+	return sources, end, nil
 }
 
 // A stream is one page's.

@@ -19,10 +19,8 @@ type route struct {
 func (o Options) routes(h *hub.Hub, metrics prometheus.Gatherer) []route {
 	look := status(h, metrics, o.Version, time.Now())
 	topics := map[string]topic{
-		"status": func(string) (source, error) { return func() any { return look() }, nil },
-		"sessions": func(string) (source, error) {
-			return func() any { return liveSessions{time.Now(), listed(h.Sessions())} }, nil
-		},
+		"status":   plain(func() any { return look() }),
+		"sessions": plain(func() any { return liveSessions{time.Now(), listed(h.Sessions())} }),
 	}
 	return []route{
 		{"GET /api/status", answer(look)},

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,35 +68,6 @@ func freePort(tb testing.TB) string {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
-}
-
-// TestAlerts: the rules name metrics that there are.
-func TestAlerts(t *testing.T) {
-	text, err := os.ReadFile("../../deploy/alerts.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := start(t, serveArgs(t.TempDir(), "--schema", write(t, filepath.Join(t.TempDir(), "schema.sql"), schema))...)
-	metrics := metricsOf(t, p.out.await(t, `operators +(http://\S+?)/`))
-	names := regexp.MustCompile(`framehub_[a-z_]+`).FindAllString(string(text), -1)
-	if len(names) < 4 {
-		t.Errorf("only %v", names)
-	}
-	for _, name := range names {
-		if !strings.Contains(metrics, "\n"+name) {
-			t.Errorf("there is no metric %s", name)
-		}
-	}
-}
-
-// metricsOf returns what the operators' listener at a URL tells.
-func metricsOf(t *testing.T, admin string) string {
-	t.Helper()
-	code, body, _ := get(t, trusting(t, nil), admin+"/metrics")
-	if code != http.StatusOK {
-		t.Fatalf("%d: %s", code, body)
-	}
-	return body
 }
 
 // TestBackupCommands: each command with --json says what it did, and fails where it should,
