@@ -1,7 +1,7 @@
 # Each target is one script or command; `make` alone lists them. Scripts say in their first lines what they take.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build build-mvsqlite test lint fmt bench bench-peers fuzz soak cover conformance godot-test loadtest clean
+.PHONY: help run build build-mvsqlite test lint fmt bench bench-peers fuzz soak cover conformance godot-test godot-zip loadtest clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ conformance: ## lets the Python client talk to the hub
 
 godot-test: ## tests the Godot addon in a Godot without a window (TESTS="resume": only those)
 	@scripts/godot-test $(TESTS)
+
+godot-zip: ## packs the Godot addon, as it is committed, as the Asset Library wants it
+	mkdir -p bin
+	git archive --format=zip --output=bin/framehub-addon.zip HEAD:godot
 
 loadtest: build ## loads a hub of its own with 100 devices for a minute (ARGS="--devices 200": other flags)
 	bin/framehub loadtest --hub embedded --profile mesh --devices 100 --observers 8 --hz 20 --duration 1m $(ARGS)

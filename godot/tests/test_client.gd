@@ -3,7 +3,9 @@ extends FramehubTest
 
 
 func _live(client: FramehubClient) -> bool:
-	return await until(func() -> bool: return client.is_live() and client.version() > 0 and client._announced, "live")
+	return await until(
+		func() -> bool: return client.is_live() and client.version() > 0 and client.is_complete(), "live"
+	)
 
 
 func test_two_clients_converge() -> void:

@@ -35,7 +35,7 @@ func test_a_snapshot_of_more_than_4_mib() -> void:
 	var plain: FramehubClient = hub.client(self, func(c: FramehubClient) -> void: c.compress = false)
 	var packed: FramehubClient = hub.client(self, func(c: FramehubClient) -> void: c.max_message = 1 << 16)
 	for client: FramehubClient in [plain, packed]:
-		if not await until(func() -> bool: return client._announced, "the snapshot is there"):
+		if not await until(func() -> bool: return client.is_complete(), "the snapshot is there"):
 			return
 		equal(client.table("entity").count, rows, "rows")
 		equal(client.table("entity").find(59998, "x"), 59998 / 3.0, "a value")
@@ -48,7 +48,7 @@ func test_a_frame_that_stalls() -> void:
 	var hub: FramehubTestHub = await FramehubTestHub.begin(self)
 	var writer: FramehubClient = await _filled(hub, 1000)
 	var client: FramehubClient = hub.client(self)
-	await until(func() -> bool: return client._announced, "live")
+	await until(func() -> bool: return client.is_complete(), "live")
 	var lost: Array[String] = []
 	client.disconnected.connect(func(_c: int, reason: String, _again: bool) -> void: lost.append(reason))
 	var versions: PackedInt64Array = []
@@ -92,7 +92,9 @@ func test_a_hundred_bots() -> void:
 			func(_table: FramehubTable, rows: PackedInt32Array) -> void: received[0] += rows.size()
 		)
 		bots.append(bot)
-	await until(func() -> bool: return bots.all(func(b: FramehubClient) -> bool: return b._announced), "all are live")
+	await until(
+		func() -> bool: return bots.all(func(b: FramehubClient) -> bool: return b.is_complete()), "all are live"
+	)
 	received[0] = 0
 	var steps: int = 10
 	for step: int in steps:

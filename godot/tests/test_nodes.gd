@@ -19,7 +19,7 @@ func _hub() -> FramehubTestHub:
 
 func _live(hub: FramehubTestHub) -> FramehubClient:
 	var client: FramehubClient = hub.client(self)
-	await until(func() -> bool: return client._announced, "live")
+	await until(func() -> bool: return client.is_complete(), "live")
 	return client
 
 
@@ -172,6 +172,72 @@ func test_a_spawner() -> void:
 	equal(spawner.count(), 1, "those that the filter shows")
 	await one.subscribe([], [FramehubSub.all_of("thing")]).wait()
 	equal(spawner.count(), 0, "nothing is subscribed to")
+
+
+func test_a_spawner_that_goes() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	await _put(one, {"id": 1, "x": 1.0, "n": 0})
+	await _put(one, {"id": 2, "x": 2.0, "n": 0})
+	await _put(one, {"id": 3, "x": 3.0, "n": 0})
+	var elsewhere: Node2D = Node2D.new()
+	var level: Node2D = Node2D.new()
+	var spawner: FramehubSpawner = FramehubSpawner.new()
+	spawner.client = one
+	spawner.table = "thing"
+	spawner.scene = _scene()
+	spawner.container = elsewhere
+	level.add_child(spawner)
+	tree.root.add_child(elsewhere)
+	tree.root.add_child(level)
+	later(func() -> void: elsewhere.free())
+	var nodes: Array[Node] = [spawner.node_of(1), spawner.node_of(2)]
+	one.write(FramehubTx.new().delete("thing", {"id": 1}))
+	await until(func() -> bool: return spawner.count() == 2, "one is kept to be used again")
+	spawner.node_of(3).free()
+	equal(spawner.node_of(3), null, "the node of a row that the game has freed")
+	one.write(FramehubTx.new().delete("thing", {"id": 3}))
+	await until(func() -> bool: return spawner.count() == 1, "that one's row has gone")
+	level.free()
+	await tree.process_frame
+	for node: Variant in nodes:
+		check(not is_instance_valid(node), "a node is left")
+
+
+func test_names_that_are_misspelt() -> void:
+	expect_error("table thing has no column 'hight', it has id, x, y, n, owner")
+	expect_error("has no property 'positoin:x' for column x")
+	expect_error("'heading' is to glide, and is none of its columns")
+	expect_error("table thing has no column 'ownr'")
+	expect_error("FramehubRow /root/Things/Row: the hub has no table 'thng'")
+	expect_error("the hub has no table 'things'")
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	await _put(one, {"id": 1, "x": 1.0, "n": 0})
+	var shown: Array = _show(one, 1)
+	var row: FramehubRow = shown[1]
+	row.columns = {"x": "positoin:x", "hight": "position:y"}
+	row.smoothed = ["heading"]
+	row.authority = FramehubRow.Authority.OWNER
+	row.owner_column = "ownr"
+	tree.root.add_child(shown[0] as Node)
+	equal(row._complaints.size(), 4, "complaints: %s" % [row._complaints])
+	var other: Array = _show(one, 1)
+	(other[1] as FramehubRow).table = "thng"
+	(other[1] as Node).name = "Row"
+	(other[0] as Node).name = "Things"
+	tree.root.add_child(other[0] as Node)
+	equal((other[1] as FramehubRow)._complaints.size(), 1, "a table that is not there")
+	var spawner: FramehubSpawner = FramehubSpawner.new()
+	spawner.client = one
+	spawner.table = "things"
+	spawner.scene = _scene()
+	tree.root.add_child(spawner)
+	later(func() -> void: spawner.free())
+	hub.kill()
+	await hub.start(self)
+	await until(func() -> bool: return one.is_complete(), "live again")
+	equal(row._complaints.size(), 4, "each is said once")
 
 
 func test_the_overlay() -> void:

@@ -20,7 +20,7 @@ func test_copies_are_what_sql_says() -> void:
 		await tree.process_frame
 	for client: FramehubClient in clients:
 		await until(func() -> bool: return client.is_live() and client.outbox.size() == 0, "all is settled")
-		await until(func() -> bool: return client._subscriptions.complete(), "all is subscribed")
+		await until(func() -> bool: return client._session.subscriptions.complete(), "all is subscribed")
 	await _compare(server, clients)
 
 
@@ -50,7 +50,7 @@ func _act(client: FramehubClient, random: RandomNumberGenerator) -> void:
 func _resubscribe(client: FramehubClient, random: RandomNumberGenerator) -> void:
 	var zones: Array = range(4).filter(func(_zone: int) -> bool: return random.randf() < 0.5)
 	var remove: Array[FramehubSub] = []
-	if not client._subscriptions.complete():
+	if not client._session.subscriptions.complete():
 		return
 	if client.copy.subs.size() > 2:
 		remove = [client.copy.subs[random.randi() % client.copy.subs.size()]]

@@ -18,7 +18,7 @@ func _server(hub: FramehubTestHub) -> FramehubServer:
 func test_a_physics_frame_is_a_version() -> void:
 	var hub: FramehubTestHub = await FramehubTestHub.begin(self)
 	var player: FramehubClient = hub.client(self)
-	await until(func() -> bool: return player._announced, "the player is live")
+	await until(func() -> bool: return player.is_complete(), "the player is live")
 	var server: FramehubServer = _server(hub)
 	var written: Dictionary[int, int] = {}  # the number of the process frame, by step
 	var versions: Dictionary[int, int] = {}
@@ -54,7 +54,7 @@ func test_a_physics_frame_is_a_version() -> void:
 func test_a_server_sees_who_wrote_and_corrects() -> void:
 	var hub: FramehubTestHub = await FramehubTestHub.begin(self)
 	var player: FramehubClient = hub.client(self)
-	await until(func() -> bool: return player._announced, "the player is live")
+	await until(func() -> bool: return player.is_complete(), "the player is live")
 	var server: FramehubServer = _server(hub)
 	var seen: Array = []
 	server.step.connect(
@@ -104,7 +104,7 @@ func test_the_founding_script() -> void:
 	ProjectSettings.set_setting(FramehubSettings.URL, hub.url)
 	later(func() -> void: ProjectSettings.set_setting(FramehubSettings.URL, null))
 	var player: FramehubClient = hub.client(self)
-	await until(func() -> bool: return player._announced, "the player is live")
+	await until(func() -> bool: return player.is_complete(), "the player is live")
 	var script: GDScript = load("res://tests/founding.gd")
 	var node: Node = script.new()
 	tree.root.add_child(node)

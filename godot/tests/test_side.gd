@@ -3,7 +3,7 @@ extends FramehubTest
 
 
 func _live(client: FramehubClient) -> bool:
-	return await until(func() -> bool: return client.is_live() and client._announced, "live")
+	return await until(func() -> bool: return client.is_live() and client.is_complete(), "live")
 
 
 func test_presence_and_wills() -> void:

@@ -108,22 +108,15 @@ var frame_hz: float = 60.0
 ## How often [member poll_budget] was not enough.
 var budget_spent: int = 0
 
-var _subscriptions: FramehubSubscriptions = FramehubSubscriptions.new(copy)
-var _pieces: FramehubPieces = FramehubPieces.new(copy)
-var _desk: FramehubDesk = FramehubDesk.new(outbox)
-var _schema: FramehubSchema = null
-var _epoch: PackedByteArray = []
+var _session: FramehubSession = FramehubSession.new(self)
 var _journal: FramehubJournal = null
-var _announced: bool = false  # live was emitted for what is subscribed to now
 var _polling: bool = false
 var _ready_to_start: bool = false
 var _next_second: int = 0
-var _watchers: FramehubWatchers = FramehubWatchers.new()
-var _frame_authors: Array[FramehubMessage.Author] = []
 
 
 func _init() -> void:
-	link.opened.connect(_say_hello)
+	link.opened.connect(_session.say_hello)
 	link.lost.connect(_on_lost)
 	outbox.settled.connect(_on_settled)
 
@@ -154,7 +147,7 @@ func _physics_process(_delta: float) -> void:
 func start() -> void:
 	if not _ready_to_start:
 		_ready_to_start = true
-		_subscriptions.all = everything and tables_wanted.is_empty()
+		_session.subscriptions.all = everything and tables_wanted.is_empty()
 		copy.subs = []
 		for name_wanted: String in tables_wanted:
 			copy.subs.append(FramehubSub.all_of(name_wanted))
@@ -172,7 +165,8 @@ func _open_journal() -> void:
 		_journal = null
 		return
 	device = _journal.device
-	_epoch = _journal.epoch
+	_session.epoch = _journal.epoch
+	_session.journal = _journal
 	outbox.resume(_journal)
 
 
@@ -186,12 +180,18 @@ func stop() -> void:
 	if _journal != null:
 		_journal.close()
 		_journal = null
+		_session.journal = null
 	_ready_to_start = false
 
 
 ## Whether the hub has answered, and the session lasts.
 func is_live() -> bool:
 	return link.state == FramehubLink.State.LIVE
+
+
+## Whether the copy has all that is subscribed to: [signal live] was emitted for it, in this connection.
+func is_complete() -> bool:
+	return is_live() and _session.announced
 
 
 ## The newest version that the copy has.
@@ -206,7 +206,7 @@ func table(table_name: String) -> FramehubTable:
 
 ## The schema; null before the hub has told it.
 func schema() -> FramehubSchema:
-	return _schema
+	return _session.schema
 
 
 ## The hub's time in microseconds since 1970; 0 while it is not known.
@@ -256,32 +256,32 @@ func stream(table_name: String, columns: Dictionary) -> Error:
 
 ## Changes what is subscribed to. The answer is there when the copy has it.
 func subscribe(add: Array[FramehubSub], remove: Array[FramehubSub] = []) -> FramehubAnswer:
-	_announced = false
-	return _subscriptions.change(add, remove)
+	_session.announced = false
+	return _session.subscriptions.change(add, remove)
 
 
 ## Sends an event, which nobody keeps, behind what was written before it: to a device (its id), a role (a
 ## String), or [code][table, scope][/code]. Returns ERR_UNAVAILABLE without a connection,
 ## ERR_INVALID_PARAMETER where it is no event that the protocol has.
 func send_event(to: Variant, event: String, value: Variant = null) -> Error:
-	return _desk.send_event(FramehubRequest.event(to, event, value))
+	return _session.desk.send_event(FramehubRequest.event(to, event, value))
 
 
 ## Sets what the hub does when this device has gone: a transaction; null: nothing. It replaces the one
 ## before.
 func set_will(tx: FramehubTx) -> FramehubAnswer:
-	return _desk.set_will(tx)
+	return _session.desk.set_will(tx)
 
 
 ## Runs one statement in SQL, for the roles server, editor and admin. Nobody knows whether it was run where
 ## the connection is lost before the answer.
 func sql(statement: String, params: Array = []) -> FramehubAnswer:
-	return _desk.sql(statement, params)
+	return _session.desk.sql(statement, params)
 
 
 ## Reads a value that came as [constant FramehubCbor.LARGE].
 func read_large(table_name: String, key: Variant, column: String) -> FramehubAnswer:
-	return _pieces.read(table_name, key, column)
+	return _session.pieces.read(table_name, key, column)
 
 
 ## Closes a frame now, for a server. See [FramehubServer].
@@ -291,18 +291,18 @@ func tick(n: int) -> void:
 
 ## The transactions behind the frame that was applied last, for a server.
 func authors() -> Array[FramehubMessage.Author]:
-	return _frame_authors
+	return _session.authors
 
 
 ## Calls [param told] with no arguments whenever the row with a key comes, changes or goes: what a node does
 ## that shows one row. [method unwatch] ends it.
 func watch(table_name: String, key: Variant, told: Callable) -> void:
-	_watchers.add(table_name, key, told)
+	_session.watchers.add(table_name, key, told)
 
 
 ## Ends [method watch].
 func unwatch(table_name: String, key: Variant, told: Callable) -> void:
-	_watchers.remove(table_name, key, told)
+	_session.watchers.remove(table_name, key, told)
 
 
 ## Takes what has come, for [member poll_budget] at most. It is called as [member poll_mode] says.
@@ -316,169 +316,15 @@ func poll() -> void:
 		var message: PackedByteArray = link.next()
 		if message.is_empty():
 			break
-		_receive(message)
+		_session.receive(message)
 		if Time.get_ticks_usec() > end:
 			budget_spent += 1
 			break
 	outbox.tell()
 	if Time.get_ticks_usec() > _next_second:
-		_every_second()
+		_next_second = Time.get_ticks_usec() + 1_000_000
+		_session.ask_clock()
 	_polling = false
-
-
-func _every_second() -> void:
-	_next_second = Time.get_ticks_usec() + 1_000_000
-	if is_live():
-		link.send(FramehubRequest.clock(Time.get_ticks_usec()))
-
-
-func _say_hello() -> void:
-	var subs: Variant = _subscriptions.for_hello()
-	var known: bool = copy.subs.any(func(s: FramehubSub) -> bool: return s.since >= 0)
-	var said: Dictionary[String, Variant] = {
-		"token": token if not token.is_empty() else FramehubSettings.token(),
-		"device": device,
-		"epoch": _epoch if known else PackedByteArray(),
-		"subs": subs,
-		"zstd": compress,
-		"max_message": max_message,
-		"budget": bandwidth,
-		"role": role,
-		"client": "godot %s" % Engine.get_version_info().string,
-	}
-	link.send(FramehubRequest.hello(said))
-
-
-func _receive(bytes: PackedByteArray) -> void:
-	var m: FramehubMessage = FramehubMessage.read(bytes, max_message)
-	if not m.error.is_empty():
-		link.fail(m.error)
-	elif m.type == FramehubMessage.Type.GOODBYE:
-		link.lose(m.code, m.text, m.retry / 1000.0 if m.retry >= 0 else -1.0)
-	elif is_live():
-		_handle(m)
-	elif m.type == FramehubMessage.Type.HELLO:
-		_greet(m)
-	else:
-		link.fail("the hub's first message must be its hello")
-
-
-func _handle(m: FramehubMessage) -> void:
-	match m.type:
-		FramehubMessage.Type.FRAME:
-			_frame(m)
-		FramehubMessage.Type.SETTLED:
-			outbox.settle(m)
-			_desk.flush_events()
-		FramehubMessage.Type.SNAPSHOT:
-			_expect_fit(copy.set_aside(m.id, m.blocks))
-		FramehubMessage.Type.SNAPSHOT_END:
-			_snapshot_end(m)
-		FramehubMessage.Type.SCHEMA:
-			_change_schema(m.schema)
-		FramehubMessage.Type.CLOCK:
-			if m.echo is int:
-				clock.answer(m.echo as int, m.time)
-		FramehubMessage.Type.TICK:
-			_tick(m)
-		FramehubMessage.Type.SQL, FramehubMessage.Type.WILL:
-			_desk.answer(m)
-		FramehubMessage.Type.PIECE:
-			_pieces.answer(m)
-		FramehubMessage.Type.EVENT:
-			if m.refusal != null:
-				event_refused.emit(m.name, m.refusal.code, m.refusal.text)
-			else:
-				event_received.emit(m.device, m.name, m.value)
-		_:
-			link.fail("the hub sends no messages of type %d in a session" % m.type)
-
-
-func _greet(hello: FramehubMessage) -> void:
-	var new_epoch: bool = not _epoch.is_empty() and _epoch != hello.epoch
-	device = hello.device
-	_epoch = hello.epoch
-	_schema = hello.schema
-	capabilities = hello.capabilities
-	frame_hz = hello.frame_hz
-	holder = PackedByteArray()
-	copy.describe(hello.schema)
-	clock.reset()
-	link.greeted()
-	_announced = false
-	_subscriptions.begin(hello, link.send)
-	outbox.begin(hello, new_epoch, link.send)
-	if _journal != null:
-		_journal.note(device, _epoch, outbox.known)
-	_desk.begin(hello.schema, link.send)
-	_pieces.begin(link.send)
-	_every_second()
-	connected.emit()
-
-
-func _frame(m: FramehubMessage) -> void:
-	if not copy.in_frame():
-		_frame_authors = []
-	_frame_authors.append_array(m.authors)
-	if not _expect_fit(copy.apply(m)) or m.more:
-		return
-	_tell_changes()
-	frame_applied.emit(m.version, m.time)
-	_pieces.look()
-
-
-func _snapshot_end(m: FramehubMessage) -> void:
-	if m.refusal != null:
-		if _subscriptions.refuse(m):
-			link.lose(0, m.refusal.text)
-		return
-	var done: Array[FramehubSubscriptions.Change] = _subscriptions.place(m)
-	_tell_changes()
-	for change: FramehubSubscriptions.Change in done:
-		change.answer.finish(m.version)
-	_pieces.look()
-	if not _announced and _subscriptions.complete():
-		_announced = true
-		live.emit(m.version)
-
-
-func _tell_changes() -> void:
-	for change: FramehubChange in copy.changes:
-		if not change.removed.is_empty():
-			rows_removed.emit(change.table, change.removed)
-		if not change.rows.is_empty():
-			rows_changed.emit(change.table, change.rows)
-		_watchers.tell(change)
-
-
-# Where the hub's messages don't fit the copy, it is fetched anew; where some are missing, it is resumed.
-func _expect_fit(words: String) -> bool:
-	if words.is_empty():
-		return true
-	if not copy.gap:
-		copy.forget()
-	link.fail(words)
-	return false
-
-
-func _change_schema(described: FramehubSchema) -> void:
-	if described.version != _schema.version:
-		# Begins anew, as the hub knows what of the copy can be kept.
-		link.lose(0, "the database's schema has changed")
-	else:
-		_schema = described
-		copy.describe(described)
-		outbox.describe(described)
-		_subscriptions.add_new_tables(described)
-	schema_changed.emit()
-
-
-func _tick(m: FramehubMessage) -> void:
-	if m.tells_holder:
-		holder = m.device
-		holder_changed.emit(holder)
-	else:
-		tick_answered.emit(m.id, m.version, m.refusal.code if m.refusal != null else "")
 
 
 func _on_settled(tx: FramehubTx) -> void:
@@ -489,18 +335,7 @@ func _on_settled(tx: FramehubTx) -> void:
 
 
 func _on_lost(code: int, reason: String, retry_in: float) -> void:
-	outbox.end()
-	_subscriptions.end()
-	_desk.end()
-	_pieces.end()
-	holder = PackedByteArray()
+	_session.end()
 	if retry_in < 0.0:
-		_abandon(reason)
+		_session.abandon(reason)
 	disconnected.emit(code, reason, retry_in >= 0.0)
-
-
-func _abandon(words: String) -> void:
-	outbox.abandon(words, false)
-	_subscriptions.abandon(words)
-	_desk.abandon(words)
-	outbox.tell()

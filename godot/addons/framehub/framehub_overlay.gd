@@ -1,3 +1,4 @@
+@icon("icons/overlay.svg")
 class_name FramehubOverlay
 extends CanvasLayer
 ## Shows how a client is doing, in a corner: for debugging. Drop [code]framehub_overlay.tscn[/code] into a

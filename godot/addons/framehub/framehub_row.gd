@@ -70,6 +70,7 @@ var _to: Dictionary[String, float] = {}
 var _glide: float = 1.0  # of the way
 var _span: float = 0.05  # seconds between two values
 var _came: int = 0
+var _complaints: PackedStringArray = []
 
 
 func _enter_tree() -> void:
@@ -95,7 +96,9 @@ func bind(to: Variant) -> void:
 		to = key_text.to_int() if key_text.is_valid_int() else key_text
 	key = to
 	client.watch(table, key, _told)
-	client.schema_changed.connect(_told)
+	client.connected.connect(_look_at_names)
+	client.schema_changed.connect(_on_schema_changed)
+	_look_at_names()
 	_told()
 
 
@@ -103,8 +106,9 @@ func bind(to: Variant) -> void:
 func unbind() -> void:
 	if key != null and is_instance_valid(client):
 		client.unwatch(table, key, _told)
-		if client.schema_changed.is_connected(_told):
-			client.schema_changed.disconnect(_told)
+		if client.schema_changed.is_connected(_on_schema_changed):
+			client.connected.disconnect(_look_at_names)
+			client.schema_changed.disconnect(_on_schema_changed)
 	_there = false
 	_known.clear()
 	_to.clear()
@@ -118,8 +122,13 @@ func is_mine() -> bool:
 		Authority.LOCAL:
 			return true
 		Authority.OWNER:
-			var whose: Variant = client.table(table).find(key, owner_column) if _there else null
-			return whose == client.device if owner_value.is_empty() else whose == owner_value
+			var rows: FramehubTable = client.table(table) if _there else null
+			if rows == null or not rows.has_column(owner_column):
+				return false
+			var whose: Variant = rows.find(key, owner_column)
+			if owner_value.is_empty():
+				return whose is PackedByteArray and whose == client.device
+			return whose != null and str(whose) == owner_value
 	return false
 
 
@@ -140,6 +149,38 @@ func _process(delta: float) -> void:
 			var a: float = _from[column]
 			var b: float = _to[column]
 			_set_property(column, lerp_angle(a, b, _glide) if angles.has(column) else lerpf(a, b, _glide))
+
+
+func _on_schema_changed() -> void:
+	_look_at_names()
+	_told()
+
+
+# A name that is misspelt binds nothing: says so, once.
+func _look_at_names() -> void:
+	var rows: FramehubTable = client.table(table)
+	if rows == null:
+		if client.schema() != null:
+			_complain("the hub has no table '%s' that this device may read" % table)
+		return
+	var there: String = "table %s has no column '%%s', it has %s" % [table, ", ".join(rows.shape.columns)]
+	for column: String in columns:
+		if not rows.has_column(column):
+			_complain(there % column)
+		var property: String = columns[column]
+		if not property.get_slice(":", 0) in target:
+			_complain("%s has no property '%s' for column %s" % [target.name, property, column])
+	if authority == Authority.OWNER and not rows.has_column(owner_column):
+		_complain(there % owner_column)
+	for column: String in smoothed + angles:
+		if not columns.has(column):
+			_complain("'%s' is to glide, and is none of its columns" % column)
+
+
+func _complain(words: String) -> void:
+	if not _complaints.has(words):
+		_complaints.append(words)
+		push_error("FramehubRow %s: %s" % [get_path() if is_inside_tree() else name, words])
 
 
 # The row came, changed or went.

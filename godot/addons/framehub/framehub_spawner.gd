@@ -41,20 +41,23 @@ func _ready() -> void:
 		return
 	client.rows_changed.connect(_on_rows_changed)
 	client.rows_removed.connect(_on_rows_removed)
+	client.connected.connect(_look_at_name)
 	client.schema_changed.connect(refresh)
+	_look_at_name()
 	refresh()
 
 
-func _exit_tree() -> void:
-	if is_queued_for_deletion():
-		for node: Node in _free:
-			node.queue_free()
-		_free.clear()
+func _notification(what: int) -> void:
+	if what == NOTIFICATION_PREDELETE:
+		for node: Variant in _free + _nodes.values():
+			if is_instance_valid(node) and not is_ancestor_of(node as Node):
+				(node as Node).queue_free()
 
 
 ## The node of a row, or null.
 func node_of(key: Variant) -> Node:
-	return _nodes.get(FramehubKey.of_many(key) if key is Array else FramehubKey.of(key))
+	var shown: Variant = _nodes.get(FramehubKey.of_many(key) if key is Array else FramehubKey.of(key))
+	return shown if is_instance_valid(shown) else null
 
 
 ## How many rows are shown.
@@ -70,6 +73,12 @@ func refresh() -> void:
 			_despawn(key)
 	if rows != null:
 		_on_rows_changed(rows, PackedInt32Array(range(rows.count)))
+
+
+# Rows of a table that is misspelt never come: says so.
+func _look_at_name() -> void:
+	if client.schema() != null and client.table(table) == null:
+		push_error("FramehubSpawner %s: the hub has no table '%s' that this device may read" % [get_path(), table])
 
 
 func _on_rows_changed(rows: FramehubTable, places: PackedInt32Array) -> void:
@@ -104,10 +113,11 @@ func _spawn(key: Variant) -> void:
 
 
 func _despawn(key: Variant) -> void:
-	var node: Node = _nodes[key]
+	var shown: Variant = _nodes[key]
 	_nodes.erase(key)
-	if not is_instance_valid(node):
-		return
+	if not is_instance_valid(shown):
+		return  # the game has freed it
+	var node: Node = shown
 	despawned.emit(key, node)
 	if node.get_parent() != null:
 		node.get_parent().remove_child(node)

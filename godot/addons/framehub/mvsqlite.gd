@@ -1,3 +1,4 @@
+@icon("icons/mvsqlite.svg")
 class_name MVSQLite
 extends RefCounted
 ## A database as one that lies beside the game: statements in SQL, which the hub runs in its frames and
