@@ -248,7 +248,7 @@ class Fields:
 
 
 NOT_NULL, READ_ONLY, HAS_DEFAULT = 1, 2, 4  # flags of a column
-READ, INSERT, UPDATE, DELETE = 1, 2, 4, 8  # rights on a table
+READ, INSERT, UPDATE, DELETE, ON_DEMAND = 1, 2, 4, 8, 16  # rights on a table; the last is none: see Table.by_default
 
 
 @dataclass(frozen=True)
@@ -277,6 +277,11 @@ class Table:
     @property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
+
+    @property
+    def by_default(self) -> bool:
+        """Whether a device that does not say what it wants gets the table."""
+        return self.rights & (READ | ON_DEMAND) == READ and not self.name.startswith("framehub_")
 
     @property
     def scope_name(self) -> str | None:
@@ -1130,8 +1135,7 @@ class Device:
     def _subscribe_by_hello(self, hello: Hello) -> None:
         """Subs with a `since` go on with frames if the hub resumes; all others are snapshotted under id 0."""
         if self.copy.epoch is None:
-            tables = [table for table in hello.schema.tables if not table.name.startswith("framehub_")]
-            readable = [Sub(table.name) for table in tables if table.rights & READ]
+            readable = [Sub(table.name) for table in hello.schema.tables if table.by_default]
             self.copy.subs = readable if self.wanted is None else self.wanted
         if not hello.resumed:
             for sub in self.copy.subs:
@@ -1158,7 +1162,7 @@ class Device:
     def _subscribe_to_the_rest(self) -> None:
         """Who did not say what it wants wants every table, also those that it may only read since now."""
         known = {sub.table for added, _ in self._changes.values() for sub in added} | {sub.table for sub in self.copy.subs}
-        tables = [t for t in self.copy.schema.tables if t.rights & READ and not t.name.startswith("framehub_")]
+        tables = [table for table in self.copy.schema.tables if table.by_default]
         if added := [Sub(table.name) for table in tables if table.name not in known]:
             self._last_id += 1
             self._changes[self._last_id] = (added, [])

@@ -170,7 +170,7 @@ func (b *book) mayRead(who *rules.Who, s *sub) *wire.Refusal {
 // be read, or the token's scopes of it.
 func (b *book) defaultSubs(who *rules.Who) (subs []wire.Sub) {
 	for _, t := range b.schema.Tables {
-		if !t.Synced || wire.OwnTable(t.Name) || b.Rights(who.Role, t.ID)&wire.RightRead == 0 {
+		if !t.Synced || !wire.ByDefault(t.Name, b.Rights(who.Role, t.ID)) {
 			continue
 		}
 		s := wire.Sub{Table: t.ID}

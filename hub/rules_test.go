@@ -85,6 +85,37 @@ func TestRightsShowInTheSchema(t *testing.T) {
 	})
 }
 
+func TestOnDemand(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.rule("[tables.thing]\non-demand = true\nread = [\"device\"]\ninsert = [\"device\"]\nupdate = [\"device\"]\n[tables.other]\non-demand = false")
+		p := w.dial(wire.DeviceHello{})
+		if r := p.Hello.Schema.Tables; r[0].Rights != wire.RightRead && r[1].Rights != wire.RightRead {
+			w.Errorf("the schema has the tables %+v", r)
+		}
+		expect[*wire.SnapshotEnd](p)
+		p.put(1, 1)
+		w.frame()
+		await[*wire.Settled](p)
+		if err := p.Subscribe(w.Context(), &wire.Subscribe{ID: 1, Add: []wire.Sub{{Name: "thing"}}}); err != nil {
+			w.Fatal(err)
+		}
+		if s := await[*wire.Snapshot](p); len(s.Blocks) != 1 || s.Blocks[0].N != 1 {
+			w.Errorf("who asks is sent %+v", s)
+		}
+		p = w.dial(wire.DeviceHello{})
+		expect[*wire.SnapshotEnd](p) // of the other table, which is empty
+		if !slices.ContainsFunc(p.Hello.Schema.Tables, func(t wire.SchemaTable) bool {
+			return t.Name == "thing" && t.Rights == wire.RightRead|wire.RightInsert|wire.RightUpdate|wire.OnDemand && t.Columns[2].Flags&wire.FlagReadOnly == 0
+		}) {
+			w.Errorf("the schema has the tables %+v", p.Hello.Schema.Tables)
+		}
+		w.rule("[tables.thing]\non-demand = true")
+		if news := await[*wire.Schema](p); news.Tables[slices.IndexFunc(news.Tables, func(t wire.SchemaTable) bool { return t.Name == "thing" })].Columns[2].Flags&wire.FlagReadOnly == 0 {
+			w.Error("a table that is only read does not say so")
+		}
+	})
+}
+
 func TestWhatMayNotBeRead(t *testing.T) {
 	bubble(t, func(w *world) {
 		writer := w.dial(nothing())

@@ -284,7 +284,7 @@ func (b *book) schemaFor(role string) *wire.Schema {
 			if col.NotNull {
 				flags |= wire.FlagNotNull
 			}
-			if !col.Writable() || rights == wire.RightRead || b.ReadOnly(role, t.ID, i) {
+			if !col.Writable() || rights&^wire.OnDemand == wire.RightRead || b.ReadOnly(role, t.ID, i) {
 				flags |= wire.FlagReadOnly
 			}
 			if col.Default {

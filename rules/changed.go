@@ -46,6 +46,9 @@ func (t *tableRules) String() string {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(&out, format, args...) }
 	say("%q %q %v %d,%d,%d,%d,%d %d", t.scope.name, t.owner.name, t.byToken,
 		t.read.roles, t.insert.roles, t.update.roles, t.remove.roles, t.give.roles, t.maxOwned)
+	if t.onDemand {
+		say(" on-demand")
+	}
 	if t.onGone != 0 {
 		say(" on-gone")
 	}

@@ -92,6 +92,7 @@ func init() { // what a rule for columns reads lists rules itself
 		{"scope", func(p *parser, t *tableRules, e *entry) { t.scope = p.column(e) }},
 		{"scopes", (*parser).scopes},
 		{"writers", (*parser).sqlWriters},
+		{"on-demand", func(p *parser, t *tableRules, e *entry) { t.onDemand = p.yes(e) }},
 		{"read", func(p *parser, t *tableRules, e *entry) { t.read = p.who(e) }},
 		{"insert", func(p *parser, t *tableRules, e *entry) { t.insert = p.writers(e) }},
 		{"update", func(p *parser, t *tableRules, e *entry) { t.update = p.writers(e) }},

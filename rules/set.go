@@ -90,6 +90,7 @@ type tableRules struct {
 	scopesLine                         int
 	alone                              bool // writers = "hub"
 	shared                             int  // the line of writers = "sql"; 0: there is none
+	onDemand                           bool
 	precision                          []precisionRule
 	texts                              []*textRule
 	blobs                              []blobRule
@@ -140,6 +141,9 @@ func (t *tableRules) rights(role roles) (r wire.Rights) {
 	}
 	if t.remove.roles&role != 0 {
 		r |= wire.RightDelete
+	}
+	if t.onDemand {
+		r |= wire.OnDemand
 	}
 	return r
 }

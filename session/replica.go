@@ -138,7 +138,7 @@ func (r *Replica) hello(said *wire.DeviceHello, h *wire.HubHello) error {
 func everything(s *wire.Schema) []wire.Sub {
 	var subs []wire.Sub
 	for i := range s.Tables {
-		if t := &s.Tables[i]; t.Rights&wire.RightRead != 0 && !wire.OwnTable(t.Name) {
+		if t := &s.Tables[i]; wire.ByDefault(t.Name, t.Rights) {
 			subs = append(subs, wire.Sub{Name: t.Name})
 		}
 	}

@@ -90,6 +90,24 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// TestStaleByBytes: large entries push others out of memory.
+func TestStaleByBytes(t *testing.T) {
+	d := openDB(t, `CREATE TABLE a(id INTEGER PRIMARY KEY, b BLOB) STRICT`)
+	large := make([]byte, 8<<20)
+	for i := range store.RecentBytes/len(large) + 2 {
+		d.commit(d.plain(alice, put("a", "id b", row(i, large))))
+	}
+	d.merge()
+	for range 2 {
+		_, refusals := d.frame(d.based(bob, 1, put("a", "id", row(100))), d.based(bob, d.Version(), put("a", "id", row(100))))
+		wantRefusal(t, refusals[0], wire.CodeStale)
+		if refusals[1] != nil {
+			t.Error(refusals[1])
+		}
+		d.reopen()
+	}
+}
+
 // TestSchemaChange: a hub that finds another schema at its start makes a version
 // of it; ids stay with what they named.
 func TestSchemaChange(t *testing.T) {

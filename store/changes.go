@@ -21,6 +21,7 @@ type Entry struct {
 	Refused []Outcome
 	Owners  []Owner // of devices that were nobody's
 
+	size      int // bytes in the log
 	byTable   map[int]*Change
 	taken     int64        // being made: the last note of other programs' that it takes up; 0: none
 	sequences []wire.Value // sqlite_sequence after, (name, seq) a row; nil: as it was

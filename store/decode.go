@@ -36,7 +36,7 @@ func decodeEntry(version uint64, b []byte, now *Schema) (*Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read entry %d of the frame log: %w", version, err)
 	}
-	e.Version = version
+	e.Version, e.size = version, len(b)
 	return e, nil
 }
 

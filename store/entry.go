@@ -119,6 +119,7 @@ func (e *Entry) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.size = len(b) + crc32.Size
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
 }
 

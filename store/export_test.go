@@ -14,6 +14,9 @@ const RestartPages = restartPages
 // RecentEntries is how many entries are kept in memory.
 const RecentEntries = recentEntries
 
+// RecentBytes is how many bytes of entries are kept in memory, about.
+const RecentBytes = recentBytes
+
 // Checkpointer is what Run runs, to be driven by hand.
 type Checkpointer struct{ c *checkpointer }
 

@@ -5,10 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// The most that recent holds: entries, and rows in them.
+// The most that recent holds: entries, rows in them, and bytes of them in the log.
 const (
 	recentEntries = 1024
 	recentRows    = 1 << 18
+	recentBytes   = 64 << 20
 )
 
 // recent is the last entries, in memory: what transactions with a base are
@@ -20,6 +21,7 @@ type recent struct {
 	mu      sync.RWMutex
 	entries []*Entry // in order, without gaps
 	rows    int
+	bytes   int
 	next    uint64 // the version after the newest, also when there is none
 }
 
@@ -31,10 +33,12 @@ func (r *recent) add(e *Entry, floor uint64) {
 	defer r.mu.Unlock()
 	r.entries = append(r.entries, e)
 	r.rows += e.RowCount()
+	r.bytes += e.size
 	r.next = e.Version + 1
 	drop := 0
-	for len(r.entries)-drop > recentEntries || r.rows > recentRows && len(r.entries)-drop > 1 {
+	for len(r.entries)-drop > recentEntries || (r.rows > recentRows || r.bytes > recentBytes) && len(r.entries)-drop > 1 {
 		r.rows -= r.entries[drop].RowCount()
+		r.bytes -= r.entries[drop].size
 		r.entries[drop] = nil
 		drop++
 	}
@@ -46,7 +50,7 @@ func (r *recent) reset(version, floor uint64) {
 	r.floor.Store(floor)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.entries, r.rows, r.next = nil, 0, version+1
+	r.entries, r.rows, r.bytes, r.next = nil, 0, 0, version+1
 }
 
 func (r *recent) get(version uint64) *Entry {

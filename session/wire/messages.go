@@ -144,6 +144,10 @@ const (
 	RightInsert
 	RightUpdate
 	RightDelete
+
+	// OnDemand is no right: a device that does not say what it wants gets nothing of
+	// the table.
+	OnDemand
 )
 
 // Snapshot is a part of the rows of the subscriptions that a message with this

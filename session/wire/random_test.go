@@ -215,7 +215,7 @@ func (r random) schema() wire.Schema {
 		})
 		return wire.SchemaTable{
 			Number: r.IntN(1000), Name: r.text(), KeyLength: r.IntN(len(columns) + 1), Scope: r.IntN(len(columns)+1) - 1,
-			Columns: columns, Rights: wire.Rights(r.IntN(16)), Class: "durable",
+			Columns: columns, Rights: wire.Rights(r.IntN(32)), Class: "durable",
 		}
 	})}
 }

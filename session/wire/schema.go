@@ -9,6 +9,12 @@ import (
 // it by name.
 func OwnTable(name string) bool { return strings.HasPrefix(name, "framehub_") }
 
+// ByDefault says whether a device that does not say what it wants is sent a table,
+// which it has those rights to.
+func ByDefault(name string, rights Rights) bool {
+	return rights&(RightRead|OnDemand) == RightRead && !OwnTable(name)
+}
+
 // DecodeSchema reads the message that announces another schema.
 func DecodeSchema(msg []byte, l Limits) (Schema, error) {
 	f := open(msg, l.orDefaults(), TypeSchema)

@@ -407,9 +407,9 @@ function after(subs, change) {
   return list.concat(change.add);
 }
 
-/** A subscription to each table of the game's that may be read, in order. @param {import("./messages.js").Schema} schema */
+/** A subscription to each table of the game's that may be read and is not on demand, in order. @param {import("./messages.js").Schema} schema */
 function readable(schema) {
-  return schema.tables.filter((t) => t.rights & 1 && !t.name.startsWith("framehub_")).map((t) => new Sub(t.name));
+  return schema.tables.filter((t) => (t.rights & 17) === 1 && !t.name.startsWith("framehub_")).map((t) => new Sub(t.name));
 }
 
 /** @param {Uint8Array} a @param {Uint8Array} b */

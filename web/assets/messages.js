@@ -17,7 +17,7 @@ import { MAX_TABLE, readBlock, readKeys } from "./blocks.js";
  * @property {number} keyLength
  * @property {number | null} scope the column that subscriptions are divided by
  * @property {Column[]} columns key columns first
- * @property {number} rights 1 read, 2 insert, 4 update, 8 delete
+ * @property {number} rights 1 read, 2 insert, 4 update, 8 delete; 16 on demand: left out of what a device gets that does not say what it wants
  * @property {string} class "durable" or "live"
  *
  * @typedef {{version: number, tables: TableSchema[]}} Schema

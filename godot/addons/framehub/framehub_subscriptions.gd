@@ -109,7 +109,7 @@ func add_new_tables(schema: FramehubSchema) -> void:
 static func _readable(schema: FramehubSchema) -> Array[FramehubSub]:
 	var subs: Array[FramehubSub] = []
 	for t: FramehubSchema.TableShape in schema.tables:
-		if t.rights & FramehubSchema.Right.READ and not t.name.begins_with("framehub_"):
+		if t.by_default():
 			subs.append(FramehubSub.all_of(t.name))
 	return subs
 

@@ -2,8 +2,9 @@ class_name FramehubSchema
 extends RefCounted
 ## The database as the hub describes it to this session.
 
-## Bits of [member TableShape.rights].
-enum Right { READ = 1, INSERT = 2, UPDATE = 4, DELETE = 8 }
+## Bits of [member TableShape.rights]. ON_DEMAND is no right: the table is left out of what a device gets that
+## does not say what it wants.
+enum Right { READ = 1, INSERT = 2, UPDATE = 4, DELETE = 8, ON_DEMAND = 16 }
 ## Bits of [member TableShape.flags].
 enum Flag { NOT_NULL = 1, READ_ONLY = 2, HAS_DEFAULT = 4 }
 
@@ -27,6 +28,10 @@ class TableShape:
 	var rights: int = 0
 	## "durable", or "live": shown before it is durable.
 	var kind: String = ""
+
+	## Whether a device that does not say what it wants gets the table.
+	func by_default() -> bool:
+		return rights & (Right.READ | Right.ON_DEMAND) == Right.READ and not name.begins_with("framehub_")
 
 	## Whether rows of one are rows of the other.
 	func same_shape(other: TableShape) -> bool:
