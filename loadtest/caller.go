@@ -82,11 +82,9 @@ func (c *caller) call(load, sessions context.Context) {
 		if !sleepUntil(load, timer, due) {
 			return
 		}
-		if c.run.measures(c.at(i)) {
-			late := time.Since(due)
-			c.run.late.record(late)
-			c.run.own.record(late)
-		}
+		late := time.Since(due)
+		c.run.took(c.run.late, c.at(i), late)
+		c.run.took(c.run.own, c.at(i), late)
 		to, reaches := wire.ToDevice(c.next.client.Hello.Device), int64(1)
 		if i%2 == 0 {
 			to, reaches = wire.ToScope(c.run.opts.Table, c.group), c.hears
@@ -129,9 +127,8 @@ func (d *device) hear(msg []byte, now time.Time) error {
 	}
 	d.last[sender] = number
 	calls.heard.Add(1)
-	if meant := time.Duration(stamp) * time.Microsecond; d.run.measures(meant) {
-		calls.ages.record(now.Sub(d.run.base) - meant)
-	}
+	meant := time.Duration(stamp) * time.Microsecond
+	d.run.took(calls.ages, meant, now.Sub(d.run.base)-meant)
 	return nil
 }
 

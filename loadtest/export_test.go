@@ -88,16 +88,18 @@ func SumBytes(s Sums) *Report {
 
 // HubBetween returns what a hub did between two of its answers.
 func HubBetween(before, after io.Reader, delivered int64) (*Hub, error) {
-	var looks [2]look
-	for i, r := range []io.Reader{before, after} {
+	looks, err := looks(before, after)
+	return hubBetween(looks[0], looks[1], delivered), err
+}
+
+func looks(answers ...io.Reader) (looks [2]look, err error) {
+	for i, r := range answers {
 		parser := expfmt.NewTextParser(model.UTF8Validation)
-		hub, err := parser.TextToMetricFamilies(r)
-		if err != nil {
-			return nil, err
+		if looks[i].hub, err = parser.TextToMetricFamilies(r); err != nil {
+			return looks, err
 		}
-		looks[i].hub = hub
 	}
-	return hubBetween(looks[0], looks[1], delivered), nil
+	return looks, nil
 }
 
 // QuantilesOf returns the quantiles of times.
@@ -105,6 +107,51 @@ func QuantilesOf(times ...time.Duration) *Quantiles {
 	l := newLatency()
 	l.record(times...)
 	return l.quantiles()
+}
+
+// DistributionOf returns how times are spread.
+func DistributionOf(times ...time.Duration) Distribution {
+	l := newLatency()
+	l.record(times...)
+	return l.distribution()
+}
+
+// A Tape is a series that is taken down of what a test says that there was.
+type Tape struct {
+	r    *run
+	stop func() *Series
+}
+
+// NewTape begins a load that takes so long.
+func NewTape(ctx context.Context, length, warmup time.Duration) *Tape {
+	r := newRun(Options{})
+	r.warmup = warmup
+	return &Tape{r, r.takeDown(ctx, length)}
+}
+
+// Write is sent late, then acknowledged, and seen a millisecond after that, in a frame of
+// ten bytes a row that each of ten devices gets, one of which is an observer.
+func (t *Tape) Write(meant, late, took time.Duration) {
+	r := t.r
+	r.sent.Add(1)
+	r.acked.Add(1)
+	r.decoded.Add(1)
+	r.decodedBytes.Add(10)
+	r.frameBytes.Add(100)
+	r.watched.Add(120)
+	r.took(r.own, meant, late)
+	r.took(r.acks, meant, took)
+	r.took(r.ages, meant, took+time.Millisecond)
+}
+
+// Stop ends the load.
+func (t *Tape) Stop() (s *Series, ack *Quantiles) { return t.stop(), t.r.acks.quantiles() }
+
+// HubPointBetween returns what a hub did in the seconds between two of its answers.
+func HubPointBetween(before, after io.Reader, seconds float64) (*HubPoint, error) {
+	looks, err := looks(before, after)
+	looks[1].at = looks[0].at.Add(time.Duration(seconds * float64(time.Second)))
+	return hubPoint(looks[0], looks[1]), err
 }
 
 // Running returns the options with what is done instead of a run: it is told in which

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -72,9 +73,13 @@ func (h *testHub) options() loadtest.Options {
 	return loadtest.Options{URL: h.url, DB: h.db, Devices: 4, Observers: 2, Duration: 500e6}
 }
 
-// run runs a load that can begin.
+// run runs a load that can begin. A machine that others keep busy, and whose disk stops
+// now and then, has its time.
 func (h *testHub) run(o loadtest.Options) *loadtest.Report {
 	h.Helper()
+	if o.Patience == 0 {
+		o.Patience = time.Minute
+	}
 	report, err := loadtest.Run(h.Context(), o)
 	if err != nil {
 		h.Fatal(err)

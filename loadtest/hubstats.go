@@ -19,6 +19,7 @@ import (
 // A look is what the hub and this process had used at a moment.
 type look struct {
 	cpu time.Duration // of this process
+	at  time.Time     // when the hub had answered
 	hub map[string]*dto.MetricFamily
 }
 
@@ -28,17 +29,18 @@ func (r *run) look(ctx context.Context) look {
 	if r.opts.AdminURL == "" {
 		return l
 	}
-	hub, err := readMetrics(ctx, strings.TrimSuffix(r.opts.AdminURL, "/")+"/metrics")
-	if err != nil {
+	var err error
+	if l.hub, err = readMetrics(ctx, r.opts.AdminURL); err != nil {
 		r.fail("the hub's figures: %v", err)
-		return l
 	}
-	l.hub = hub
+	l.at = time.Now()
 	return l
 }
 
-func readMetrics(ctx context.Context, url string) (map[string]*dto.MetricFamily, error) {
+// readMetrics asks the hub at its operators' listener.
+func readMetrics(ctx context.Context, admin string) (map[string]*dto.MetricFamily, error) {
 	const patience = 5 * time.Second
+	url := strings.TrimSuffix(admin, "/") + "/metrics"
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)

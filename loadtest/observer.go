@@ -23,6 +23,7 @@ type observer struct {
 	changed map[string]uint64 // by table: the version that last changed it
 	seen    map[int64]int64   // by entity: the newest stamp that came in a frame
 	ages    []time.Duration   // of one message
+	early   []time.Duration   // of one message, of the warm-up
 }
 
 func newObserver(r *run, name string) *observer {
@@ -63,11 +64,12 @@ func (o *observer) onRows(rows session.Rows) {
 		delete(o.seen, row[0].Int64()) // its next life begins anew
 	}
 	now := time.Since(o.run.base)
-	o.ages = o.ages[:0]
+	o.ages, o.early = o.ages[:0], o.early[:0]
 	for _, row := range rows.Changed {
 		o.see(row.Values[0].Int64(), row.Values[stamp], now)
 	}
 	o.run.ages.record(o.ages...)
+	o.run.ages.early(o.early...)
 }
 
 // see takes note of a row's stamp. Each write of a row has a newer one, so the
@@ -89,6 +91,8 @@ func (o *observer) see(id int64, stamp wire.Value, now time.Duration) {
 	o.seen[id] = stamp.Int64()
 	if o.run.measures(now - age) {
 		o.ages = append(o.ages, age)
+	} else {
+		o.early = append(o.early, age)
 	}
 }
 

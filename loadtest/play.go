@@ -110,8 +110,8 @@ func (d *device) snapshot(load context.Context, patience time.Duration) error {
 var errFellBehind = errors.New("the run fell too far behind")
 
 // play plays every script and waits until everything is acknowledged. It returns
-// how long that took.
-func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
+// how long that took, and how it went.
+func (r *run) play(load, sessions context.Context, c *cast) (time.Duration, *Series) {
 	r.start = time.Since(r.base).Truncate(time.Microsecond)
 	var last time.Duration
 	for _, a := range c.actors {
@@ -124,7 +124,7 @@ func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
 	stuck := time.AfterFunc(last+2*r.opts.Patience, r.drop)
 	defer stuck.Stop()
 	defer context.AfterFunc(load, func() { stuck.Reset(r.opts.Patience) })()
-	watching := r.watch(last)
+	watching, series := r.watch(last), r.takeDown(sessions, last)
 	var acting, looking sync.WaitGroup
 	looking.Go(func() { r.warmUp(load, sessions) })
 	looking.Go(func() { r.sample(load, c, last) })
@@ -146,9 +146,10 @@ func (r *run) play(load, sessions context.Context, c *cast) time.Duration {
 	}
 	watching()
 	elapsed := time.Since(r.base) - r.start
+	went := series()
 	r.cancel() // nobody need look any more
 	looking.Wait()
-	return elapsed
+	return elapsed, went
 }
 
 // warmUp takes down what there is when the figures begin.

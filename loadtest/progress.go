@@ -71,10 +71,7 @@ func (r *run) bar(length time.Duration) func(at time.Duration, last bool) {
 
 // figures tells in a line how the run fares.
 func (r *run) figures() string {
-	r.mu.Lock()
-	connected := len(r.devices)
-	r.mu.Unlock()
-	s := fmt.Sprintf("%d connected, %s sent, %s acknowledged", connected, humanize.Comma(r.sent.Load()), humanize.Comma(r.acked.Load()))
+	s := fmt.Sprintf("%d connected, %s sent, %s acknowledged", r.connected(), humanize.Comma(r.sent.Load()), humanize.Comma(r.acked.Load()))
 	if n := r.refused.Load(); n > 0 {
 		s += fmt.Sprintf(", %s refused", humanize.Comma(n))
 	}

@@ -46,6 +46,9 @@ type Report struct {
 	Gates     []GateResult `json:"gates"`
 	OK        bool         `json:"ok"` // nothing went wrong, and every gate is passed
 
+	Distributions Distributions `json:"distributions"`
+	Series        *Series       `json:"series"` // how it went, second by second
+
 	// For people only.
 	opts        Options
 	failures    []string
@@ -88,6 +91,8 @@ func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Re
 		Generator: Generator{CPUSeconds: (after.cpu - before.cpu).Seconds(), own: r.own.quantiles()},
 		Gates:     []GateResult{},
 
+		Distributions: r.distributions(),
+
 		opts: r.opts, verdict: v, late: r.late.quantiles(), watchers: c.watchers,
 		held: r.held.Load(), writers: len(c.actors),
 	}
@@ -125,12 +130,9 @@ func (r *run) devicesOf(c *cast) int {
 	return r.opts.Devices
 }
 
-// sumBytes works out what was delivered. Observers count updates as they decode
-// them; who shares their frames without decoding gets as many for as many bytes.
+// sumBytes works out what was delivered.
 func (p *Report) sumBytes(t tally) {
-	if t.decodedBytes > 0 {
-		p.Delivered = int64(float64(t.decoded) * float64(t.frameBytes) / float64(t.decodedBytes))
-	}
+	p.Delivered = t.delivered()
 	if p.Delivered > 0 {
 		p.BytesPerUpdate = float64(t.frameBytes) / float64(p.Delivered)
 	}

@@ -55,7 +55,8 @@ type run struct {
 
 func newRun(o Options) *run {
 	return &run{
-		opts: o, base: time.Now(), late: newLatency(), own: newLatency(), acks: newLatency(), ages: newLatency(), calls: calls{ages: newLatency()},
+		opts: o, base: time.Now(), late: newLatency(), own: newSteppedLatency(), acks: newSteppedLatency(), ages: newSteppedLatency(),
+		calls: calls{ages: newSteppedLatency()},
 		stale: newLatency(), intervals: newLatency(), joins: newLatency(), enters: newLatency(),
 		devices: map[*device]struct{}{}, refusals: map[wire.Code]int64{},
 	}
@@ -120,6 +121,15 @@ type tally struct {
 	decoded, decodedBytes int64 // rows and bytes of the frames that observers decoded
 }
 
+// delivered returns how many rows there were in the frames. Observers count rows as they
+// decode them; who shares their frames without decoding gets as many for as many bytes.
+func (t tally) delivered() int64 {
+	if t.decodedBytes == 0 {
+		return 0
+	}
+	return int64(float64(t.decoded) * float64(t.frameBytes) / float64(t.decodedBytes))
+}
+
 func (r *run) tally() tally {
 	return tally{r.frameBytes.Load(), r.watched.Load(), r.decoded.Load(), r.decodedBytes.Load()}
 }
@@ -130,6 +140,15 @@ func (t tally) minus(o tally) tally {
 
 // measures says whether a moment of the run, since its base, is in the figures.
 func (r *run) measures(at time.Duration) bool { return at >= r.start+r.warmup }
+
+// took records how long something took that was meant to be done at a moment.
+func (r *run) took(l *latency, meant, took time.Duration) {
+	if r.measures(meant) {
+		l.record(took)
+	} else {
+		l.early(took)
+	}
+}
 
 // stop ends the load before its time.
 func (r *run) stop(cause error) {
@@ -173,11 +192,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	elapsed := r.play(load, sessions, c)
+	elapsed, series := r.play(load, sessions, c)
 	r.hearAll(sessions)
 	after := r.look(sessions)
 	report := r.report(c, elapsed, after, r.judge(sessions, c))
-	report.interrupted = ctx.Err() != nil
+	report.Series, report.interrupted = series, ctx.Err() != nil
 	return report, nil
 }
 
@@ -212,6 +231,13 @@ func (r *run) drop() {
 	for _, d := range r.left() {
 		d.client.Drop()
 	}
+}
+
+// connected returns how many sessions there are.
+func (r *run) connected() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.devices)
 }
 
 // left returns the devices that are connected.

@@ -256,11 +256,13 @@ func TestJSON(t *testing.T) {
 		"": {
 			"devices", "duration_s", "sent", "acked", "refused", "lost", "duplicated", "reordered", "converged", "ack_ms", "age_ms",
 			"unsettled", "gaps", "snapshots", "sessions_lost", "stale_ms", "interval_ms", "join_ms", "enter_ms", "events", "delivered_updates", "bytes_per_update", "bytes_per_device_s", "generator", "hub", "gates", "ok",
+			"distributions", "series",
 		},
 		"ack_ms":    {"p50", "p90", "p99", "max"},
 		"age_ms":    {"p50", "p90", "p99", "max"},
 		"generator": {"cpu_s", "late_ms_p99", "limited"},
 		"hub":       {"cpu_s", "cpu_us_per_update", "rss_bytes", "frame_ms", "catch_ups"},
+		"series":    {"step_s", "warmup_s", "points"},
 	} {
 		object := got
 		if in != "" {

@@ -63,10 +63,8 @@ func (w *writer) write(load, sessions context.Context, timer *time.Timer, c *ses
 		if free.Before(due) {
 			free = due
 		}
-		if w.run.measures(w.at(i)) {
-			w.run.late.record(now.Sub(due))
-			w.run.own.record(now.Sub(free))
-		}
+		w.run.took(w.run.late, w.at(i), now.Sub(due))
+		w.run.took(w.run.own, w.at(i), now.Sub(free))
 		err := w.send(sessions, c, i)
 		if err == nil && w.after != nil {
 			err = w.after(sessions, &w.places[0])
@@ -146,9 +144,7 @@ func (w *writer) settle(m *wire.Settled, now time.Time) error {
 	}
 	for _, seq := range m.Committed {
 		i := int(seq - w.seq)
-		if w.run.measures(w.at(i)) {
-			w.run.acks.record(now.Sub(w.run.base) - w.at(i))
-		}
+		w.run.took(w.run.acks, w.at(i), now.Sub(w.run.base)-w.at(i))
 		w.committed = max(w.committed, i)
 		w.exists = w.exists || i == 0
 	}
