@@ -30,6 +30,7 @@ type State struct {
 	Next     time.Time `json:"next,omitzero"`
 	Count    uint64    `json:"count"` // good ones since the start
 	Failures uint64    `json:"failures"`
+	Looks    []Look    `json:"looks,omitempty"` // at copies, that somebody has asked for; the last may be under way
 
 	Shipping    bool      `json:"shipping"`
 	Shipped     uint64    `json:"shipped"` // up to which version

@@ -47,7 +47,8 @@ type Worker struct {
 	run  runner
 	ship shipper
 
-	ask chan string // why a copy is wanted
+	ask  chan string // why a copy is wanted
+	look chan string // the manifest of a copy that is to be looked at
 
 	mu       sync.Mutex // guards the following
 	state    State
@@ -74,7 +75,7 @@ func New(src Source, o Options) (*Worker, error) {
 	if _, err := Recipients(o.Recipients); err != nil {
 		return nil, err
 	}
-	w := &Worker{src: src, o: o, run: runner{o.Child}, ask: make(chan string, 1)}
+	w := &Worker{src: src, o: o, run: runner{o.Child}, ask: make(chan string, 1), look: make(chan string, 1)}
 	w.state = State{Place: o.Place.String(), Shipping: o.ShipEvery > 0}
 	w.ship = shipper{w: w}
 	return w, nil
@@ -119,6 +120,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { w.ship.run(ctx) })
+	running.Go(func() { w.looks(ctx) })
 	w.copies(ctx)
 	running.Wait()
 	return w.sweep()

@@ -27,11 +27,20 @@ func (h *Hub) SetRules(set *rules.Set) error {
 	if err := h.setRules(set); err != nil {
 		return err
 	}
-	for _, advice := range Advice(set, h.store.Schema().Tables) {
+	for _, advice := range h.Advice(set) {
 		h.opts.Log.Warn("a rule is slow without an index", "advice", advice)
 	}
 	return nil
 }
+
+// CheckRules returns what in rules does not fit the schema.
+func (h *Hub) CheckRules(set *rules.Set) rules.Mistakes {
+	_, mistakes := set.Compile(RuleTables(h.store.Schema().Tables))
+	return mistakes
+}
+
+// Advice returns what would make rules cheaper with the schema as it is.
+func (h *Hub) Advice(set *rules.Set) []string { return Advice(set, h.store.Schema().Tables) }
 
 func (h *Hub) setRules(set *rules.Set) error {
 	h.reforming.Lock()

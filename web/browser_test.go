@@ -68,6 +68,14 @@ type tab struct {
 
 	mu       sync.Mutex
 	mistakes []string // guarded by mu: what its console has of errors
+	excused  string   // guarded by mu: none is what has this text in it; "": nothing
+}
+
+// excuse says that an error with a text in it is none of the page's.
+func (t *tab) excuse(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.excused = text
 }
 
 // open opens an address in a new tab, of a window with that size. When the test
@@ -85,6 +93,9 @@ func (b *browser) open(name, url string, width, height int64) *tab {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		for _, m := range t.mistakes {
+			if t.excused != "" && strings.Contains(m, t.excused) {
+				continue
+			}
 			b.tb.Errorf("%s: the console has: %s", name, m)
 		}
 	})

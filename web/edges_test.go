@@ -271,7 +271,9 @@ func TestAdminAuth(t *testing.T) {
 		switch {
 		case path == "/nowhere":
 			want = 404
-		case path == "/api/reload", strings.HasSuffix(path, "/kick"):
+		case strings.HasSuffix(path, "/archive"):
+			want = 404 // there is no such copy
+		case path == "/api/reload", strings.HasSuffix(path, "/kick"), strings.HasSuffix(path, "/verify"):
 			want = 405 // they take a POST
 		case path == "/api/live":
 			want = 400 // it asks of what

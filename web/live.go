@@ -93,7 +93,7 @@ func open(topics map[string]topic, names []string) (sources []source, end func()
 	return sources, end, nil
 }
 
-// A stream is one page's.
+// A stream is an answer that takes as long as its peer takes it.
 type stream struct {
 	w  http.ResponseWriter
 	rc *http.ResponseController
@@ -105,7 +105,7 @@ func (s stream) start() error {
 	if err := s.rc.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	return s.write("retry: 1000\n\n")
+	return s.writeText("retry: 1000\n\n")
 }
 
 func (s stream) tell(names []string, sources []source) error {
@@ -118,17 +118,22 @@ func (s stream) tell(names []string, sources []source) error {
 		if err != nil {
 			return err
 		}
-		if err := s.write("event: " + names[i] + "\ndata: " + string(text) + "\n\n"); err != nil {
+		if err := s.writeText("event: " + names[i] + "\ndata: " + string(text) + "\n\n"); err != nil {
 			return err
 		}
 	}
 	return s.rc.Flush()
 }
 
-func (s stream) write(text string) error {
-	if err := s.rc.SetWriteDeadline(time.Now().Add(livePatience)); err != nil {
-		return err
-	}
-	_, err := io.WriteString(s.w, text) //nolint:gosec // no page: names of topics without control characters, and JSON
+func (s stream) writeText(text string) error {
+	_, err := io.WriteString(s, text)
 	return err
+}
+
+// Write implements io.Writer. Each piece has its own time.
+func (s stream) Write(p []byte) (int, error) {
+	if err := s.rc.SetWriteDeadline(time.Now().Add(livePatience)); err != nil {
+		return 0, err
+	}
+	return s.w.Write(p)
 }

@@ -17,10 +17,13 @@ type route struct {
 
 // routes lists the admin API.
 func (o Options) routes(h *hub.Hub, metrics prometheus.Gatherer) []route {
-	look := status(h, metrics, o.Version, time.Now())
+	began := time.Now()
+	look := status(h, metrics, o.Version, began)
 	topics := map[string]topic{
 		"status":   plain(func() any { return look() }),
 		"sessions": plain(func() any { return liveSessions{time.Now(), listed(h.Sessions())} }),
+		"backups":  plain(o.backupState),
+		"log":      func(string) (source, func(), error) { return o.logSource(began), nil, nil },
 	}
 	return []route{
 		{"GET /api/status", answer(look)},
@@ -28,8 +31,14 @@ func (o Options) routes(h *hub.Hub, metrics prometheus.Gatherer) []route {
 		{"GET /api/sessions", answer(func() []Session { return listed(h.Sessions()) })},
 		{"POST /api/sessions/{id}/kick", o.kick(h)},
 		{"POST /api/reload", o.reload},
-		{"GET /api/backups", o.backups},
-		{"POST /api/backups", o.backupNow},
+		{"GET /api/rules", answer(o.Rules)},
+		{"GET /api/settings", answer(func() []Setting { return append([]Setting{}, o.Settings...) })},
+		{"GET /api/log", o.log(began)},
+		{"GET /api/backups", o.withBackups(o.backups)},
+		{"POST /api/backups", o.withBackups(o.backupNow)},
+		{"GET /api/backups/copies", o.withBackups(o.backupCopies)},
+		{"POST /api/backups/copies/{history}/{version}/verify", o.withBackups(o.backupVerify)},
+		{"GET /api/backups/copies/{history}/{version}/archive", o.withBackups(o.backupDownload)},
 	}
 }
 

@@ -38,6 +38,10 @@ type Options struct {
 	// changed. What can't be read stays as it was. It may be called at any time. nil:
 	// there is no such thing.
 	Reload func() (changed []string, err error)
+
+	Settings []Setting       // what is in force, without secrets
+	Rules    func() RuleFile // looks at the file of rules; it may be called at any time. nil: there is none
+	Tail     *audit.Tail     // the last lines of the log; nil: none are kept
 }
 
 func (o Options) withDefaults() Options {
@@ -46,6 +50,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Audit == nil {
 		o.Audit = audit.New(o.Log)
+	}
+	if o.Rules == nil {
+		o.Rules = func() RuleFile { return RuleFile{} }
+	}
+	if o.Tail == nil {
+		o.Tail = &audit.Tail{}
 	}
 	if o.Reload == nil {
 		o.Reload = func() ([]string, error) { return nil, nil }

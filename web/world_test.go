@@ -178,10 +178,3 @@ func contains(tb testing.TB, text string, parts ...string) {
 		}
 	}
 }
-
-// A fakeBackups counts what is asked of it.
-type fakeBackups struct{ why []string }
-
-func (f *fakeBackups) State() any { return map[string]int{"asked": len(f.why)} }
-
-func (f *fakeBackups) Ask(why string) uint64 { f.why = append(f.why, why); return uint64(len(f.why)) }

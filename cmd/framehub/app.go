@@ -41,7 +41,9 @@ type cli struct {
 type app struct {
 	out, err io.Writer
 	log      *slog.Logger
-	args     []string // after the program's name
+	tail     *audit.Tail   // the last lines of log
+	args     []string      // after the program's name
+	parsed   *kong.Context // the same, as they were understood
 }
 
 // exitError is an exit that needs no more words.
@@ -94,7 +96,9 @@ func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err
 	}
 	lines := audit.NewQueue(err)
 	defer lines.Close()
-	a := &app{out: out, err: err, args: args, log: slog.New(tint.NewTextHandler(lines, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)}))}
+	tail := &audit.Tail{}
+	text := tint.NewTextHandler(lines, &tint.Options{Level: c.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal(err)})
+	a := &app{out: out, err: err, args: args, parsed: parsed, tail: tail, log: slog.New(tail.Handler(text))}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return report(lines, parsed.Run(a))
 }

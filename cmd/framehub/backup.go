@@ -36,36 +36,6 @@ type backupListCommand struct {
 	JSON bool `name:"json" help:"Print a list in JSON, and nothing else, on standard output."`
 }
 
-// A listedBackup is a copy in the JSON of backup list.
-type listedBackup struct {
-	History string    `json:"history"`
-	Version uint64    `json:"version"`
-	Reach   uint64    `json:"reach"` // the last version that can be restored from it
-	Time    time.Time `json:"time,omitzero"`
-	Made    time.Time `json:"made,omitzero"`
-	Size    int64     `json:"size"`
-	RawSize int64     `json:"raw_size"`
-	Proof   string    `json:"proof"` // good, not proven, not good
-	Error   string    `json:"error,omitempty"`
-}
-
-func describeCopy(h *backup.History, f *backup.CopyFile) listedBackup {
-	l := listedBackup{History: h.Name, Version: f.Version, Reach: f.Reach, Size: f.Size, Proof: "not proven"}
-	if m := f.Manifest; m != nil {
-		l.Time, l.Made, l.RawSize = m.Time, m.Made, m.Raw.Size
-		switch {
-		case m.Good():
-			l.Proof = "good"
-		case m.Proof != nil:
-			l.Proof, l.Error = "not good", m.Proof.Error
-		}
-	}
-	if f.Err != nil {
-		l.Proof, l.Error = "not good", f.Err.Error()
-	}
-	return l
-}
-
 // Run prints the copies, oldest first.
 func (c *backupListCommand) Run(ctx context.Context, a *app) error {
 	p, err := c.open(c.DB)
@@ -76,12 +46,7 @@ func (c *backupListCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	list := []listedBackup{}
-	for _, h := range catalog.Histories {
-		for _, f := range h.Copies {
-			list = append(list, describeCopy(h, f))
-		}
-	}
+	list := describeCopies(catalog)
 	if c.JSON {
 		return json.NewEncoder(a.out).Encode(list)
 	}
@@ -104,7 +69,7 @@ func (c *backupListCommand) Run(ctx context.Context, a *app) error {
 	return t.Flush()
 }
 
-func orProof(l *listedBackup) string {
+func orProof(l *web.Backup) string {
 	if l.Error != "" {
 		return l.Proof + ": " + l.Error
 	}

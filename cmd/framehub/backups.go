@@ -112,6 +112,8 @@ func (s *serveCommand) withoutBackups(log *slog.Logger) {
 type backups struct {
 	worker *backup.Worker
 	metric *backup.Metrics
+	place  place.Place
+	db     string
 }
 
 func (s *serveCommand) worker(st *store.Store, p place.Place, log *slog.Logger, lines *audit.Log) (*backups, error) {
@@ -141,14 +143,8 @@ func (s *serveCommand) worker(st *store.Store, p place.Place, log *slog.Logger, 
 	if err != nil {
 		return nil, err
 	}
-	return &backups{w, m}, nil
+	return &backups{w, m, p, s.DB}, nil
 }
-
-// State implements [web.Backups].
-func (b *backups) State() any { return b.worker.State() }
-
-// Ask implements [web.Backups].
-func (b *backups) Ask(why string) uint64 { return b.worker.Ask(why) }
 
 // into offers the worker to operators.
 func (b *backups) into(o *web.Options) {

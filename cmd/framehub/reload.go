@@ -15,6 +15,7 @@ import (
 
 	"framehub/audit"
 	"framehub/hub"
+	"framehub/rules"
 )
 
 // A reloader reads again what may change while the hub runs: certificates, and the
@@ -77,12 +78,8 @@ func (c *config) reload(h *hub.Hub) (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if was, is := c.rules.Scopes(), set.Scopes(); !maps.Equal(was, is) {
-		return nil, fmt.Errorf("%s: the scope columns were %v and are %v: they change only when the hub starts anew", c.path, was, is)
-	}
-	if was, is := c.rules.Alone(), set.Alone(); !maps.Equal(was, is) {
-		return nil, fmt.Errorf("%s: the tables that only the hub writes were %v and are %v: they change only when the hub starts anew",
-			c.path, slices.Sorted(maps.Keys(was)), slices.Sorted(maps.Keys(is)))
+	if err := c.mayBecome(set); err != nil {
+		return nil, err
 	}
 	if err := h.SetRules(set); err != nil {
 		return nil, c.named(err)
@@ -90,4 +87,16 @@ func (c *config) reload(h *hub.Hub) (changed []string, err error) {
 	changed = set.Changed(c.rules)
 	c.rules = set
 	return changed, nil
+}
+
+// mayBecome says why rules can't take the place of those before while the hub runs.
+func (c *config) mayBecome(set *rules.Set) error {
+	if was, is := c.rules.Scopes(), set.Scopes(); !maps.Equal(was, is) {
+		return fmt.Errorf("%s: the scope columns were %v and are %v: they change only when the hub starts anew", c.path, was, is)
+	}
+	if was, is := c.rules.Alone(), set.Alone(); !maps.Equal(was, is) {
+		return fmt.Errorf("%s: the tables that only the hub writes were %v and are %v: they change only when the hub starts anew",
+			c.path, slices.Sorted(maps.Keys(was)), slices.Sorted(maps.Keys(is)))
+	}
+	return nil
 }

@@ -191,12 +191,13 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 	o := web.Options{
 		Session: session.Options{Origins: s.Edges.Origin},
 		Demo:    s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log, Audit: lines,
+		Tail: a.tail, Settings: settings(a.parsed),
 	}
 	if g.Gate != nil {
 		o.AdminAuth = g.operator
 	}
 	r := &reloader{edges: e, file: file, hub: h, log: a.log}
-	o.Reload = r.reload
+	o.Reload, o.Rules = r.reload, r.ruleFile
 	b.into(&o)
 	admin, err := web.Admin(h, o)
 	if err != nil {

@@ -13,7 +13,12 @@ import { Live } from "./admin-live.js";
 import { show, showGone } from "./admin-strip.js";
 
 /** In the order of the navigation, the first is where one starts. The key after g goes there. */
-const VIEWS = [["sessions", "Sessions", "s"]];
+const VIEWS = [
+  ["sessions", "Sessions", "s"],
+  ["backups", "Backups", "b"],
+  ["log", "Log", "l"],
+  ["settings", "Settings", "t"],
+];
 
 const RETRY = 2000; // ms until the hub is asked again whether it is back
 
@@ -125,7 +130,11 @@ let going = 0; // until when a key after g is a place, in ms
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || typing(e)) return;
   const view = VIEWS.find(([, , key]) => key === e.key);
-  if (e.key === "g") going = e.timeStamp + 1500;
+  const search = e.key === "/" ? document.querySelector("main input[type=search]") : null;
+  if (search instanceof HTMLElement) {
+    e.preventDefault();
+    search.focus();
+  } else if (e.key === "g") going = e.timeStamp + 1500;
   else if (view && e.timeStamp < going) location.hash = `#/${view[0]}`;
 });
 

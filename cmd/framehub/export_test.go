@@ -1,0 +1,4 @@
+package main
+
+// WithoutSecrets is for tests.
+var WithoutSecrets = withoutSecrets
