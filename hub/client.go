@@ -117,9 +117,9 @@ func (c *client) again(seq uint64) error {
 	return nil
 }
 
-// settle tells outcomes to the sessions that their devices have now.
-func (h *Hub) settle(version uint64, outcomes []outcome) {
-	var urgent []*client // a refusal goes at once, with all that came with it
+// settle puts outcomes where the sessions find them that their devices have now. It
+// returns those that are to tell theirs at once.
+func (h *Hub) settle(version uint64, outcomes []outcome) (urgent []*client) {
 	for i := range outcomes {
 		o := &outcomes[i]
 		switch {
@@ -148,8 +148,17 @@ func (h *Hub) settle(version uint64, outcomes []outcome) {
 		case ackLater:
 		}
 	}
-	for _, c := range urgent {
-		c.sess.Wake()
+	return urgent
+}
+
+// wakeUnanswered wakes those sessions that still have outcomes to tell.
+func wakeUnanswered(clients []*client) {
+	for _, c := range clients {
+		c.mu.Lock()
+		if len(c.committed)+len(c.rejected) > 0 {
+			c.sess.Wake()
+		}
+		c.mu.Unlock()
 	}
 }
 

@@ -73,7 +73,7 @@ func (h *Hub) frame(now time.Time) {
 	}
 	if entry == nil { // of what was written nothing was left, or only what was refused and has no number
 		h.presence.written(attended)
-		h.settle(h.Version(), outcomes)
+		wakeUnanswered(h.settle(h.Version(), outcomes))
 		h.merge(time.Now(), false)
 		return
 	}
@@ -179,10 +179,11 @@ func (o *outcome) logged() store.Outcome {
 }
 
 // publish tells a durable version: outcomes to those who wrote, rows to those
-// who watch.
+// who watch. Who gets both gets them in one call to the system.
 func (h *Hub) publish(e *store.Entry, outcomes []outcome) {
-	h.settle(e.Version, outcomes)
+	urgent := h.settle(e.Version, outcomes)
 	h.broadcast(e)
+	wakeUnanswered(urgent)
 }
 
 // merge lets the store merge beside what the sessions now have to write. The next
@@ -279,7 +280,7 @@ func (h *Hub) refuse(outcomes []outcome) {
 			h.unsaid = append(h.unsaid, o.logged())
 		}
 	}
-	h.settle(h.Version(), outcomes)
+	wakeUnanswered(h.settle(h.Version(), outcomes))
 }
 
 // recover tries to bring the store back, and says whether frames can go on.

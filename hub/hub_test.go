@@ -43,6 +43,7 @@ type world struct {
 	presence bool
 	sim      *storetest.Mvsim // where the database is; nil: in a file
 	net      *sessiontest.Listener
+	calls    calls // to write to sessions
 }
 
 // newWorld must be called inside a synctest bubble.
@@ -93,7 +94,7 @@ func (w *world) begin() {
 	}
 	w.hub = hub.New(w.store, o)
 	w.net = sessiontest.Serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if s, err := session.Accept(rw, r, session.Options{}); err == nil {
+		if s, err := session.Accept(w.calls.counted(rw), r, session.Options{}); err == nil {
 			if err := w.hub.Serve(s); err != nil {
 				o.Log.Info("session refused", "err", err)
 			}
