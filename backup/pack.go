@@ -20,30 +20,35 @@ import (
 type packer struct {
 	*zstd.Encoder
 
-	sealed io.WriteCloser // nil: not encrypted
+	sealed io.WriteCloser
 }
 
 func newPacker(w io.Writer, to []age.Recipient) (*packer, error) {
-	p := &packer{}
-	if len(to) > 0 {
-		var err error
-		if p.sealed, err = age.Encrypt(w, to...); err != nil {
-			return nil, err
-		}
-		w = p.sealed
+	sealed, err := seal(w, to)
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	p.Encoder, err = zstd.NewWriter(w, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true))
+	p := &packer{sealed: sealed}
+	p.Encoder, err = zstd.NewWriter(sealed, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true))
 	return p, err
 }
 
+// seal encrypts what is written where there are recipients, and writes it as it is where there are none.
+func seal(w io.Writer, to []age.Recipient) (io.WriteCloser, error) {
+	if len(to) == 0 {
+		return open{w}, nil
+	}
+	return age.Encrypt(w, to...)
+}
+
+// open is not encrypted.
+type open struct{ io.Writer }
+
+func (open) Close() error { return nil }
+
 // Close writes what is left.
 func (p *packer) Close() error {
-	err := p.Encoder.Close()
-	if p.sealed != nil {
-		err = errors.Join(err, p.sealed.Close())
-	}
-	return err
+	return errors.Join(p.Encoder.Close(), p.sealed.Close())
 }
 
 var errNoIdentity = errors.New("it is encrypted: name the file with the key by --identity")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"filippo.io/age"
 	"github.com/fxamacker/cbor/v2"
@@ -34,6 +35,18 @@ const (
 	maxSegment   = 1 << 30  // an entry alone can be large
 )
 
+// segmentZstd compresses segments. One is shipped every few seconds as long as the hub runs, and what it
+// costs to set an encoder up anew is more than most segments are.
+var segmentZstd = sync.OnceValue(func() *zstd.Encoder {
+	const window = 1 << 20 // a larger one finds little more in the rows of frames, and takes its memory for good
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true),
+		zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(window))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return e
+})
+
 var (
 	errSegment  = errors.New("the segment is damaged")
 	segmentCBOR = func() cbor.DecMode {
@@ -53,11 +66,11 @@ func (s *Segment) encode(to []age.Recipient) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	w, err := newPacker(&b, to)
+	w, err := seal(&b, to)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(plain); err != nil {
+	if _, err := w.Write(segmentZstd().EncodeAll(plain, nil)); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {
