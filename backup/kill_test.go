@@ -240,8 +240,8 @@ func (k *killRun) awaitCopy(ended <-chan struct{}) {
 	}
 }
 
-// killChildren kills the child processes of a process, and says how many there were.
-func killChildren(pid int) (n int) {
+// children returns the child processes of a process.
+func children(pid int) (all []int) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	var b []byte
 	for _, f := range files {
@@ -249,7 +249,17 @@ func killChildren(pid int) (n int) {
 		b = append(append(b, ' '), more...)
 	}
 	for text := range strings.FieldsSeq(string(b)) {
-		if child, err := strconv.Atoi(text); err == nil && syscall.Kill(child, syscall.SIGKILL) == nil {
+		if child, err := strconv.Atoi(text); err == nil {
+			all = append(all, child)
+		}
+	}
+	return all
+}
+
+// killChildren kills the child processes of a process, and says how many there were.
+func killChildren(pid int) (n int) {
+	for _, child := range children(pid) {
+		if syscall.Kill(child, syscall.SIGKILL) == nil {
 			n++
 		}
 	}

@@ -28,5 +28,8 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(hubPath); path != "" {
 		os.Exit(childHub(path))
 	}
+	if path := os.Getenv(makePath); path != "" {
+		os.Exit(childMaker(path))
+	}
 	goleak.VerifyTestMain(m)
 }
