@@ -85,15 +85,15 @@ func (c *caller) call(load, sessions context.Context) {
 		late := time.Since(due)
 		c.run.took(c.run.late, c.at(i), late)
 		c.run.took(c.run.own, c.at(i), late)
-		to, reaches := wire.ToDevice(c.next.client.Hello.Device), int64(1)
+		to, reaches := wire.ToDevice(c.next.hello.Device), int64(1)
 		if i%2 == 0 {
 			to, reaches = wire.ToScope(c.run.opts.Table, c.group), c.hears
 		}
 		said := wire.List(wire.IntegerValue(int64(c.number)), wire.IntegerValue(int64(i)), wire.IntegerValue(c.at(i).Microseconds()))
 		c.run.calls.sent.Add(1)
 		c.run.calls.expected.Add(reaches)
-		if err := c.device.client.SendEvent(sessions, &wire.SendEvent{To: to, Name: eventName, Value: said}); err != nil {
-			c.device.client.Drop() // so that its reader ends, and tells why
+		if err := c.device.conn.sendEvent(sessions, &wire.SendEvent{To: to, Name: eventName, Value: said}); err != nil {
+			c.device.conn.drop() // so that its reader ends, and tells why
 			return
 		}
 	}

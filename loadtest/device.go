@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -10,15 +11,17 @@ import (
 	"framehub/session/wire"
 )
 
-// A device is one session with the hub. Its reading goroutine is run's child.
+// A device is one session with the hub, or with a [lasting] connection those that
+// follow one another.
 type device struct {
 	// Set by dial, never changed after.
 	run      *run
 	name     string
 	began    time.Time // to dial
-	client   *session.Client
+	conn     connection
+	hello    wire.HubHello // the hub's first
 	watches  bool          // what comes to it is counted
-	observer *observer     // nil: it counts what comes
+	observer *observer     // nil: nobody keeps a copy
 	ready    chan struct{} // closed once its snapshot has come whole
 	over     chan struct{} // closed once it is read no more
 	end      error         // with over: why
@@ -28,7 +31,6 @@ type device struct {
 
 	// The writing goroutine's own.
 	zone    int64
-	moves   uint64
 	leaving atomic.Bool // its end is no failure
 
 	// The reading goroutine's own.
@@ -38,84 +40,55 @@ type device struct {
 	last  map[int64]int64 // by sender: the number of the last event
 }
 
-// dial connects a guest and begins to read. With an observer it decodes what comes.
+// dial connects a guest and begins to read.
 func (r *run) dial(sessions context.Context, g *guest) (*device, error) {
-	hello := wire.DeviceHello{SubsSet: !g.watches || len(g.subs) > 0, Subs: g.subs, Client: "framehub loadtest"}
-	began := time.Now()
-	c, err := session.Dial(sessions, r.opts.URL, session.ClientOptions{Hello: hello, Token: r.opts.Token})
-	if err != nil {
-		return nil, err
-	}
-	o := g.observer
-	if o != nil {
-		if err := o.begin(&hello, &c.Hello); err != nil {
-			c.Drop()
-			return nil, err
-		}
-	}
 	d := &device{
-		run: r, name: g.name, began: began, client: c, watches: g.watches, observer: o,
+		run: r, name: g.name, began: time.Now(), watches: g.watches, observer: g.observer,
 		ready: make(chan struct{}), over: make(chan struct{}), last: map[int64]int64{},
 	}
+	connect := r.dialSingle
+	if r.opts.lasts() {
+		connect = r.dialLasting
+	}
+	return d, connect(sessions, d, g)
+}
+
+// attend takes a connected device in, and reads until its connection is over.
+func (r *run) attend(d *device, read func() error) {
 	r.enter(d)
 	r.readers.Go(func() {
 		defer close(d.over)
-		d.end = d.read(sessions)
-		if o != nil {
-			o.over.Store(true)
+		d.end = read()
+		if d.observer != nil {
+			d.observer.over.Store(true)
 		}
 		r.exit(d, d.end)
 	})
-	return d, nil
 }
 
-// read reads until the session ends.
-func (d *device) read(sessions context.Context) error {
-	var buf []byte
-	if d.observer == nil {
-		buf = make([]byte, 0, 4<<10) // an observer's copy may keep what it is given
-	}
-	for {
-		raw, err := d.client.NextRaw(sessions, buf)
-		if err != nil {
-			return err
-		}
-		if buf != nil {
-			buf = raw.Data
-		}
-		if err := d.take(&raw); err != nil {
-			return err
-		}
-	}
-}
-
+// take counts a message, before it is put in place.
 func (d *device) take(raw *session.Raw) error {
 	if d.watches {
 		d.run.watched.Add(int64(len(raw.Data)))
 	}
 	switch raw.Type {
 	case wire.TypeFrame:
-		return d.takeFrame(raw)
+		d.takeFrame(raw, time.Now())
+		return nil
 	case wire.TypeSettled:
 		return d.takeSettled(raw.Data, time.Now())
 	case wire.TypeSnapshotEnd:
-		return d.takeSnapshotEnd(raw)
+		return d.takeSnapshotEnd(raw.Data)
 	case wire.TypeEvent:
 		return d.hear(raw.Data, time.Now())
-	case wire.TypeGoodbye:
-		m, err := wire.DecodeGoodbye(raw.Data, wire.Limits{})
-		if err != nil {
-			return err
-		}
-		return &session.ClosedError{Goodbye: m}
 	default:
-		return d.observe(raw)
+		return nil
 	}
 }
 
 // takeFrame looks at the order of versions. Parts of one frame share both of
 // theirs.
-func (d *device) takeFrame(raw *session.Raw) error {
+func (d *device) takeFrame(raw *session.Raw, now time.Time) {
 	if d.watches {
 		d.run.frameBytes.Add(int64(len(raw.Data)))
 	}
@@ -125,16 +98,12 @@ func (d *device) takeFrame(raw *session.Raw) error {
 	if raw.Version < d.frame {
 		d.run.reordered.Add(1)
 	}
-	if err := d.observe(raw); err != nil {
-		return err
-	}
 	if d.observer != nil {
 		d.run.decodedBytes.Add(int64(len(raw.Data)))
-		d.pace(raw.Version, time.Now())
+		d.pace(raw.Version, now)
 	}
 	d.frame = raw.Version
 	d.told = max(d.told, raw.Version)
-	return nil
 }
 
 // pace takes the time from one version to the next.
@@ -142,7 +111,7 @@ func (d *device) pace(version uint64, now time.Time) {
 	if version == d.frame {
 		return // another part of the same
 	}
-	if version == d.frame+1 && d.run.measures(d.came.Sub(d.run.base)) {
+	if version == d.frame+1 && d.observer.times && d.run.measures(d.came.Sub(d.run.base)) {
 		d.run.intervals.record(now.Sub(d.came))
 	}
 	d.came = now
@@ -155,23 +124,25 @@ func (d *device) takeSettled(msg []byte, now time.Time) error {
 	}
 	w := d.writer.Load()
 	if w == nil {
-		return fmt.Errorf("the hub settles transactions of a device that sent none")
+		return errors.New("the hub settles transactions of a device that sent none")
 	}
 	return w.settle(&m, now)
 }
 
-func (d *device) takeSnapshotEnd(raw *session.Raw) error {
-	m, err := wire.DecodeSnapshotEnd(raw.Data, wire.Limits{})
+func (d *device) takeSnapshotEnd(msg []byte) error {
+	m, err := wire.DecodeSnapshotEnd(msg, wire.Limits{})
 	switch {
 	case err != nil:
 		return err
 	case m.Refused != nil:
 		return fmt.Errorf("the hub refuses the subscription: %w", m.Refused)
 	}
-	if err := d.observe(raw); err != nil {
-		return err
-	}
 	d.told = max(d.told, m.Version)
+	return nil
+}
+
+// snapshotEnded is called when what the device subscribes to is in place.
+func (d *device) snapshotEnded() {
 	select {
 	case <-d.ready:
 		if at := d.entered.Swap(0); at > 0 {
@@ -183,19 +154,11 @@ func (d *device) takeSnapshotEnd(raw *session.Raw) error {
 		d.run.joins.record(time.Since(d.began))
 		close(d.ready)
 	}
-	return nil
-}
-
-func (d *device) observe(raw *session.Raw) error {
-	if d.observer == nil {
-		return nil
-	}
-	return d.observer.take(raw.Data)
 }
 
 // leave says goodbye and waits until the session is over.
 func (d *device) leave() {
 	d.leaving.Store(true)
-	d.client.Close()
+	d.conn.leave()
 	<-d.over
 }

@@ -8,6 +8,8 @@
 // an observer keeps a copy and finds how old what it sees is; a verdict compares
 // the copies with the database.
 //
+// A device reaches the hub by a connection (connection.go): a single one, whose end is
+// the device's, or where connections are lost on purpose one that comes back (lasting.go).
 // A device is two goroutines, one that reads and one that writes, and Run waits
 // for all of them. They share a run, whose counters are atomic and whose
 // histograms lock themselves.

@@ -17,7 +17,7 @@ import (
 // the check, to a copy.
 func (o Options) Planting(f func(observers int, view func(i int, f func(*session.Copy)))) Options {
 	o.planted = func(all []*observer) {
-		f(len(all), func(i int, g func(*session.Copy)) { all[i].copy.View(g) })
+		f(len(all), func(i int, g func(*session.Copy)) { all[i].view.View(g) })
 	}
 	return o
 }

@@ -19,8 +19,12 @@ import (
 type fakeHub struct {
 	url     string
 	onWrite func(*fakeSession, *wire.Write) error
+	again   func(s *fakeSession, answer *wire.HubHello) // when a device first comes back: what it is answered; nil: as promised
 
 	over chan struct{} // closed when the test is
+
+	mu       sync.Mutex              // guards the following
+	sessions map[string]*fakeSession // by device, the last of each
 }
 
 // A fakeSession is one with a fakeHub.
@@ -29,15 +33,17 @@ type fakeSession struct {
 	*session.Session
 	hub     *fakeHub
 	watches bool
+	first   bool // of its device
 
-	mu   sync.Mutex // guards the following
-	out  [][]byte
-	told uint64 // the version of the last frame
+	mu      sync.Mutex // guards the following
+	out     [][]byte
+	told    uint64 // the version of the last frame
+	settled uint64 // the last transaction
 }
 
 func startFake(tb testing.TB, onWrite func(*fakeSession, *wire.Write) error) *fakeHub {
 	tb.Helper()
-	f := &fakeHub{onWrite: onWrite, over: make(chan struct{})}
+	f := &fakeHub{onWrite: onWrite, over: make(chan struct{}), sessions: map[string]*fakeSession{}}
 	var serving sync.WaitGroup
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serving.Add(1)
@@ -70,12 +76,44 @@ func (f *fakeHub) serve(tb testing.TB, w http.ResponseWriter, r *http.Request) {
 		tb.Error(err)
 		return
 	}
-	s := &fakeSession{Session: sess, hub: f, watches: !hello.SubsSet, told: 7}
+	s := &fakeSession{Session: sess, hub: f, watches: !hello.SubsSet, first: hello.Device == nil, told: 7}
 	answer := wire.HubHello{
 		Session: sess.ID[:], Device: sess.ID[:], Epoch: []byte{1}, Version: 7, Schema: fakeSchema(), Limits: wire.HubLimits{Unsettled: 64},
 	}
-	s.out = [][]byte{answer.Append(nil), (&wire.SnapshotEnd{Version: 7}).Append(nil)}
+	if hello.Device != nil {
+		f.resume(s, &hello, &answer)
+	}
+	f.mu.Lock()
+	f.sessions[string(answer.Device)] = s
+	f.mu.Unlock()
+	s.out = append(s.out, answer.Append(nil), (&wire.SnapshotEnd{Version: answer.Version}).Append(nil))
 	_ = sess.Run(s) // its end is the load's business
+}
+
+// resume lets a session go on where the device's last one has ended.
+func (f *fakeHub) resume(s *fakeSession, hello *wire.DeviceHello, answer *wire.HubHello) {
+	f.mu.Lock()
+	last, again := f.sessions[string(hello.Device)], f.again
+	f.again = nil
+	f.mu.Unlock()
+	last.mu.Lock()
+	s.told, s.settled, s.watches = last.told, last.settled, last.watches
+	last.mu.Unlock()
+	answer.Device, answer.Version, answer.Resumed = hello.Device, s.told, true
+	answer.Settled, answer.SettledKnown = s.settled, s.settled > 0
+	if again != nil {
+		again(s, answer)
+	}
+}
+
+// cut drops every session, as a hub does that is killed.
+func (f *fakeHub) cut() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.sessions {
+		s.Drop()
+	}
+	return nil
 }
 
 func fakeSchema() *wire.Schema {
@@ -118,6 +156,7 @@ func (s *fakeSession) settle(w *wire.Write) {
 	s.mu.Lock()
 	s.told++
 	v := s.told
+	s.settled = w.Seq
 	s.mu.Unlock()
 	s.say(&wire.Settled{Version: v, Committed: []uint64{w.Seq}})
 	if s.watches {

@@ -48,6 +48,9 @@ var numbers = map[string]func(*Report) *float64{
 		}
 		return count(map[bool]int64{true: 1}[*p.Converged])
 	},
+	"kills":             ofRecovery(func(b *Recovery) *float64 { return count(int64(b.Kills)) }),
+	"reconnects":        ofRecovery(func(b *Recovery) *float64 { return count(b.Reconnects) }),
+	"resumed":           ofRecovery(func(b *Recovery) *float64 { return count(b.Resumed) }),
 	"events_lost":       ofEvents(func(e *EventReport) *float64 { return count(e.Lost) }),
 	"catch_ups":         ofHub(func(h *Hub) *float64 { return count(h.CatchUps) }),
 	"cpu_us_per_update": ofHub(func(h *Hub) *float64 { return &h.CPUPerUpdate }),
@@ -64,6 +67,7 @@ var times = map[string]func(*Report) *Quantiles{
 	"join":     func(p *Report) *Quantiles { return p.Join },
 	"enter":    func(p *Report) *Quantiles { return p.Enter },
 	"event":    ofEvents(func(e *EventReport) *Quantiles { return e.Age }),
+	"live":     ofRecovery(func(b *Recovery) *Quantiles { return b.Live }),
 	"frame":    ofHub(func(h *Hub) *Quantiles { return h.Frame }),
 }
 
@@ -73,6 +77,15 @@ func ofEvents[T any](f func(*EventReport) *T) func(*Report) *T {
 			return nil
 		}
 		return f(p.Events)
+	}
+}
+
+func ofRecovery[T any](f func(*Recovery) *T) func(*Report) *T {
+	return func(p *Report) *T {
+		if p.Recovery == nil {
+			return nil
+		}
+		return f(p.Recovery)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,8 @@ type HubOptions struct {
 type HubProcess struct {
 	URL, AdminURL, DB string // as [Options] has them
 
+	opts    HubOptions
+	listen  [2]string // for devices, for operators
 	cmd     *exec.Cmd
 	folder  string
 	out     io.ReadCloser
@@ -40,8 +43,8 @@ func StartHub(o HubOptions) (*HubProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &HubProcess{DB: filepath.Join(folder, "world.db"), folder: folder}
-	if err := h.start(&o); err != nil {
+	h := &HubProcess{DB: filepath.Join(folder, "world.db"), opts: o, folder: folder, listen: [2]string{"127.0.0.1:0", "127.0.0.1:0"}}
+	if err := h.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start a hub: %w", err), os.RemoveAll(folder))
 	}
 	if err := h.greeting(); err != nil {
@@ -50,7 +53,22 @@ func StartHub(o HubOptions) (*HubProcess, error) {
 	return h, nil
 }
 
-func (h *HubProcess) start(o *HubOptions) error {
+// Restart kills the hub with SIGKILL, as if its machine had failed, and starts it again on
+// the same ports and database. It returns once it takes devices.
+func (h *HubProcess) Restart() error {
+	if err := h.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill the hub: %w", err)
+	}
+	h.reading.Wait()
+	_ = h.cmd.Wait() // it was killed
+	if err := h.start(); err != nil {
+		return fmt.Errorf("start the hub again: %w", err)
+	}
+	return h.greeting()
+}
+
+func (h *HubProcess) start() error {
+	o := &h.opts
 	schema, config := filepath.Join(h.folder, "schema.sql"), filepath.Join(h.folder, "framehub.toml")
 	if err := os.WriteFile(schema, []byte(o.Schema), 0o600); err != nil {
 		return err
@@ -58,20 +76,25 @@ func (h *HubProcess) start(o *HubOptions) error {
 	if err := os.WriteFile(config, []byte(o.Config), 0o600); err != nil {
 		return err
 	}
-	h.cmd = exec.Command(o.Program, "--log-level", "warn", "serve", "--config", config, "--schema", schema, "--db", h.DB, //nolint:gosec,noctx // this very program; Stop ends it
-		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
-	h.cmd.Stderr = o.Log
-	h.cmd.SysProcAttr = apart()
-	var err error
-	if h.out, err = h.cmd.StdoutPipe(); err != nil {
+	cmd := exec.Command(o.Program, "--log-level", "warn", "serve", "--config", config, "--schema", schema, "--db", h.DB, //nolint:gosec,noctx // this very program; Stop ends it
+		"--listen", h.listen[0], "--admin-listen", h.listen[1])
+	cmd.Stderr = o.Log
+	cmd.SysProcAttr = apart()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
 		return err
 	}
-	return h.cmd.Start()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	h.cmd, h.out = cmd, out
+	return nil
 }
 
 // greeting reads where the hub listens, and from then on whatever else it prints.
 func (h *HubProcess) greeting() error {
 	lines := bufio.NewScanner(h.out)
+	h.URL, h.AdminURL = "", ""
 	for h.URL == "" || h.AdminURL == "" {
 		if !lines.Scan() {
 			return errors.New("it ended at once")
@@ -84,6 +107,13 @@ func (h *HubProcess) greeting() error {
 		case fields[0] == "operators":
 			h.AdminURL = fields[1]
 		}
+	}
+	for i, address := range []string{h.URL, h.AdminURL} {
+		u, err := url.Parse(address)
+		if err != nil {
+			return fmt.Errorf("where it listens: %w", err)
+		}
+		h.listen[i] = u.Host
 	}
 	h.reading.Go(func() {
 		for lines.Scan() { // nobody needs it, but the hub must not wait

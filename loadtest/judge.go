@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"framehub/session"
@@ -14,6 +15,7 @@ import (
 type verdict struct {
 	version   uint64 // at which copies and database were compared
 	converged *bool  // nil: there was nothing to compare with
+	copies    int
 	tables    int
 	rows      int // of the database
 	different int // values and rows that differ, in all copies
@@ -53,7 +55,7 @@ func (v *verdict) differ(d Difference) {
 // judge compares every copy with the database, and the database, or where there
 // is none the copies, with what was acknowledged.
 func (r *run) judge(ctx context.Context, c *cast) *verdict {
-	v := &verdict{}
+	v := &verdict{copies: len(c.observers)}
 	for _, a := range c.actors {
 		if a.writer != nil {
 			_, at := a.writer.state()
@@ -164,7 +166,9 @@ func (c *cast) compare(p *picture, v *verdict) bool {
 		ok := o.at(p.version, func(copied *session.Copy) {
 			for _, t := range copied.Tables {
 				if rows, read := p.tables[t.Name]; read {
-					v.compareTable(o.name, t, rows)
+					if shown := shown(copied, t); shown != nil {
+						v.compareTable(o.name, t, rows, shown)
+					}
 				}
 			}
 		})
@@ -175,26 +179,44 @@ func (c *cast) compare(p *picture, v *verdict) bool {
 	return true
 }
 
-func (v *verdict) compareTable(who string, t *session.Table, rows map[string][]wire.Value) {
+// shown returns what says whether a row of a table is one that a copy must have, by what it
+// is subscribed to; nil where that is none.
+func shown(copied *session.Copy, t *session.Table) func(row []wire.Value) bool {
+	var scopes []wire.Value
+	any := false
+	for _, s := range copied.Subs() {
+		switch {
+		case s.Name != t.Name:
+		case !s.Scoped:
+			return func([]wire.Value) bool { return true }
+		default:
+			any, scopes = true, append(scopes, s.Scopes...)
+		}
+	}
+	if !any {
+		return nil
+	}
+	return func(row []wire.Value) bool { return slices.Contains(scopes, row[t.Scope]) }
+}
+
+func (v *verdict) compareTable(who string, t *session.Table, rows map[string][]wire.Value, shown func(row []wire.Value) bool) {
 	const none = "no such row"
-	found := 0
 	for row := range t.Rows() {
 		want, ok := rows[keyOf(row.Key())]
 		if !ok {
 			v.differ(Difference{Who: who, Table: t.Name, Key: tuple(row.Key()), Copy: tuple(row.Values), SQL: none})
 			continue
 		}
-		found++
 		for i, c := range t.Columns {
 			if !same(row.Values[i], want[i]) {
 				v.differ(Difference{who, t.Name, tuple(row.Key()), c.Name, row.Values[i].String(), want[i].String()})
 			}
 		}
 	}
-	if found == len(rows) {
-		return
-	}
 	for _, want := range rows {
+		if !shown(want) {
+			continue
+		}
 		if _, ok := t.Get(want[:t.KeyLength]...); !ok {
 			v.differ(Difference{Who: who, Table: t.Name, Key: tuple(want[:t.KeyLength]), Copy: none, SQL: tuple(want)})
 		}
@@ -244,7 +266,7 @@ func (l *layout) holds(row, values []wire.Value) bool {
 
 // row returns the row of an entity in the copy, nil where there is none.
 func (o *observer) row(id wire.Value) (values []wire.Value) {
-	o.copy.View(func(c *session.Copy) {
+	o.view.View(func(c *session.Copy) {
 		if row, ok := c.Table(o.table).Get(id); ok {
 			values = append(values, row.Values...)
 		}

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"fmt"
 
+	"framehub/session"
 	"framehub/session/wire"
 )
 
@@ -14,6 +15,7 @@ type layout struct {
 	schema  uint64 // the schema's version
 	table   *wire.SchemaTable
 	columns []int // the key, then those of written
+	names   []string
 }
 
 // written are the columns that a write names beside the key. A table may do
@@ -54,6 +56,9 @@ func (l *layout) findColumns() error {
 			return fmt.Errorf("the load writes the column %q, of type %s, and table %q has none", want.name, want.kind, l.table.Name)
 		}
 		l.columns = append(l.columns, number)
+	}
+	for _, c := range l.columns {
+		l.names = append(l.names, l.table.Columns[c].Name)
 	}
 	return nil
 }
@@ -97,4 +102,23 @@ func (l *layout) op(s *scratch, kind wire.OpKind, places []place, stamp int64) [
 	s.block = wire.AppendBlock(s.block[:0], l.table.Number, columns, nil, grid, nil)
 	s.op = wire.AppendOp(s.op[:0], kind, s.block)
 	return s.op
+}
+
+// tx returns a write by names.
+func (l *layout) tx(kind wire.OpKind, places []place, stamp int64) *session.Tx {
+	rows := make([][]wire.Value, len(places))
+	for i := range places {
+		rows[i] = l.values(nil, &places[i], stamp)
+	}
+	switch kind {
+	case wire.OpDelete:
+		for i := range rows {
+			rows[i] = rows[i][:1]
+		}
+		return new(session.Tx).Delete(l.table.Name, l.names[:1], rows...)
+	case wire.OpPut:
+		return new(session.Tx).Put(l.table.Name, l.names, rows...)
+	default:
+		return new(session.Tx).Touch(l.table.Name, l.names, rows...)
+	}
 }

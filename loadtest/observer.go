@@ -16,41 +16,28 @@ type observer struct {
 	run   *run
 	name  string
 	table string
+	times bool        // its times are in the figures
+	view  viewer      // what keeps the copy; set by dial
 	over  atomic.Bool // nothing more will come
 
-	mu      sync.Mutex        // held while a message is put in place; guards the following
-	copy    *session.Replica  // fed with mu held
+	mu      sync.Mutex        // taken inside view, and when rows have come; guards the following
 	changed map[string]uint64 // by table: the version that last changed it
 	seen    map[int64]int64   // by entity: the newest stamp that came in a frame
 	ages    []time.Duration   // of one message
 	early   []time.Duration   // of one message, of the warm-up
 }
 
-func newObserver(r *run, name string) *observer {
-	o := &observer{run: r, name: name, table: r.opts.Table, changed: map[string]uint64{}, seen: map[int64]int64{}}
-	o.copy = session.NewReplica(session.ReplicaOptions{Strict: true, OnRows: o.onRows})
-	return o
+// A viewer shows a copy, which does not change meanwhile.
+type viewer interface{ View(f func(*session.Copy)) }
+
+func newObserver(r *run, name string, times bool) *observer {
+	return &observer{run: r, name: name, table: r.opts.Table, times: times, changed: map[string]uint64{}, seen: map[int64]int64{}}
 }
 
-func (o *observer) begin(said *wire.DeviceHello, hello *wire.HubHello) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.copy.Hello(said, hello)
-}
-
-// take puts a message in place. The copy may keep msg.
-func (o *observer) take(msg []byte) error {
-	m, err := session.DecodeMessage(msg, wire.DefaultMessageLimit)
-	if err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.copy.Take(m)
-}
-
-// onRows is called with mu held, by take.
+// onRows is called when a message is in place, while nobody else may view the copy.
 func (o *observer) onRows(rows session.Rows) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.changed[rows.Table.Name] = max(o.changed[rows.Table.Name], rows.Version)
 	if rows.Snapshot {
 		return
@@ -89,9 +76,11 @@ func (o *observer) see(id int64, stamp wire.Value, now time.Duration) {
 		return
 	}
 	o.seen[id] = stamp.Int64()
-	if o.run.measures(now - age) {
+	switch {
+	case !o.times:
+	case o.run.measures(now - age):
 		o.ages = append(o.ages, age)
-	} else {
+	default:
 		o.early = append(o.early, age)
 	}
 }
@@ -109,37 +98,35 @@ func (o *observer) sample(now time.Duration) {
 }
 
 // complete returns the version to which the copy has every table.
-func (o *observer) complete() uint64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.completeTo()
+func (o *observer) complete() (version uint64) {
+	if o.view != nil { // it has come
+		o.view.View(func(c *session.Copy) { version = completeTo(c) })
+	}
+	return version
 }
 
-// completeTo is complete with mu held.
-func (o *observer) completeTo() (version uint64) {
-	o.copy.View(func(c *session.Copy) {
-		for i, s := range c.Subs() {
-			if i == 0 || s.Since < version {
-				version = s.Since
-			}
+func completeTo(c *session.Copy) (version uint64) {
+	for i, s := range c.Subs() {
+		if i == 0 || s.Since < version {
+			version = s.Since
 		}
-	})
+	}
 	return version
 }
 
 // at calls f with the copy as it was at a version, and says whether it could: the
 // copy must be complete to it, and have changed no more since.
-func (o *observer) at(version uint64, f func(*session.Copy)) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.completeTo() < version {
-		return false
-	}
-	for _, changed := range o.changed {
-		if changed > version {
-			return false
+func (o *observer) at(version uint64, f func(*session.Copy)) (ok bool) {
+	o.view.View(func(c *session.Copy) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		ok = completeTo(c) >= version
+		for _, changed := range o.changed {
+			ok = ok && changed <= version
 		}
-	}
-	o.copy.View(f)
-	return true
+		if ok {
+			f(c)
+		}
+	})
+	return ok
 }

@@ -26,6 +26,11 @@ type Options struct {
 	Warmup    time.Duration // of the duration, that the figures leave out; default a tenth, 3 s at most; below 0: none
 	Gates     []Gate        // what the figures must be for the run to be a good one
 
+	// Kills is how often the hub is killed during the load, and started again by Restart, which
+	// kills it at once, without a word, and returns when it takes devices again, where it did before.
+	Kills   int
+	Restart func() error
+
 	Trace string  // a file of movements, CSV, also gzipped: then its vehicles are the devices
 	Speed float64 // how many times as fast as it was recorded the trace is played; default 1
 
@@ -71,6 +76,10 @@ func (o *Options) warmupOf(length time.Duration) time.Duration {
 	return min(max(0, o.Warmup), length)
 }
 
+// lasts says whether devices come back when their connection is lost, and all who
+// watch keep a copy.
+func (o *Options) lasts() bool { return o.Kills > 0 }
+
 func set[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
@@ -89,6 +98,8 @@ func (o Options) Check() error {
 		return fmt.Errorf("%v transactions a second: it must be above 0 and at most %d", o.Hz, most)
 	case !(o.Speed > 0 && o.Speed <= most):
 		return fmt.Errorf("a speed of %v: it must be above 0 and at most %d", o.Speed, most)
+	case o.Kills < 0:
+		return fmt.Errorf("%d kills: it must be 0 at least", o.Kills)
 	case o.Duration < 0:
 		return fmt.Errorf("a duration of %v: it must be above 0", o.Duration)
 	default:

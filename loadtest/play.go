@@ -43,7 +43,7 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 		c.actors = append(c.actors, &actor{script: s})
 	}
 	for i := range r.opts.Observers {
-		c.observers = append(c.observers, newObserver(r, fmt.Sprintf("observer %d", i+1)))
+		c.observers = append(c.observers, newObserver(r, fmt.Sprintf("observer %d", i+1), true))
 	}
 	const together = 16
 	var group errgroup.Group
@@ -51,6 +51,10 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 	var first *device
 	var once sync.Once
 	early, storm := r.guests(c)
+	if r.opts.lasts() {
+		c.observeAll(r, early)
+		c.observeAll(r, storm)
+	}
 	c.storm = storm
 	c.watchers = len(storm)
 	for _, g := range early {
@@ -82,13 +86,23 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 		err = cause // others only gave up for it
 	}
 	if err == nil {
-		c.epoch, c.schema = first.client.Hello.Epoch, first.client.Hello.Schema
+		c.epoch, c.schema = first.hello.Epoch, first.hello.Schema
 		c.layout, err = newLayout(c.schema, r.opts.Table)
 		if err == nil && r.opts.Profile == Zones && !c.layout.zoned() {
 			err = fmt.Errorf("the profile zones needs a table with the column zone, and table %q has none", r.opts.Table)
 		}
 	}
 	return c, err
+}
+
+// observeAll lets everyone who watches keep a copy.
+func (c *cast) observeAll(r *run, guests []guest) {
+	for i := range guests {
+		if g := &guests[i]; g.watches && g.observer == nil {
+			g.observer = newObserver(r, g.name, false)
+			c.observers = append(c.observers, g.observer)
+		}
+	}
 }
 
 // snapshot waits until the device has what it subscribes to.
@@ -118,6 +132,7 @@ func (r *run) play(load, sessions context.Context, c *cast) (time.Duration, *Ser
 		last = max(last, a.script.at(a.script.count()-1))
 	}
 	r.warmup = r.opts.warmupOf(last)
+	r.begun.Store(true)
 	behind := time.AfterFunc(last+r.opts.Patience, func() { r.stop(errFellBehind) })
 	defer behind.Stop()
 	// A write that the hub does not take is let go so long after the end.
@@ -132,6 +147,7 @@ func (r *run) play(load, sessions context.Context, c *cast) (time.Duration, *Ser
 		acting.Go(func() { r.act(load, sessions, c.layout, a) })
 	}
 	acting.Go(func() { r.storm(load, sessions, c.storm) })
+	acting.Go(func() { r.killAll(load, sessions, last) })
 	for _, caller := range r.callers(c) {
 		acting.Go(func() { caller.call(load, sessions) })
 	}
@@ -168,6 +184,9 @@ func (r *run) sample(load context.Context, c *cast, last time.Duration) {
 	defer timer.Stop()
 	for at := r.warmup; at <= last && sleepUntil(load, timer, r.base.Add(r.start+at)); at += often {
 		for _, o := range c.observers {
+			if !o.times {
+				continue
+			}
 			o.sample(time.Since(r.base))
 		}
 	}
@@ -188,14 +207,14 @@ func (r *run) act(load, sessions context.Context, l *layout, a *actor) {
 		}
 		a.device = d
 	}
-	a.writer = newWriter(r, a.script, l, &a.device.client.Hello)
+	a.writer = newWriter(r, a.script, l, a.device)
 	a.device.writer.Store(a.writer)
 	if r.opts.Profile == Zones {
 		a.device.zone = firstZone(a.script)
 		a.writer.after = a.device.wander
 	}
-	if err := a.writer.write(load, sessions, timer, a.device.client); err != nil {
-		a.device.client.Drop() // so that its reader ends, and tells why
+	if err := a.writer.write(load, sessions, timer); err != nil {
+		a.device.conn.drop() // so that its reader ends, and tells why
 		return
 	}
 	if t, ok := a.script.(*traceScript); ok && t.gone > 0 && load.Err() == nil {

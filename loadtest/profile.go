@@ -78,6 +78,11 @@ type guest struct {
 	subs     []wire.Sub // what it sees; none: all tables where it watches, else nothing
 }
 
+// hello returns what a guest says of itself.
+func (g *guest) hello() wire.DeviceHello {
+	return wire.DeviceHello{SubsSet: !g.watches || len(g.subs) > 0, Subs: g.subs, Client: "framehub loadtest"}
+}
+
 // guests returns who is there from the start, and who comes at once in a storm. Actors
 // that begin later connect by themselves.
 func (r *run) guests(c *cast) (early, storm []guest) {
@@ -143,8 +148,7 @@ func (d *device) wander(sessions context.Context, p *place) error {
 	was := d.zone
 	d.zone = zone
 	d.entered.Store(int64(time.Since(d.run.base)))
-	d.moves++
-	return d.client.Subscribe(sessions, &wire.Subscribe{ID: d.moves, Add: []wire.Sub{d.run.zoneSub(zone)}, Remove: []wire.Sub{d.run.zoneSub(was)}})
+	return d.conn.subscribe(sessions, d.run.zoneSub(zone), d.run.zoneSub(was))
 }
 
 // storm lets everybody come at the same moment, and waits until they have what they want.

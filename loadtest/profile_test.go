@@ -36,7 +36,7 @@ func TestZonesWithout(t *testing.T) {
 // TestServer: one session writes for all, and as many more as a message has no room for.
 func TestServer(t *testing.T) {
 	h := startHub(t, city.Schema)
-	o := loadtest.Options{URL: h.url, DB: h.db, Profile: loadtest.Server, Devices: 30, Observers: 2, Entities: 50, Hz: 10, Duration: 2 * time.Second}
+	o := loadtest.Options{URL: h.url, DB: h.db, Profile: loadtest.Server, Devices: 30, Observers: 2, Entities: 50, Hz: 10, Duration: 2 * time.Second, Patience: time.Minute}
 	r := h.run(o)
 	good(t, r)
 	if r.Devices != 30 || r.Sent != 2*20 {

@@ -35,7 +35,8 @@ type Report struct {
 	Join     *Quantiles `json:"join_ms"`     // from the dial until the snapshots have come whole
 	Enter    *Quantiles `json:"enter_ms"`    // from when a device asks for another zone's rows until it has them; nil: nobody did
 
-	Events *EventReport `json:"events"` // nil: the profile has none
+	Events   *EventReport `json:"events"`   // nil: the profile has none
+	Recovery *Recovery    `json:"recovery"` // nil: nothing was done to connections
 
 	Delivered      int64   `json:"delivered_updates"` // rows in frames, to all who watch
 	BytesPerUpdate float64 `json:"bytes_per_update"`  // of frames
@@ -88,6 +89,7 @@ func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Re
 		Gaps: r.gaps.Load(), Snapshots: r.resnapshots.Load(),
 		Ack: r.acks.quantiles(), Age: r.ages.quantiles(), Stale: r.stale.quantiles(), Interval: r.intervals.quantiles(), Join: r.joins.quantiles(), Enter: r.enters.quantiles(),
 		Events:    r.events(),
+		Recovery:  r.recovery(),
 		Generator: Generator{CPUSeconds: (after.cpu - before.cpu).Seconds(), own: r.own.quantiles()},
 		Gates:     []GateResult{},
 

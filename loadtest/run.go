@@ -38,6 +38,8 @@ type run struct {
 	frameBytes, watched                      atomic.Int64 // bytes to those who watch: of frames, of everything
 	decoded, decodedBytes                    atomic.Int64 // rows and bytes of the frames that observers decoded
 	calls                                    calls
+	returns                                  returns
+	begun                                    atomic.Bool // the load has
 
 	readers sync.WaitGroup
 
@@ -57,7 +59,7 @@ func newRun(o Options) *run {
 	return &run{
 		opts: o, base: time.Now(), late: newLatency(), own: newSteppedLatency(), acks: newSteppedLatency(), ages: newSteppedLatency(),
 		calls: calls{ages: newSteppedLatency()},
-		stale: newLatency(), intervals: newLatency(), joins: newLatency(), enters: newLatency(),
+		stale: newLatency(), intervals: newLatency(), joins: newLatency(), enters: newLatency(), returns: returns{live: newLatency()},
 		devices: map[*device]struct{}{}, refusals: map[wire.Code]int64{},
 	}
 }
@@ -109,7 +111,7 @@ func (r *run) exit(d *device, err error) {
 	if !lost {
 		return
 	}
-	d.client.Drop()
+	d.conn.drop()
 	if left == 0 {
 		r.stop(fmt.Errorf("%w; the first of %s", errHubGone, first))
 	}
@@ -176,6 +178,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	if o.Kills > 0 && o.Restart == nil {
+		return nil, errors.New("only a hub that the load test started itself can be killed")
+	}
 	r := newRun(o.withDefaults())
 	scripts, err := r.scripts()
 	if err != nil {
@@ -194,7 +199,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	elapsed, series := r.play(load, sessions, c)
 	r.hearAll(sessions)
-	after := r.look(sessions)
+	after := r.look(sessions).plus(r.returns.used)
 	report := r.report(c, elapsed, after, r.judge(sessions, c))
 	report.Series, report.interrupted = series, ctx.Err() != nil
 	return report, nil
@@ -229,15 +234,15 @@ func (r *run) leave() {
 func (r *run) drop() {
 	r.fail("the hub takes nothing any more: its sessions are given up")
 	for _, d := range r.left() {
-		d.client.Drop()
+		d.conn.drop()
 	}
 }
 
-// connected returns how many sessions there are.
+// connected returns how many devices have a session.
 func (r *run) connected() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.devices)
+	return len(r.devices) - int(r.returns.away.Load())
 }
 
 // left returns the devices that are connected.

@@ -30,6 +30,7 @@ func (p *Report) Text(w io.Writer) error {
 		t.line("events", "%s sent, %s refused; %s delivered, %s lost, %d twice, %d out of order",
 			humanize.Comma(e.Sent), humanize.Comma(e.Refused), humanize.Comma(e.Delivered), humanize.Comma(e.Lost), e.Duplicated, e.Reordered)
 	}
+	p.recoveryText(t)
 	t.heads("ms after it was due")
 	if e := p.Events; e != nil {
 		t.quantiles("events heard", e.Age)
@@ -43,6 +44,9 @@ func (p *Report) Text(w io.Writer) error {
 	t.quantiles("from dial to snapshot", p.Join)
 	if p.opts.Profile == Zones {
 		t.quantiles("into another zone", p.Enter)
+	}
+	if p.Recovery != nil {
+		t.quantiles("until live again", p.Recovery.Live)
 	}
 	if p.Hub != nil {
 		t.quantiles("hub: frame durable", p.Hub.durable)
@@ -79,7 +83,7 @@ func (p *Report) devices() string {
 	if p.opts.Profile.writesAlone() {
 		writing = fmt.Sprintf("%d, for which %d write", p.Devices, p.writers)
 	}
-	s := fmt.Sprintf("%s, %d of those who watch decode what comes; at most %d connected", writing, p.opts.Observers, p.most)
+	s := fmt.Sprintf("%s, %d of those who watch decode what comes; at most %d connected", writing, p.verdict.copies, p.most)
 	if p.SessionsLost > 0 {
 		s += fmt.Sprintf("; %d lost their session", p.SessionsLost)
 	}
@@ -127,10 +131,10 @@ func (p *Report) check() string {
 		return "nothing could be compared"
 	case *p.Converged:
 		return fmt.Sprintf("%d copies are what SQL has at version %d: %s rows in %d tables; against what was acknowledged, %d rows are lost",
-			p.opts.Observers, v.version, humanize.Comma(int64(v.rows)), v.tables, v.lost)
+			v.copies, v.version, humanize.Comma(int64(v.rows)), v.tables, v.lost)
 	default:
 		return fmt.Sprintf("%d DIFFERENCES between %d copies and SQL at version %d; against what was acknowledged, %d rows are lost",
-			v.different, p.opts.Observers, v.version, v.lost)
+			v.different, v.copies, v.version, v.lost)
 	}
 }
 

@@ -1,13 +1,13 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"framehub/session"
 	"framehub/session/wire"
 )
 
@@ -17,31 +17,34 @@ type writer struct {
 	run    *run
 	script script
 	layout *layout
+	conn   connection
 	seq    uint64                                             // the number of its first transaction
 	slots  chan struct{}                                      // holds one for each transaction under way
 	idle   chan struct{}                                      // gets one when none is left under way
 	after  func(sessions context.Context, first *place) error // each write; nil: nothing
 
 	// The writing goroutine's own.
-	places  []place
-	scratch scratch
+	rows []place // of the last write
 
 	mu        sync.Mutex // guards the following
 	sent      int        // writes
 	open      []int      // of those, the ones under way, by their place in the script
 	committed int        // the last one that was committed, -1: none
 	exists    bool       // the put was
+	settledTo uint64     // the newest number that has settled
+	underWay  int        // writes that were sent before the connection was last lost
+	sentAgain int        // of those, the ones without an outcome were sent again: they may be told twice
 	settledAt uint64     // the newest version at which any were committed
 }
 
-func newWriter(r *run, s script, l *layout, hello *wire.HubHello) *writer {
+func newWriter(r *run, s script, l *layout, d *device) *writer {
 	const unsettled = 64 // where the hub does not say
-	room := hello.Limits.Unsettled
+	room := d.hello.Limits.Unsettled
 	if room == 0 {
 		room = unsettled
 	}
 	return &writer{
-		run: r, script: s, layout: l, seq: hello.Settled + 1,
+		run: r, script: s, layout: l, conn: d.conn, seq: d.hello.Settled + 1,
 		slots: make(chan struct{}, room), idle: make(chan struct{}, 1), committed: -1,
 	}
 }
@@ -49,7 +52,7 @@ func newWriter(r *run, s script, l *layout, hello *wire.HubHello) *writer {
 // write sends every write of the script at its time, until the load ends. A write
 // that is late is sent at once, so that none is left out. An end of the load cuts
 // no message short.
-func (w *writer) write(load, sessions context.Context, timer *time.Timer, c *session.Client) error {
+func (w *writer) write(load, sessions context.Context, timer *time.Timer) error {
 	for i := range w.script.count() {
 		due := w.run.base.Add(w.at(i))
 		if !sleepUntil(load, timer, due) {
@@ -65,9 +68,9 @@ func (w *writer) write(load, sessions context.Context, timer *time.Timer, c *ses
 		}
 		w.run.took(w.run.late, w.at(i), now.Sub(due))
 		w.run.took(w.run.own, w.at(i), now.Sub(free))
-		err := w.send(sessions, c, i)
+		err := w.send(sessions, i)
 		if err == nil && w.after != nil {
-			err = w.after(sessions, &w.places[0])
+			err = w.after(sessions, &w.rows[0])
 		}
 		if err != nil {
 			return err
@@ -108,16 +111,19 @@ func (w *writer) takeSlot(load context.Context) (free time.Time, ok bool) {
 	}
 }
 
-func (w *writer) send(sessions context.Context, c *session.Client, i int) error {
-	kind, places := w.script.write(w.places[:0], i)
-	w.places = places
-	op := w.layout.op(&w.scratch, kind, places, w.stamp(i))
+func (w *writer) send(sessions context.Context, i int) error {
 	w.mu.Lock()
 	w.sent++
 	w.open = append(w.open, i)
 	w.mu.Unlock()
 	w.run.sent.Add(1)
-	return c.Write(sessions, wire.WriteHeader{Seq: w.seq + uint64(i), SchemaVersion: w.layout.schema}, [][]byte{op})
+	return w.conn.write(sessions, w, i)
+}
+
+// places returns the rows of a write, until the next one.
+func (w *writer) places(i int) (kind wire.OpKind, rows []place) {
+	kind, w.rows = w.script.write(w.rows[:0], i)
+	return kind, w.rows
 }
 
 // at returns when a write is meant to be sent.
@@ -130,23 +136,19 @@ func (w *writer) stamp(i int) int64 { return w.at(i).Microseconds() }
 func (w *writer) settle(m *wire.Settled, now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	seqs := slices.Clone(m.Committed)
-	for i := range m.Rejected {
-		seqs = append(seqs, m.Rejected[i].Seq)
-		w.run.refusal(fmt.Sprintf("%s, transaction %d", w.script.name(), m.Rejected[i].Seq), &m.Rejected[i].Refusal)
-	}
-	slices.Sort(seqs)
-	for _, seq := range seqs {
-		if seq < w.seq || seq >= w.seq+uint64(w.sent) {
-			return fmt.Errorf("the hub settles transaction %d, which was not sent", seq)
+	for _, o := range outcomes(m) {
+		if o.seq < w.seq || o.seq >= w.seq+uint64(w.sent) {
+			return fmt.Errorf("the hub settles transaction %d, which was not sent", o.seq)
 		}
-		w.close(int(seq - w.seq))
-	}
-	for _, seq := range m.Committed {
-		i := int(seq - w.seq)
-		w.run.took(w.run.acks, w.at(i), now.Sub(w.run.base)-w.at(i))
-		w.committed = max(w.committed, i)
-		w.exists = w.exists || i == 0
+		w.settledTo = max(w.settledTo, o.seq)
+		i := int(o.seq - w.seq)
+		switch {
+		case !w.close(i):
+		case o.refused != nil:
+			w.refuse(i, o.refused)
+		default:
+			w.commit(i, now)
+		}
 	}
 	w.settledAt = max(w.settledAt, m.Version)
 	if len(w.open) == 0 {
@@ -155,23 +157,57 @@ func (w *writer) settle(m *wire.Settled, now time.Time) error {
 		default:
 		}
 	}
-	w.run.acked.Add(int64(len(m.Committed)))
-	w.run.refused.Add(int64(len(m.Rejected)))
 	return nil
 }
 
-// close takes a write off those under way. mu is held.
-func (w *writer) close(i int) {
+// An outcome is what became of a transaction.
+type outcome struct {
+	seq     uint64
+	refused *wire.Refusal // nil: it was committed
+}
+
+// outcomes returns those of a message, in the order of their numbers.
+func outcomes(m *wire.Settled) []outcome {
+	all := make([]outcome, 0, len(m.Committed)+len(m.Rejected))
+	for _, seq := range m.Committed {
+		all = append(all, outcome{seq: seq})
+	}
+	for i := range m.Rejected {
+		all = append(all, outcome{m.Rejected[i].Seq, &m.Rejected[i].Refusal})
+	}
+	slices.SortFunc(all, func(a, b outcome) int { return cmp.Compare(a.seq, b.seq) })
+	return all
+}
+
+// commit takes in that a write was committed. mu is held.
+func (w *writer) commit(i int, now time.Time) {
+	w.run.acked.Add(1)
+	w.run.took(w.run.acks, w.at(i), now.Sub(w.run.base)-w.at(i))
+	w.committed = max(w.committed, i)
+	w.exists = w.exists || i == 0
+}
+
+// refuse takes in that a write was refused. mu is held.
+func (w *writer) refuse(i int, why *wire.Refusal) {
+	w.run.refused.Add(1)
+	w.run.refusal(fmt.Sprintf("%s, transaction %d", w.script.name(), w.seq+uint64(i)), why)
+}
+
+// close takes a write off those under way, and says whether it was. mu is held.
+func (w *writer) close(i int) bool {
 	at := slices.Index(w.open, i)
 	switch {
+	case at < 0 && i < w.sentAgain: // it settled before it came again, and was told then, too
+		return false
 	case at < 0:
 		w.run.duplicated.Add(1) // settled twice
-		return
+		return false
 	case at > 0:
 		w.run.reordered.Add(1) // before an older one
 	}
 	w.open = slices.Delete(w.open, at, at+1)
 	<-w.slots
+	return true
 }
 
 // settled waits until nothing is under way, or over or late, and says whether it is so.

@@ -51,6 +51,7 @@ type DeviceOptions struct {
 	Silence    time.Duration // after which a silent hub is left; default 30 s
 	MaxPending int           // transactions that have no outcome; default 1024
 
+	OnRaw     func(Raw)                            // a message came, of which nothing was made yet; for those who count
 	OnHello   func(*wire.HubHello)                 // connected
 	OnLive    func()                               // the copy is up to date, for the first time since OnHello
 	OnDown    func(err error, again time.Duration) // the connection ended; when it is tried again
@@ -239,7 +240,7 @@ func (d *Device) connection(ctx context.Context) error {
 // the end of Run's, with a goodbye.
 func (d *Device) readLoop(ctx context.Context, c *Client) error {
 	for {
-		m, err := c.Next(ctx)
+		m, err := d.read(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -247,6 +248,18 @@ func (d *Device) readLoop(ctx context.Context, c *Client) error {
 			return err
 		}
 	}
+}
+
+func (d *Device) read(ctx context.Context, c *Client) (Message, error) {
+	if d.opts.OnRaw == nil {
+		return c.Next(ctx)
+	}
+	raw, err := c.NextRaw(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	d.call(func() { d.opts.OnRaw(raw) })
+	return DecodeMessage(raw.Data, c.limit)
 }
 
 func (d *Device) take(m Message) error {

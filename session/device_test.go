@@ -69,6 +69,31 @@ func TestDeviceLive(t *testing.T) {
 	})
 }
 
+// TestDeviceOnRaw: who counts is told of each message before anything is made of it.
+func TestDeviceOnRaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		var events []string
+		f.run(t, session.DeviceOptions{
+			OnRaw: func(r session.Raw) {
+				events = append(events, fmt.Sprintf("%v %d, %d bytes", r.Type, r.Version, len(r.Data)))
+			},
+			OnFrame: func(version uint64) { events = append(events, fmt.Sprintf("frame %d", version)) },
+		})
+		p := f.accept(t)
+		p.start(known(10, 0))
+		synctest.Wait()
+		events = nil
+		m := frame(11, 10, nil, blocks(ids(1)))
+		p.send(m)
+		synctest.Wait()
+		want := []string{fmt.Sprintf("%v 11, %d bytes", wire.TypeFrame, len(m.Append(nil))), "frame 11"}
+		if !slices.Equal(events, want) {
+			t.Errorf("events %q, want %q", events, want)
+		}
+	})
+}
+
 func TestDeviceResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)

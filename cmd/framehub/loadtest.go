@@ -39,6 +39,9 @@ type loadtestCommand struct {
 	Speed     float64       `default:"1" placeholder:"X" help:"Play the trace so many times as fast as it was recorded (${default})."`
 	Warmup    time.Duration `placeholder:"TIME" help:"Leave so much of the beginning out of the figures; by default a tenth, 3s at most; -1s: nothing."`
 
+	Kill  bool `help:"With --hub embedded: kill the hub (kill -9) in the middle and start it again. Devices come back and go on; all who see something keep a copy."`
+	Kills int  `default:"1" placeholder:"N" help:"With --kill: how often, spread evenly (${default})."`
+
 	Gate        []string `placeholder:"FIGURE<VALUE" help:"What the figures must be, as in age_p99<50ms,lost=0; a figure that is not known is answered with those that are."`
 	FindCeiling string   `enum:",devices" default:"" placeholder:"devices" help:"devices: search for the most that pass the gates, beginning with --devices; each run takes --duration (10s by default) and, with --hub embedded, a hub of its own. Without --gate: age_p99<50ms,lost=0,refused=0."`
 	Repeats     int      `default:"3" placeholder:"N" help:"With --find-ceiling: how often to search, for the spread (${default})."`
@@ -49,11 +52,14 @@ type loadtestCommand struct {
 }
 
 func (l *loadtestCommand) options() loadtest.Options {
+	kills := 0
+	if l.Kill {
+		kills = l.Kills
+	}
 	return loadtest.Options{
-
 		URL: l.URL, Token: l.Token, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL,
 		Table: l.Table, Profile: loadtest.Profile(l.Profile), Devices: l.Devices, Observers: l.Observers, Entities: l.Entities,
-		Hz: l.Hz, EventHz: l.EventHz, Group: l.Group, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed, Warmup: l.Warmup, Gates: l.gates,
+		Hz: l.Hz, EventHz: l.EventHz, Group: l.Group, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed, Warmup: l.Warmup, Kills: kills, Gates: l.gates,
 	}
 }
 
@@ -67,6 +73,12 @@ func (l *loadtestCommand) Validate() error {
 	}
 	if l.Hub != "" && (l.DB != "" || l.AdminURL != "") {
 		return errors.New("--hub embedded starts a hub with a database of its own: leave --db and --admin-url out")
+	}
+	if l.Kill && l.Hub == "" {
+		return errors.New("--kill kills only a hub that the load test started itself: add --hub embedded")
+	}
+	if l.Kills < 1 {
+		return errors.New("--kills must be above 0")
 	}
 	if l.FindCeiling != "" && (l.Trace != "" || l.Repeats < 1) {
 		return errors.New("--find-ceiling takes no --trace, whose devices are what they are, and --repeats above 0")
@@ -123,7 +135,7 @@ func embeddedHub(a *app, o *loadtest.Options) (stop func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	o.URL, o.AdminURL, o.DB = h.URL, h.AdminURL, h.DB
+	o.URL, o.AdminURL, o.DB, o.Restart = h.URL, h.AdminURL, h.DB, h.Restart
 	return h.Stop, nil
 }
 

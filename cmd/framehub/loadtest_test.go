@@ -57,6 +57,24 @@ func TestLoadtest(t *testing.T) {
 			t.Errorf("exit code %d, %v:\n%s%s", code, err, out, stderr)
 		}
 	})
+	t.Run("a hub that is killed", func(t *testing.T) {
+		code, out, stderr := execute(ctx, t, program, "loadtest", "--hub", "embedded", "--kill", "--kills", "2", "--devices", "6", "--observers", "1",
+			"--duration", "5s", "--gate", "lost=0,live_max<30s,kills=2", "--json")
+		var report struct {
+			Acked, Sent int
+			Converged   *bool
+			Recovery    struct{ Kills, Reconnects, Resumed, Snapshots int }
+			Hub         struct {
+				CPU float64 `json:"cpu_s"`
+			}
+		}
+		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || report.Acked != 600 || report.Converged == nil || report.Hub.CPU <= 0 {
+			t.Errorf("exit code %d, %v:\n%s%s", code, err, out, stderr)
+		}
+		if b := report.Recovery; b.Kills != 2 || b.Reconnects < 12 || b.Resumed+b.Snapshots != b.Reconnects {
+			t.Errorf("%+v", b)
+		}
+	})
 	for name, tc := range map[string]struct {
 		args []string
 		code int
@@ -68,6 +86,8 @@ func TestLoadtest(t *testing.T) {
 		"no profile":   {[]string{"--profile", "zoo"}, 2, "profile"},
 		"no such flag": {[]string{"--devils", "5"}, 2, "--devils"},
 		"two hubs":     {[]string{"--hub", "embedded", "--db", "x.db"}, 2, "of its own"},
+		"a kill":       {[]string{"--kill", "--url", "ws://127.0.0.1:1/v1/sync"}, 2, "--hub embedded"},
+		"no kills":     {[]string{"--kill", "--kills", "0", "--hub", "embedded"}, 2, "--kills"},
 		"hub":          {[]string{"--hub", "borrowed"}, 2, "embedded"},
 	} {
 		t.Run(name, func(t *testing.T) {
