@@ -3,6 +3,7 @@ package hub
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -141,22 +142,7 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	if err != nil {
 		return err
 	}
-	look := store.DeviceLook{}
-	if hello.Device != nil { // of one that has just been given out nothing is known
-		if look, err = h.store.LookUp(id); err != nil {
-			return err
-		}
-	}
-	replaced, err := h.in.attach(c, id, func() (uint64, error) {
-		var err error
-		if hello.Device != nil {
-			look, err = h.store.LookAgain(id, look)
-		}
-		if err == nil && look.Known && look.Owner != "" && look.Owner != c.identity.User {
-			err = notYours()
-		}
-		return look.Settled, err
-	})
+	look, replaced, err := h.claimDevice(c, id, hello.Device != nil)
 	if err != nil {
 		return err
 	}
@@ -177,6 +163,37 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	}
 	return nil
 }
+
+// claimDevice makes c the session of a device, and returns what the device has settled
+// and which session c replaces. Of a device that has just been given out, which is not
+// kept, nothing is known.
+func (h *Hub) claimDevice(c *client, id store.Device, kept bool) (look store.DeviceLook, replaced *client, err error) {
+	for { // the disk is waited for outside the inbox, where all would wait with it
+		if kept {
+			if look, err = h.store.LookUp(id); err != nil {
+				return look, nil, err
+			}
+		}
+		replaced, err = h.in.attach(c, id, func() (uint64, error) {
+			if kept {
+				var ok bool
+				if look, ok = h.store.LookAgain(id, look); !ok {
+					return 0, errOutdated
+				}
+			}
+			if look.Known && look.Owner != "" && look.Owner != c.identity.User {
+				return 0, notYours()
+			}
+			return look.Settled, nil
+		})
+		if !errors.Is(err, errOutdated) {
+			return look, replaced, err
+		}
+	}
+}
+
+// errOutdated is that a device may have settled something since it was looked up.
+var errOutdated = errors.New("the device is to be looked up anew")
 
 // fitRejected encodes a hello. A device that has been refused a lot and takes
 // little is told without words, and at last only of the latest.

@@ -268,16 +268,11 @@ func (s *Store) LookUp(id Device) (DeviceLook, error) {
 }
 
 // LookAgain returns what is known of a device now, where was is what a LookUp
-// returned before. It goes to the disk only where memory has lost the device since.
-func (s *Store) LookAgain(id Device, was DeviceLook) (DeviceLook, error) {
-	switch is := s.devices.look(id); {
-	case is.Known:
-		return is, nil
-	case !was.Known && is.evictions == was.evictions:
-		return was, nil
-	default:
-		return s.LookUp(id)
-	}
+// returned before. It waits for nothing: ok is false where memory may have lost the
+// device since, and it has to be looked up anew.
+func (s *Store) LookAgain(id Device, was DeviceLook) (is DeviceLook, ok bool) {
+	is = s.devices.look(id)
+	return is, is.Known || !was.Known && is.evictions == was.evictions
 }
 
 // look returns what memory has of a device.

@@ -149,6 +149,44 @@ func TestEviction(t *testing.T) {
 	}
 }
 
+// TestLookAgain: what was looked up holds until memory may have lost the device, and
+// is then looked up anew; in between, what it settles shows.
+func TestLookAgain(t *testing.T) {
+	restore := store.KeepDevices(50)
+	defer restore()
+	d := openDB(t, tableA)
+	dev := func(i int) store.Device { return store.Device{9, byte(i)} }
+	lookUp := func(dev store.Device) store.DeviceLook {
+		t.Helper()
+		l, err := d.LookUp(dev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	d.frame(d.plain(dev(1), put("a", "id n", row(1, 1))))
+	known, stranger := lookUp(dev(1)), lookUp(dev(99))
+	if l, ok := d.LookAgain(dev(99), stranger); !ok || l.Known {
+		t.Errorf("a device that has settled nothing: %+v, %v", l, ok)
+	}
+	d.frame(d.plain(dev(1), put("a", "id n", row(1, 2))))
+	if l, ok := d.LookAgain(dev(1), known); !ok || l.Settled != d.seq[dev(1)] {
+		t.Errorf("a device that has settled more: %+v, %v, want %d", l, ok, d.seq[dev(1)])
+	}
+	for i := 2; i < 99; i++ {
+		d.now = d.now.Add(time.Second / 20)
+		d.frame(d.plain(dev(i), put("a", "id n", row(i, 1))))
+	}
+	for _, l := range []store.DeviceLook{known, stranger} {
+		if is, ok := d.LookAgain(store.Device{8}, l); ok {
+			t.Errorf("after evictions %+v is still good, as %+v", l, is)
+		}
+	}
+	if l, ok := d.LookAgain(dev(1), lookUp(dev(1))); !ok || l.Settled != d.seq[dev(1)] {
+		t.Errorf("looked up anew: %+v, %v, want %d", l, ok, d.seq[dev(1)])
+	}
+}
+
 // TestForgotten: a device not seen for long is forgotten at a start.
 func TestForgotten(t *testing.T) {
 	d := openDB(t, tableA)
