@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"math"
+	"net/http"
 	"testing"
 	"time"
 
@@ -30,11 +31,14 @@ func TestIdleSessionMemory(t *testing.T) {
 	dial(100) // what a first session brings along
 	before := metric(t, admin, "process_resident_memory_bytes")
 	dial(sessions)
-	// Empty frames come and go, and what their coming has left behind is collected: the
-	// least of some seconds is what they take.
+	// Empty frames come and go, and what their coming has left behind is collected and in
+	// time given back: the least of some seconds is what they take.
 	each := math.Inf(1)
 	for range 15 {
 		time.Sleep(time.Second) //nolint:forbidigo // see above
+		if code, body, _ := get(t, trusting(t, nil), admin+"/debug/pprof/heap?gc=1"); code != http.StatusOK {
+			t.Fatalf("collecting garbage was answered with %d: %.200s", code, body)
+		}
 		each = min(each, (metric(t, admin, "process_resident_memory_bytes")-before)/sessions)
 	}
 	t.Logf("%.1f KiB a session", each/1024)
