@@ -26,7 +26,11 @@ const (
 	SessionEnded      Event = "session_ended"      // by the hub
 	Kick              Event = "kick"               // of a session, by an operator: his name is in the reason
 	WriteRefused      Event = "write_refused"
-	WillRefused       Event = "will_refused" // when its device had gone
+	WillRefused       Event = "will_refused"     // when its device had gone
+	OperatorLogin     Event = "operator_login"   // to an account
+	OperatorLogout    Event = "operator_logout"  //
+	OperatorRefused   Event = "operator_refused" // who wanted to log in, make an account or change a password
+	Account           Event = "account"          // of an operator: made, or its password changed
 	Reload            Event = "reload"
 	Backup            Event = "backup" // asked for by an operator, made, or failed
 )
@@ -84,7 +88,7 @@ type sample struct {
 
 // byOperator says whether the event is what an operator has done, who is one source
 // for all that he does.
-func (e Event) byOperator() bool { return e == Kick || e == Reload || e == Backup }
+func (e Event) byOperator() bool { return e == Kick || e == Reload || e == Backup || e == Account }
 
 // allow says whether a source may write a line.
 func (s *sample) allow(event Event, source string) bool {

@@ -77,7 +77,7 @@ func (h *HubProcess) start() error {
 		return err
 	}
 	cmd := exec.Command(o.Program, "--log-level", "warn", "serve", "--config", config, "--schema", schema, "--db", h.DB, //nolint:gosec,noctx // this very program; Stop ends it
-		"--listen", h.listen[0], "--admin-listen", h.listen[1])
+		"--listen", h.listen[0], "--admin-listen", h.listen[1], "--admin-auth", "none")
 	cmd.Stderr = o.Log
 	cmd.SysProcAttr = apart()
 	out, err := cmd.StdoutPipe()

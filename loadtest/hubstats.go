@@ -30,7 +30,7 @@ func (r *run) look(ctx context.Context) look {
 		return l
 	}
 	var err error
-	if l.hub, err = readMetrics(ctx, r.opts.AdminURL); err != nil {
+	if l.hub, err = readMetrics(ctx, r.opts.AdminURL, r.opts.AdminToken); err != nil {
 		r.fail("the hub's figures: %v", err)
 	}
 	l.at = time.Now()
@@ -38,7 +38,7 @@ func (r *run) look(ctx context.Context) look {
 }
 
 // readMetrics asks the hub at its operators' listener.
-func readMetrics(ctx context.Context, admin string) (map[string]*dto.MetricFamily, error) {
+func readMetrics(ctx context.Context, admin, token string) (map[string]*dto.MetricFamily, error) {
 	const patience = 5 * time.Second
 	url := strings.TrimSuffix(admin, "/") + "/metrics"
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -46,6 +46,9 @@ func readMetrics(ctx context.Context, admin string) (map[string]*dto.MetricFamil
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

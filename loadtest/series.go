@@ -103,7 +103,7 @@ func (c *recorder) hub(ctx context.Context) look {
 	if c.run.opts.AdminURL == "" {
 		return look{}
 	}
-	hub, err := readMetrics(ctx, c.run.opts.AdminURL)
+	hub, err := readMetrics(ctx, c.run.opts.AdminURL, c.run.opts.AdminToken)
 	if err != nil {
 		return look{}
 	}

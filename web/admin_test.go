@@ -1,10 +1,16 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
+	"framehub/operators"
 	"framehub/session/wire"
 )
 
@@ -120,4 +126,89 @@ func TestAdminPageHidden(t *testing.T) {
 	eventually(t, "there is none", func() bool { return asked.Load() == 0 })
 	eval[any](page, `(delete document.hidden, document.dispatchEvent(new Event("visibilitychange")))`)
 	eventually(t, "there is one again", func() bool { return asked.Load() == 1 })
+}
+
+// TestAdminPageLogin makes the first account, logs out and in, changes the password,
+// and comes back where one was when a login ends.
+func TestAdminPageLogin(t *testing.T) {
+	accounts, err := operators.Open(filepath.Join(t.TempDir(), "operators.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, with(operators.NewLogins(accounts, operators.Timeouts{})))
+	b := newBrowser(t)
+	page := b.open("operator", "http://"+w.Admin+"/", 1280, 800)
+	page.until("it says how the first account is made", `document.querySelector(".card h1")?.textContent === "No account yet"`, patience)
+	page.shot("admin-no-account")
+	secret, _, err := accounts.FirstLink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.do(chromedp.Navigate("http://" + w.Admin + "/#/first/" + secret))
+	page.until("it asks for an account", `document.querySelectorAll(".card input").length === 3`, patience)
+	if in := eval[string](page, `location.href + JSON.stringify(history.state)`); strings.Contains(in, secret) {
+		t.Errorf("the secret stays in the address: %s", in)
+	}
+	page.fill("ann", "too short", "too short")
+	page.shot("admin-first-account")
+	eval[any](page, `(document.querySelector("form").noValidate = true, document.querySelector("form").requestSubmit(), 1)`)
+	page.until("it says what is wrong", `document.querySelector(".wrong").textContent.includes("at least 12 characters")`, patience)
+	page.fill("ann", annsPassword, annsPassword+"!")
+	eval[any](page, `(document.querySelector("form").requestSubmit(), 1)`)
+	page.until("it says that they differ", `document.querySelector(".wrong").textContent === "The two passwords are not the same."`, patience)
+	page.fill("ann", annsPassword, annsPassword)
+	eval[any](page, `(document.querySelector("form").requestSubmit(), 1)`)
+	const inside = `!document.body.hasAttribute("data-out") && document.getElementById("account").textContent === "ann" && document.querySelector("#nav a[aria-current]")`
+	page.until("one is in", inside, patience)
+	page.until("it is ready", `document.getElementById("state").textContent === "Ready"`, patience)
+
+	eval[any](page, `(document.getElementById("account").click(), 1)`)
+	page.shot("admin-account")
+	page.press("Change password")
+	page.fill("ann", annsPassword, vicsPassword, vicsPassword)
+	page.shot("admin-password")
+	eval[any](page, `(document.querySelector("dialog form").requestSubmit(), 1)`)
+	page.until("the password is changed", `!document.querySelector("dialog")`, patience)
+
+	eval[any](page, `(location.hash = "#/sessions?q=x", 1)`)
+	page.until("one is somewhere", `location.hash === "#/sessions?q=x" && document.querySelector("#count")`, patience)
+	if err := accounts.EndLogins("ann"); err != nil {
+		t.Fatal(err)
+	}
+	page.until("it says that the login has ended", `document.querySelector(".why")?.textContent.startsWith("Your login has ended")`, patience)
+	page.until("nothing of the hub is shown", `document.getElementById("strip").offsetParent === null && !document.querySelector("#main table")`, patience)
+	page.shot("admin-login-ended")
+	page.fits()
+	page.size(360, 800)
+	page.fits()
+	page.shot("admin-login-360")
+	page.size(1280, 800)
+	page.fill("ann", vicsPassword)
+	eval[any](page, `(document.querySelector("form").requestSubmit(), 1)`)
+	page.until("one is in again, where one was", inside+` && location.hash === "#/sessions?q=x"`, patience)
+
+	eval[any](page, `(document.getElementById("account").click(), 1)`)
+	page.press("Log out")
+	page.until("one is out", `document.querySelector(".why")?.textContent === "You have logged out."`, patience)
+	page.colours("dark")
+	page.shot("admin-login-dark")
+}
+
+// fill types into the fields that are shown, in their order.
+func (t *tab) fill(texts ...string) {
+	t.tb.Helper()
+	eval[any](t, fmt.Sprintf(`(() => {
+		const fields = (document.querySelector("dialog") ?? document).querySelectorAll("form input");
+		%s.forEach((text, i) => { fields[i].value = text; });
+	})()`, jsonOf(texts)))
+}
+
+// press clicks the button with a label.
+func (t *tab) press(label string) {
+	t.tb.Helper()
+	t.until("there is "+label, fmt.Sprintf(`(() => {
+		const found = [...document.querySelectorAll("button")].find((b) => b.textContent === %q && b.offsetParent !== null);
+		found?.click();
+		return found !== undefined;
+	})()`, label), patience)
 }

@@ -102,7 +102,8 @@ func (b *browser) open(name, url string, width, height int64) *tab {
 	return t
 }
 
-// listen takes note of errors. That a stopped hub can't be reached is none of the page's.
+// listen takes note of errors. That a stopped hub can't be reached is none of the
+// page's, nor that the hub refuses what one has typed, or who has no login any more.
 func (t *tab) listen(ev any) {
 	var mistake string
 	switch ev := ev.(type) {
@@ -118,7 +119,8 @@ func (t *tab) listen(ev any) {
 	case *log.EventEntryAdded:
 		unreachable := slices.ContainsFunc([]string{"ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING"},
 			func(why string) bool { return strings.Contains(ev.Entry.Text, why) })
-		if (ev.Entry.Level == log.EntryLevelError || ev.Entry.Level == log.EntryLevelWarning) && !unreachable {
+		refused := strings.Contains(ev.Entry.Text, "status of 422") || strings.Contains(ev.Entry.Text, "status of 401")
+		if (ev.Entry.Level == log.EntryLevelError || ev.Entry.Level == log.EntryLevelWarning) && !unreachable && !refused {
 			mistake = fmt.Sprintf("%s: %s %s", ev.Entry.Source, ev.Entry.Text, ev.Entry.URL)
 		}
 	}

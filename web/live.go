@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"framehub/operators"
 )
 
 const (
@@ -33,8 +35,8 @@ func plain(next source) topic {
 // live answers GET /api/live?topic=NAME[:ARG]&… with a stream of server-sent
 // events, named as the topics were asked for: at once, and each second, whatever
 // their sources have to tell. It is the only thing that goes on for a page, and
-// ends with it.
-func live(topics map[string]topic) http.HandlerFunc {
+// ends with it, or when who asked may no longer look: then its last event is "end".
+func (o Options) live(topics map[string]topic) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		names := r.URL.Query()["topic"]
 		sources, end, err := open(topics, names)
@@ -51,6 +53,10 @@ func live(topics map[string]topic) http.HandlerFunc {
 		tick := time.NewTicker(liveEvery)
 		defer tick.Stop()
 		for err = s.start(); err == nil; {
+			if why := o.stays(r, operators.Viewer); why != nil {
+				s.leave(why)
+				return
+			}
 			if err = s.tell(names, sources); err != nil {
 				return
 			}
@@ -123,6 +129,14 @@ func (s stream) tell(names []string, sources []source) error {
 		}
 	}
 	return s.rc.Flush()
+}
+
+// leave tells a page why there is no more; it may be gone.
+func (s stream) leave(why error) {
+	text, _ := json.Marshal(map[string]string{"reason": why.Error()}) // texts can be encoded
+	if s.writeText("event: end\ndata: "+string(text)+"\n\n") == nil {
+		_ = s.rc.Flush()
+	}
 }
 
 func (s stream) writeText(text string) error {

@@ -13,11 +13,14 @@ import (
 )
 
 // stream opens the live stream, and returns what reads its next event.
-func (w *world) stream(ctx context.Context, topics string) (next func() (topic, data string)) {
+func (w *world) stream(ctx context.Context, topics string, set ...func(*http.Request)) (next func() (topic, data string)) {
 	w.tb.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.Admin+"/api/live?"+topics, nil)
 	if err != nil {
 		w.tb.Fatal(err)
+	}
+	for _, f := range set {
+		f(r)
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(r)

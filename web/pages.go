@@ -4,6 +4,8 @@ import (
 	"embed"
 	"net/http"
 	"strings"
+
+	"framehub/operators"
 )
 
 // What the pages are made of, without their tests.
@@ -11,18 +13,23 @@ import (
 //go:embed assets/*.html assets/*.css assets/*.js assets/common-icon.svg
 var embedded embed.FS
 
-// pages serves a page on / and what it is made of below /assets/.
-func pages(mux *http.ServeMux, page string) {
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { file(w, r, page+".html") })
+// page serves a page on / and what it is made of below /assets/. Everybody may have
+// them: they hold nothing of the hub's.
+func page(name string) []route {
+	serve := func(pattern, asset string) route {
+		return route{"GET " + pattern, operators.Anyone, func(w http.ResponseWriter, r *http.Request) { file(w, r, asset) }}
+	}
+	routes := []route{serve("/{$}", name+".html")}
 	entries, err := embedded.ReadDir("assets")
 	if err != nil {
 		panic(err) // the folder is embedded
 	}
 	for _, e := range entries {
-		if name := e.Name(); belongs(name, page) {
-			mux.HandleFunc("GET /assets/"+name, func(w http.ResponseWriter, r *http.Request) { file(w, r, name) })
+		if belongs(e.Name(), name) {
+			routes = append(routes, serve("/assets/"+e.Name(), e.Name()))
 		}
 	}
+	return routes
 }
 
 // belongs says whether a page needs a file: those named for a page are its own,

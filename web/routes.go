@@ -2,21 +2,34 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"framehub/hub"
+	"framehub/operators"
 )
 
-// A route is a request of the admin API.
+// A route is a request that the admin listener answers.
 type route struct {
-	pattern string // method and path, as http.ServeMux takes them
+	pattern string         // method and path, as http.ServeMux takes them
+	needs   operators.Role // what who asks must at least be
 	handler http.HandlerFunc
 }
 
-// routes lists the admin API.
-func (o Options) routes(h *hub.Hub, metrics prometheus.Gatherer) []route {
+// routes lists all that the admin listener answers.
+func (o Options) routes(h *hub.Hub, ours, process *prometheus.Registry) []route {
+	metrics := promhttp.HandlerFor(prometheus.Gatherers{ours, process}, promhttp.HandlerOpts{})
+	return slices.Concat(health(h), page("admin"), profiles(), o.api(h, ours), []route{
+		{"GET /metrics", operators.Viewer, metrics.ServeHTTP},
+	})
+}
+
+// api lists the admin API. What only tells wants a viewer, what changes something
+// an operator.
+func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 	began := time.Now()
 	look := status(h, metrics, o.Version, began)
 	topics := map[string]topic{
@@ -26,19 +39,24 @@ func (o Options) routes(h *hub.Hub, metrics prometheus.Gatherer) []route {
 		"log":      func(string) (source, func(), error) { return o.logSource(began), nil, nil },
 	}
 	return []route{
-		{"GET /api/status", answer(look)},
-		{"GET /api/live", live(topics)},
-		{"GET /api/sessions", answer(func() []Session { return listed(h.Sessions()) })},
-		{"POST /api/sessions/{id}/kick", o.kick(h)},
-		{"POST /api/reload", o.reload},
-		{"GET /api/rules", answer(o.Rules)},
-		{"GET /api/settings", answer(func() []Setting { return append([]Setting{}, o.Settings...) })},
-		{"GET /api/log", o.log(began)},
-		{"GET /api/backups", o.withBackups(o.backups)},
-		{"POST /api/backups", o.withBackups(o.backupNow)},
-		{"GET /api/backups/copies", o.withBackups(o.backupCopies)},
-		{"POST /api/backups/copies/{history}/{version}/verify", o.withBackups(o.backupVerify)},
-		{"GET /api/backups/copies/{history}/{version}/archive", o.withBackups(o.backupDownload)},
+		{"GET /api/me", operators.Anyone, o.me},
+		{"POST /api/login", operators.Anyone, o.login},
+		{"POST /api/logout", operators.Viewer, o.logout},
+		{"POST /api/accounts", operators.Anyone, o.newAccount}, // a one-time link says who may
+		{"POST /api/password", operators.Viewer, o.password},
+		{"GET /api/status", operators.Viewer, answer(look)},
+		{"GET /api/live", operators.Viewer, o.live(topics)},
+		{"GET /api/sessions", operators.Viewer, answer(func() []Session { return listed(h.Sessions()) })},
+		{"POST /api/sessions/{id}/kick", operators.Operator, o.kick(h)},
+		{"POST /api/reload", operators.Operator, o.reload},
+		{"GET /api/rules", operators.Viewer, answer(o.Rules)},
+		{"GET /api/settings", operators.Viewer, answer(func() []Setting { return append([]Setting{}, o.Settings...) })},
+		{"GET /api/log", operators.Viewer, o.log(began)},
+		{"GET /api/backups", operators.Viewer, o.withBackups(o.backups)},
+		{"POST /api/backups", operators.Operator, o.withBackups(o.backupNow)},
+		{"GET /api/backups/copies", operators.Viewer, o.withBackups(o.backupCopies)},
+		{"POST /api/backups/copies/{history}/{version}/verify", operators.Operator, o.withBackups(o.backupVerify)},
+		{"GET /api/backups/copies/{history}/{version}/archive", operators.Operator, o.withBackups(o.backupDownload)},
 	}
 }
 

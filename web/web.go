@@ -12,6 +12,7 @@ import (
 
 	"framehub/audit"
 	"framehub/hub"
+	"framehub/operators"
 	"framehub/session"
 	"framehub/session/wire"
 )
@@ -27,9 +28,11 @@ type Options struct {
 
 	// AdminAuth says whose the token of a request to the admin listener is, or why it
 	// is not taken, in words that the peer may read and without the token. Secrets are
-	// compared in constant time. nil: nobody is asked.
+	// compared in constant time. It is asked again each second while something is
+	// streamed. nil: no token is taken.
 	AdminAuth   func(ctx context.Context, token string) (operator string, err error)
-	AdminRemote bool // operators may come under any name; it needs AdminAuth
+	Operators   *operators.Logins // accounts of operators; nil: there are none
+	AdminRemote bool              // operators may come under any name; it needs one of the two above
 
 	Backups Backups                             // nil: there are none
 	Metrics []func(prometheus.Registerer) error // registers what is told on /metrics beside the hub's own
@@ -71,9 +74,12 @@ func Device(h *hub.Hub, o Options) http.Handler {
 	o = o.withDefaults()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/sync", ownOrigins(o.Session.Origins, o.Audit, o.sync(h)))
-	health(mux, h)
+	routes := health(h)
 	if o.Demo {
-		pages(mux, "demo")
+		routes = append(routes, page("demo")...)
+	}
+	for _, r := range routes { // everybody may have them
+		mux.HandleFunc(r.pattern, r.handler)
 	}
 	if !o.Remote {
 		return secure(thisMachine(mux))
@@ -117,17 +123,16 @@ func (c *codeRecorder) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func codeText(code int) string { return strconv.Itoa(code) }
 
-func health(mux *http.ServeMux, h *hub.Hub) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("ok\n"))
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+func health(h *hub.Hub) []route {
+	alive := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }
+	ready := func(w http.ResponseWriter, _ *http.Request) {
 		if err := h.Ready(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = w.Write([]byte("ready\n"))
-	})
+	}
+	return []route{{"GET /healthz", operators.Anyone, alive}, {"GET /readyz", operators.Anyone, ready}}
 }
 
 // secure sets the headers that keep a page to what the hub itself serves, and

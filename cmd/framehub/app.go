@@ -26,6 +26,7 @@ type cli struct {
 	Serve    serveCommand       `cmd:"" help:"Run the hub."`
 	Loadtest loadtestCommand    `cmd:"" help:"Load a hub with many devices, check it, and report."`
 	Token    tokenCommand       `cmd:"" help:"Print a token, with which a device or a server connects."`
+	Operator operatorCommand    `cmd:"" help:"Change who may use the operators' page."`
 	Sessions sessionsCommand    `cmd:"" help:"List the sessions of a hub that runs, or end one."`
 	Check    checkConfigCommand `cmd:"" name:"check-config" help:"Say what is wrong in a configuration file."`
 	Backup   backupCommand      `cmd:"" help:"List, make, verify or prune backups."`

@@ -128,7 +128,7 @@ func write(tb testing.TB, path, text string) string {
 
 func serveArgs(dir string, more ...string) []string {
 	return append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--db", filepath.Join(dir, "world.db"),
+		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--admin-auth", "none", "--db", filepath.Join(dir, "world.db"),
 	}, more...)
 }
 

@@ -86,19 +86,6 @@ func (f *authFlags) open(ctx context.Context, db string, log *slog.Logger) (*gat
 	return g, nil
 }
 
-// operator says whose a token is, or why it is not taken on the admin listener, for
-// which it must allow the role admin. The error holds nothing of the token.
-func (g *gate) operator(ctx context.Context, token string) (name string, err error) {
-	id, err := g.Enter(ctx, token)
-	if denied, ok := errors.AsType[*auth.DeniedError](err); ok {
-		return "", denied.Reason
-	}
-	if err == nil {
-		_, err = id.Allow(auth.RoleAdmin)
-	}
-	return id.User, err
-}
-
 func (f *authFlags) openKeys(ctx context.Context, g *gate) (auth.KeySource, error) {
 	if f.PublicKey != "" {
 		return auth.ReadPublicKey(f.PublicKey)

@@ -39,7 +39,7 @@ func startGuarded(t *testing.T, more ...string) *guarded {
 	t.Helper()
 	g := &guarded{T: t, dir: t.TempDir()}
 	tables := write(t, filepath.Join(g.dir, "schema.sql"), schema)
-	args := append([]string{"--log-level", "debug"}, serveArgs(g.dir, "--schema", tables)...)
+	args := append([]string{"--log-level", "debug"}, serveArgs(g.dir, "--schema", tables, "--admin-auth", "login")...)
 	g.program = start(t, append(args, more...)...)
 	g.url = g.out.await(t, `(ws://\S+)`)
 	g.admin = g.out.await(t, `operators  (http://\S+)`)

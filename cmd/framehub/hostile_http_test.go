@@ -150,6 +150,7 @@ func (w *hostileWorld) adminCases() (all []hostile) {
 	add("a device's token", "http 401", get("/metrics", "Authorization: Bearer "+w.tokens["mallory"]+"\r\n"))
 	add("a game server's token", "http 401", get("/api/status", "Authorization: Bearer "+w.tokens["game"]+"\r\n"))
 	add("a token in the URL", "http 401", get("/metrics?token="+w.tokens["root"], ""))
+	add("a cookie", "http 401", get("/api/status", "Cookie: framehub-login="+w.tokens["root"]+"\r\n"))
 	add("profiles without a token", "http 401", get("/debug/pprof/heap", ""))
 	add("another host's name", "http 421", strings.Replace(get("/metrics", root), "127.0.0.1", "evil.example", 1))
 	add("asked by a page of another site", "http 403", get("/metrics", root+"Sec-Fetch-Site: cross-site\r\n"))

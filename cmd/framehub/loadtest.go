@@ -26,6 +26,8 @@ type loadtestCommand struct {
 	Unchecked bool   `help:"Let a run without --db, in which nothing is compared with SQL, be a good one."`
 	AdminURL  string `name:"admin-url" placeholder:"URL" help:"The hub's operators' listener, for what the hub used."`
 
+	AdminToken string `placeholder:"TOKEN|@FILE" help:"An admin's token for that, where the listener asks; @FILE keeps it out of the list of processes."`
+
 	Profile   string        `enum:"mesh,writers,zones,server,join-storm,events" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; zones: devices see the zone that they drive through; server: one session writes for all, who watch; join-storm: that, and all come at once; events: writers that send each other events (${default})."`
 	Table     string        `default:"entity" placeholder:"NAME" help:"The table that devices write (${default})."`
 	Devices   int           `default:"100" placeholder:"N" help:"Devices that write (${default})."`
@@ -57,7 +59,7 @@ func (l *loadtestCommand) options() loadtest.Options {
 		kills = l.Kills
 	}
 	return loadtest.Options{
-		URL: l.URL, Token: l.Token, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL,
+		URL: l.URL, Token: l.Token, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL, AdminToken: l.AdminToken,
 		Table: l.Table, Profile: loadtest.Profile(l.Profile), Devices: l.Devices, Observers: l.Observers, Entities: l.Entities,
 		Hz: l.Hz, EventHz: l.EventHz, Group: l.Group, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed, Warmup: l.Warmup, Kills: kills, Gates: l.gates,
 	}
@@ -99,7 +101,7 @@ func (l *loadtestCommand) Validate() error {
 // Run loads a hub and reports. A signal ends the load, and the report is of what there was.
 func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
 	o := l.options()
-	if err := readToken(&o.Token); err != nil {
+	if err := errors.Join(readToken(&o.Token), readToken(&o.AdminToken)); err != nil {
 		return err
 	}
 	o.Progress, o.Terminal = a.err, terminal(a.err)

@@ -7,16 +7,43 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os/user"
 	"strings"
 	"time"
+
+	"framehub/auth"
 )
 
 // operatorFlags say how a command reaches a hub that runs, on its operators' listener.
 type operatorFlags struct {
 	AdminURL string `name:"admin-url" default:"http://127.0.0.1:8081" placeholder:"URL" help:"The hub's operators' listener (${default})."`
-	Token    string `placeholder:"TOKEN|@FILE" help:"An admin's token, where the hub asks; @FILE keeps it out of the list of processes."`
+	Token    string `placeholder:"TOKEN|@FILE" help:"An admin's token; @FILE keeps it out of the list of processes. By default one is made for this request with the hub's key, where that can be read."`
+	DB       string `name:"db" default:"data/world.db" placeholder:"FILE" help:"Without --token: the hub's database, beside which its key is (${default})."`
+}
+
+// ownToken makes a token for one request with the hub's own key: who can read that may
+// do everything anyway. It goes over TLS, or to this machine. "" where there is no key.
+func (f *operatorFlags) ownToken() string {
+	to, err := url.Parse(f.AdminURL)
+	if err != nil || to.Scheme != "https" && !loopback(net.JoinHostPort(to.Hostname(), "0")) {
+		return ""
+	}
+	key, err := auth.LoadKey(keyFile("", f.DB), "")
+	if err != nil {
+		return ""
+	}
+	id := auth.Identity{User: "framehub", Roles: []string{auth.RoleAdmin}, Expires: time.Now().Add(operatorTimeout)}
+	if who, err := user.Current(); err == nil {
+		id.User = who.Username
+	}
+	token, err := key.Mint(&id)
+	if err != nil {
+		return ""
+	}
+	return token
 }
 
 const (
@@ -30,6 +57,9 @@ func (f *operatorFlags) ask(ctx context.Context, method, path string, body, answ
 	token := f.Token
 	if err := readToken(&token); err != nil {
 		return err
+	}
+	if token == "" {
+		token = f.ownToken()
 	}
 	ctx, cancel := context.WithTimeout(ctx, operatorTimeout)
 	defer cancel()
@@ -50,7 +80,7 @@ func (f *operatorFlags) ask(ctx context.Context, method, path string, body, answ
 	case err != nil:
 		return fmt.Errorf("the hub's answer breaks off: %w", err)
 	case resp.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("the hub refuses: %s (--token, from: framehub token --role admin --user NAME)", strings.TrimSpace(string(text)))
+		return fmt.Errorf("the hub refuses: %s (--token, from: framehub token --role admin --user NAME; or --db, as who may read its key)", strings.TrimSpace(string(text)))
 	case resp.StatusCode != http.StatusOK:
 		return fmt.Errorf("the hub refuses (%d): %s", resp.StatusCode, strings.TrimSpace(string(text)))
 	}

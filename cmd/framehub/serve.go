@@ -27,10 +27,11 @@ type serveCommand struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"Read flags and the rules of tables from FILE, in TOML."`
 
 	Listen      string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where devices connect."`
-	AdminListen string `default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where operators look: the page, metrics. This machine only."`
+	AdminListen string `default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where operators look: the page, metrics. On other addresses than this machine's it needs TLS."`
 	Insecure    bool   `help:"Let devices connect from other machines, although --auth none lets nothing check who they are."`
 
-	authFlags `embed:""`
+	authFlags  `embed:""`
+	adminFlags `embed:""`
 
 	Edges edgeFlags `embed:""`
 
@@ -138,7 +139,7 @@ func (s *serveCommand) check() error {
 	if s.ClockPatience <= 0 {
 		return fmt.Errorf("--clock-patience is %v, it must be above 0", s.ClockPatience)
 	}
-	if err := errors.Join(s.authFlags.check(), s.backupFlags.check()); err != nil {
+	if err := errors.Join(s.authFlags.check(), s.adminFlags.check(s.AdminListen, s.Edges.AdminTLSCert != ""), s.backupFlags.check()); err != nil {
 		return err
 	}
 	if s.Demo && s.Auth != "none" {
@@ -146,9 +147,6 @@ func (s *serveCommand) check() error {
 	}
 	if s.Auth == "none" && !s.Insecure && !loopback(s.Listen) {
 		return fmt.Errorf("--listen %s can be reached from other machines, and nothing checks who connects: use --auth token or jwt, or 127.0.0.1, or --insecure if that is wanted", s.Listen)
-	}
-	if !loopback(s.AdminListen) {
-		return fmt.Errorf("--admin-listen %s can be reached from other machines, and the page has no login yet: use 127.0.0.1", s.AdminListen)
 	}
 	return nil
 }
@@ -193,8 +191,8 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 		Demo:    s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log, Audit: lines,
 		Tail: a.tail, Settings: settings(a.parsed),
 	}
-	if g.Gate != nil {
-		o.AdminAuth = g.operator
+	if err := s.openAdmin(g, &o); err != nil {
+		return fmt.Errorf("--admin-auth login: %w", err)
 	}
 	r := &reloader{edges: e, file: file, hub: h, log: a.log}
 	o.Reload, o.Rules = r.reload, r.ruleFile
@@ -211,6 +209,9 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 	reloads := r.onHangup(lines)
 	asks := b.onSignal()
 	s.announce(a, devices, operators)
+	if err := announceAccount(a.out, o.Operators, operators); err != nil {
+		a.log.Error("no link for the first account", "err", err)
+	}
 	if err := mvsqlite.Ready(); err != nil {
 		a.log.Error("ready, and nobody to tell", "err", err)
 	}

@@ -4,8 +4,8 @@ const SILENT = 4000; // ms without a word, after which the hub counts as gone: i
 
 export class Live {
   /**
-   * @param {{gone: () => void, refused: () => void}} on gone: the hub does not answer, and is asked again;
-   *   refused: it answers, but not with a stream
+   * @param {{gone: () => void, lost: () => void, ended: () => void}} on gone: the hub does not answer; lost: nor is it
+   *   asked again, before change is called; ended: who asks may no longer look
    */
   constructor(on) {
     this.on = on;
@@ -14,6 +14,8 @@ export class Live {
     /** @type {EventSource | null} */
     this.stream = null;
     this.due = false;
+    /** Nobody may look now. */
+    this.barred = true;
     /** @type {any} */
     this.watch = 0;
     document.addEventListener("visibilitychange", () => this.change());
@@ -33,6 +35,12 @@ export class Live {
     };
   }
 
+  /** Lets the stream be, or not. @param {boolean} barred */
+  bar(barred) {
+    this.barred = barred;
+    this.change();
+  }
+
   /** Opens a stream with the topics of now, once for all changes of a moment. */
   change() {
     if (this.due) return;
@@ -45,11 +53,12 @@ export class Live {
 
   open() {
     this.close();
-    if (document.hidden || this.topics.size === 0) return;
+    if (this.barred || document.hidden || this.topics.size === 0) return;
     const asked = new URLSearchParams([...this.topics.keys()].map((t) => ["topic", t]));
     const stream = new EventSource(`/api/live?${asked}`);
     this.stream = stream;
     for (const topic of this.topics.keys()) stream.addEventListener(topic, (e) => this.told(topic, e.data));
+    stream.addEventListener("end", () => stream === this.stream && (this.close(), this.on.ended()));
     stream.onerror = () => this.broken(stream);
     this.listen();
   }
@@ -75,12 +84,11 @@ export class Live {
     }, SILENT);
   }
 
-  /** @param {EventSource} stream */
+  /** The page finds out why before it asks again. @param {EventSource} stream */
   broken(stream) {
     if (stream !== this.stream) return;
-    this.on.gone();
-    if (stream.readyState !== EventSource.CLOSED) return; // it comes back by itself
     this.close();
-    this.on.refused();
+    this.on.gone();
+    this.on.lost();
   }
 }

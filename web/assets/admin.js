@@ -7,6 +7,7 @@
 // el is an empty element to fill. The returned function ends what the view has begun, but for what it follows, which ends
 // by itself. Going anywhere else, also inside the view, unmounts and mounts again. api is an Api, below.
 
+import { arrive, logIn, may, operatorsOnly, showAccount, takeLink } from "./admin-access.js";
 import { ApiError, ask } from "./admin-api.js";
 import { make } from "./admin-dom.js";
 import { Live } from "./admin-live.js";
@@ -20,12 +21,14 @@ const VIEWS = [
   ["settings", "Settings", "t"],
 ];
 
-const RETRY = 2000; // ms until the hub is asked again whether it is back
+const RETRY = 1000; // ms until the hub is asked again whether it is back
 
 /** @param {string} id @returns {any} */
 const el = (id) => document.getElementById(id);
 
-const live = new Live({ gone: () => requestAnimationFrame(showGone), refused });
+const ENDED = "Your login has ended. Log in again, and go on where you were.";
+
+const live = new Live({ gone: () => requestAnimationFrame(showGone), lost: lookAgain, ended: () => out(ENDED) });
 live.follow("status", (status) => requestAnimationFrame(() => show(status)));
 
 /** Ends the view that is shown. */
@@ -51,9 +54,19 @@ class Api {
     try {
       return await ask(method, path, body);
     } catch (e) {
-      if (e instanceof ApiError && e.status === 401) refused();
+      if (e instanceof ApiError && e.status === 401) out(ENDED);
       throw e;
     }
+  }
+
+  /** Whether one may what a role may: viewer or operator. @param {string} role */
+  may(role) {
+    return may(role);
+  }
+
+  /** Takes a control from who may only look, and says why; returns it. @template {HTMLElement} E @param {E} el @returns {E} */
+  operatorsOnly(el) {
+    return operatorsOnly(el);
   }
 
   /** Calls fn with what a topic of the live stream tells, before the next frame is painted. @param {string} topic @param {(v: any) => void} fn */
@@ -113,13 +126,57 @@ function mark(view) {
   }
 }
 
-/** The hub answers, but not with a stream: asks why. */
-async function refused() {
+let outside = false; // nobody has logged in, or no longer
+
+/** Asks for a login, and then shows the page, as it was before. @param {string} why @param {string} [secret] of a one-time link */
+async function out(why, secret) {
+  if (outside && !secret) return;
+  outside = true;
+  const mine = ++turn;
+  unmount();
+  live.bar(true);
+  el("menu").hidePopover();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  document.body.toggleAttribute("data-out", true);
+  document.title = "Log in · Framehub";
+  await logIn(el("main"), why, secret);
+  if (mine !== turn) return;
+  outside = false;
+  enter();
+}
+
+/** Shows the page to who may look. */
+function enter() {
+  document.body.removeAttribute("data-out");
+  showAccount(el("account"), el("menu"), out);
+  live.bar(false);
+  navigate();
+}
+
+let looking = false;
+
+/** Finds out, as soon as the hub answers, whether one may still look; if so, the stream goes on. */
+async function lookAgain() {
+  if (looking || outside) return;
+  looking = true;
   try {
-    await ask("GET", "/api/status");
-    live.change();
+    if (await arrive()) live.change();
+    else out(ENDED);
+    looking = false;
   } catch {
-    setTimeout(refused, RETRY);
+    setTimeout(() => ((looking = false), lookAgain()), RETRY);
+  }
+}
+
+/** @param {string} [secret] of the link by which one has come */
+async function begin(secret) {
+  try {
+    if (await arrive()) enter();
+    else out("", secret);
+  } catch {
+    document.body.removeAttribute("data-out");
+    requestAnimationFrame(showGone);
+    setTimeout(() => begin(secret), RETRY);
   }
 }
 
@@ -128,7 +185,7 @@ const typing = (e) => e.target instanceof Element && e.target.closest("input, te
 
 let going = 0; // until when a key after g is a place, in ms
 document.addEventListener("keydown", (e) => {
-  if (e.ctrlKey || e.metaKey || e.altKey || typing(e)) return;
+  if (outside || e.ctrlKey || e.metaKey || e.altKey || typing(e)) return;
   const view = VIEWS.find(([, , key]) => key === e.key);
   const search = e.key === "/" ? document.querySelector("main input[type=search]") : null;
   if (search instanceof HTMLElement) {
@@ -165,5 +222,9 @@ el("skip").addEventListener("click", (/** @type {Event} */ e) => {
 });
 el("nav").append(...VIEWS.map(([id, label]) => make("a", { href: `#/${id}` }, label)));
 themed();
-addEventListener("hashchange", navigate);
-navigate();
+addEventListener("hashchange", () => {
+  const secret = takeLink();
+  if (secret) out("", secret);
+  else if (!outside) navigate();
+});
+begin(takeLink());

@@ -1,0 +1,158 @@
+package operators_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"framehub/operators"
+)
+
+// ann wants to log in.
+func ann(password, address, known string) operators.Attempt {
+	return operators.Attempt{Name: "ann", Password: password, Address: address, Known: known}
+}
+
+func TestLoginEnds(t *testing.T) {
+	a := open(t)
+	add(t, a, "ann", operators.Operator)
+	l := operators.NewLogins(a, operators.Timeouts{})
+	enter := func() operators.Login {
+		t.Helper()
+		login, err := l.Enter(t.Context(), ann(password, "192.0.2.1:1", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return login
+	}
+	for name, end := range map[string]func(operators.Login) error{
+		"left":             func(login operators.Login) error { return l.Leave(t.Context(), login.Token) },
+		"ended everywhere": func(operators.Login) error { return a.EndLogins("ann") },
+		"a new password":   func(operators.Login) error { return a.SetPassword("ann", password) },
+		"another program's": func(operators.Login) error {
+			other, err := operators.Open(a.Path())
+			return errors.Join(err, other.SetPassword("ann", password))
+		},
+		"the file is gone": func(operators.Login) error { return os.Rename(a.Path(), a.Path()+".aside") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			login := enter()
+			if who, err := l.Who(t.Context(), login.Token); err != nil || who.Name != "ann" || who.Role != operators.Operator {
+				t.Fatal(who, err)
+			}
+			if err := end(login); err != nil {
+				t.Fatal(err)
+			}
+			if who, err := l.Who(t.Context(), login.Token); !errors.Is(err, operators.ErrEnded) {
+				t.Error(who, err)
+			}
+			_ = os.Rename(a.Path()+".aside", a.Path())
+		})
+	}
+	for _, token := range []string{"", "x", enter().Token + "x"} {
+		if _, err := l.Who(t.Context(), token); !errors.Is(err, operators.ErrEnded) {
+			t.Error(token, err)
+		}
+	}
+}
+
+func TestLoginExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := open(t)
+		add(t, a, "ann", operators.Operator)
+		l := operators.NewLogins(a, operators.Timeouts{Idle: time.Hour, Life: 3 * time.Hour})
+		login := func() string {
+			t.Helper()
+			login, err := l.Enter(t.Context(), ann(password, "192.0.2.1:1", ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return login.Token
+		}
+		idle, busy := login(), login()
+		for i := range 3 {
+			<-time.After(59 * time.Minute)
+			if _, err := l.Who(t.Context(), busy); err != nil {
+				t.Fatalf("after %d h: %v", i+1, err)
+			}
+		}
+		if _, err := l.Who(t.Context(), idle); !errors.Is(err, operators.ErrEnded) {
+			t.Error("idle:", err)
+		}
+		<-time.After(4 * time.Minute)
+		if _, err := l.Who(t.Context(), busy); !errors.Is(err, operators.ErrEnded) {
+			t.Error("after three hours:", err)
+		}
+	})
+}
+
+// TestTries: who guesses is held up, and holds up nobody else.
+func TestTries(t *testing.T) { synctest.Test(t, testTries) } // no new tries come meanwhile
+
+func testTries(t *testing.T) {
+	a := open(t)
+	add(t, a, "ann", operators.Operator)
+	l := operators.NewLogins(a, operators.Timeouts{})
+	first, err := l.Enter(t.Context(), ann(password, "192.0.2.1:1", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := func(at operators.Attempt) bool {
+		t.Helper()
+		_, err := l.Enter(t.Context(), at)
+		_, is := errors.AsType[*operators.LimitedError](err)
+		if !is && err != nil && !errors.Is(err, operators.ErrWrong) {
+			t.Fatal(err)
+		}
+		return is
+	}
+	guess := func(n int, address string) (tried int) {
+		for i := range n {
+			if !limited(ann("wrong", fmt.Sprintf(address, i), "")) {
+				tried++
+			}
+		}
+		return tried
+	}
+	if n := guess(15, "198.51.100.1:%d"); n != 10 {
+		t.Errorf("one address has %d tries", n)
+	}
+	if n := guess(15, "[2001:db8:1:1::%x]:5"); n > 10 {
+		t.Errorf("one network has %d tries", n)
+	}
+	if n := guess(60, "198.51.100.%d:5"); n > 10 {
+		t.Errorf("many addresses have %d more tries", n)
+	}
+	if !limited(ann(password, "203.0.113.1:1", "")) {
+		t.Error("who knows the password is let in on a new browser amid guesses: the account's tries are used up")
+	}
+	if limited(ann(password, "203.0.113.1:1", first.Known)) {
+		t.Error("the owner is locked out of a browser that has logged in before")
+	}
+	for name, forged := range map[string]string{"none": "x", "of another account": first.Known[:len(first.Known)-2] + "AA"} {
+		if !limited(ann(password, "203.0.113.1:1", forged)) {
+			t.Errorf("%s counts as known", name)
+		}
+	}
+	tries := 0
+	for !limited(ann("wrong", "203.0.113.1:1", first.Known)) {
+		if tries++; tries > 10 {
+			t.Fatal("a known browser may guess for ever")
+		}
+	}
+}
+
+// TestPasswordsInOtherForms: keyboards compose letters in other ways.
+func TestPasswordsInOtherForms(t *testing.T) {
+	a := open(t)
+	if _, err := a.Add("ann", operators.Operator, "grüße aus köln"); err != nil {
+		t.Fatal(err)
+	}
+	l := operators.NewLogins(a, operators.Timeouts{})
+	if _, err := l.Enter(t.Context(), ann("gru\u0308ße aus ko\u0308ln", "192.0.2.1:1", "")); err != nil {
+		t.Error(err)
+	}
+}
