@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"framehub/store"
@@ -23,6 +25,9 @@ func (m *migrateCommand) Run(a *app) error {
 	all, err := store.ReadMigrations(os.DirFS(m.Dir))
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.Dir, err)
+	}
+	if _, err := os.Stat(m.DB); errors.Is(err, fs.ErrNotExist) { // what is mistyped should not go unnoticed
+		_, _ = fmt.Fprintf(a.err, "%s is not there yet: a new database\n", m.DB)
 	}
 	names := []string{}
 	done := func(f store.Migration) {
