@@ -9,7 +9,7 @@ import (
 const (
 	recentEntries = 1024
 	recentRows    = 1 << 18
-	recentBytes   = 64 << 20
+	recentBytes   = 32 << 20
 )
 
 // recent is the last entries, in memory: what transactions with a base are

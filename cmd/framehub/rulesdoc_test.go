@@ -31,6 +31,10 @@ func TestRulesAreDocumented(t *testing.T) {
 			}
 		}
 	}
+	export := "../../godot/addons/framehub/export/"
+	if code, out, err := run(t, "check-config", "--config", export+"assets.toml", "--schema", export+"assets.sql"); code != 0 {
+		t.Errorf("the rules of exports don't fit their tables:\n%s%s", out, err)
+	}
 	text, err := os.ReadFile("../../docs/rules.md")
 	if err != nil {
 		t.Fatal(err)

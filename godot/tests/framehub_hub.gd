@@ -62,6 +62,11 @@ func start(test: FramehubTest) -> bool:
 	return false
 
 
+## Its process.
+func pid() -> int:
+	return _pid
+
+
 ## As kill -9.
 func kill() -> void:
 	if _pid > 0:

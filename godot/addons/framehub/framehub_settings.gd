@@ -5,17 +5,40 @@ extends RefCounted
 const URL: String = "framehub/url"
 const TOKEN_VARIABLE: String = "framehub/token_environment_variable"
 const SQL_ROLE: String = "framehub/sql_role"
+## Names of export presets whose exports are streamed to the hub.
+const EXPORT_PRESETS: String = "framehub/export/presets"
+## The hub that exports go to; empty: [constant URL].
+const EXPORT_URL: String = "framehub/export/url"
+const EXPORT_ROLE: String = "framehub/export/role"
+## A script with [code]_framehub_export(exporter: FramehubExporter)[/code]; empty: none.
+const EXPORT_SCRIPT: String = "framehub/export/script"
+## How long the hub may be away before an export fails, in seconds.
+const EXPORT_PATIENCE: String = "framehub/export/patience_seconds"
 
 const _DEFAULTS: Dictionary[String, Variant] = {
 	URL: "ws://127.0.0.1:8080/v1/sync",
 	TOKEN_VARIABLE: "FRAMEHUB_TOKEN",
 	SQL_ROLE: "server",
+	EXPORT_PRESETS: [],
+	EXPORT_URL: "",
+	EXPORT_ROLE: "editor",
+	EXPORT_SCRIPT: "",
+	EXPORT_PATIENCE: 30.0,
+}
+
+const _HINTS: Dictionary[String, Dictionary] = {
+	EXPORT_SCRIPT: {"type": TYPE_STRING, "hint": PROPERTY_HINT_FILE, "hint_string": "*.gd"},
+	EXPORT_PATIENCE: {"type": TYPE_FLOAT, "hint": PROPERTY_HINT_RANGE, "hint_string": "1,600,1,suffix:s"},
 }
 
 
 ## A setting.
 static func of(setting: String) -> Variant:
-	return ProjectSettings.get_setting(setting, _DEFAULTS.get(setting))
+	return ProjectSettings.get_setting(setting, _default(setting))
+
+
+static func _default(setting: String) -> Variant:
+	return PackedStringArray(_DEFAULTS[setting]) if _DEFAULTS.get(setting) is Array else _DEFAULTS.get(setting)
 
 
 ## The token, which no project file has: it is in the environment.
@@ -36,6 +59,8 @@ static func address(url: String) -> String:
 static func register() -> void:
 	for setting: String in _DEFAULTS:
 		if not ProjectSettings.has_setting(setting):
-			ProjectSettings.set_setting(setting, _DEFAULTS[setting])
-		ProjectSettings.set_initial_value(setting, _DEFAULTS[setting])
+			ProjectSettings.set_setting(setting, _default(setting))
+		ProjectSettings.set_initial_value(setting, _default(setting))
 		ProjectSettings.set_as_basic(setting, true)
+		if _HINTS.has(setting):
+			ProjectSettings.add_property_info({"name": setting}.merged(_HINTS[setting]))

@@ -1,0 +1,105 @@
+extends FramehubTest
+## Exports as Godot does them: an editor without a window, and a project of its own with the addon.
+
+const _PRESETS: String = """[preset.0]
+name="Linux"
+platform="Linux"
+runnable=true
+export_filter="all_resources"
+include_filter="*.bin"
+exclude_filter=""
+export_path=""
+
+[preset.0.options]
+custom_template/debug=""
+"""
+const _PROJECT: String = """config_version=5
+[application]
+config/name="Exported"
+config/features=PackedStringArray("4.6")
+[editor_plugins]
+enabled=PackedStringArray("res://addons/framehub/plugin.cfg")
+[framehub]
+url="%s"
+export/presets=PackedStringArray("Linux")
+export/script="res://rows.gd"
+export/patience_seconds=1.0
+"""
+const _SCRIPT: String = """extends RefCounted
+
+func _framehub_export(exporter: FramehubExporter) -> void:
+	exporter.put("quest", {"id": 1, "title": "Find the lighthouse"})
+"""
+
+static var _folder: String = ""  # made once: an import takes its time
+
+
+func _begin() -> FramehubTestHub:
+	var hub: FramehubTestHub = await FramehubTestHub.begin(
+		self, [], FramehubTestExport.schema(), FramehubTestExport.rules()
+	)
+	if _folder.is_empty():
+		_make_project(hub)
+	_store("project.godot", (_PROJECT % hub.url).to_utf8_buffer())
+	return hub
+
+
+func _make_project(hub: FramehubTestHub) -> void:
+	_folder = hub.folder.path_join("project")
+	DirAccess.make_dir_recursive_absolute(_folder.path_join("tests"))
+	OS.execute("cp", ["-r", ProjectSettings.globalize_path("res://addons"), _folder])
+	for scene: String in ["export_scene.tscn", "export_crate.tscn"]:
+		DirAccess.copy_absolute("res://tests/" + scene, _folder.path_join("tests/" + scene))
+	_store("project.godot", (_PROJECT % hub.url).to_utf8_buffer())
+	_store("export_presets.cfg", _PRESETS.to_utf8_buffer())
+	_store("rows.gd", _SCRIPT.to_utf8_buffer())
+	_store("data.bin", FramehubTestExport.noise(600000, 5))
+	_godot(["--import"])
+
+
+func _store(name: String, bytes: PackedByteArray) -> void:
+	FileAccess.open(_folder.path_join(name), FileAccess.WRITE).store_buffer(bytes)
+
+
+# Runs Godot on the project. Returns its exit code and what it said.
+func _godot(arguments: PackedStringArray) -> Array:
+	var out: Array = []
+	var all: PackedStringArray = ["90", OS.get_environment("GODOT"), "--headless", "--path", _folder]
+	all.append_array(arguments)
+	var code: int = OS.execute("timeout", all, out, true)
+	return [code, str(out[0])]
+
+
+func _export(to: String) -> Array:
+	return _godot(["--export-pack", "Linux", _folder.path_join(to)])
+
+
+func test_an_export_of_the_editor_and_the_next_one() -> void:
+	var hub: FramehubTestHub = await _begin()
+	var first: Array = _export("game.pck")
+	equal(first[0], 0, "exit code")
+	check(first[1].contains("Framehub: release 1 of Linux"), first[1] as String)
+	var crates: Array[Dictionary] = await FramehubTestExport.ask(
+		self, hub, "SELECT crate.id, x FROM crate, quest ORDER BY crate.id"
+	)
+	equal(crates, [{"id": 1, "x": 10.0}, {"id": 2, "x": -5.0}] as Array[Dictionary], "rows")
+	_store("data.bin", FramehubTestExport.noise(600000, 6))
+	var second: Array = _export("game.pck")
+	check(second[1].contains("of which 585.9 KiB were new"), second[1] as String)
+
+
+# Of an archive Godot is asked for the pack in it.
+func test_an_archive_and_a_hub_that_is_gone() -> void:
+	var hub: FramehubTestHub = await _begin()
+	var archive: Array = _export("game.zip")
+	equal(archive[0], 0, "exit code")
+	check(archive[1].contains("Framehub: release 1 of Linux"), archive[1] as String)
+	hub.kill()
+	var lost: Array = _export("lost.pck")
+	equal(lost[0], 1, "exit code")
+	check(lost[1].contains("was away for 1 s"), lost[1] as String)
+	check(not FileAccess.file_exists(_folder.path_join("lost.pck")), "the pack of a failed export is there")
+	# A preset that is not named is Godot's business alone.
+	_store("project.godot", (_PROJECT % hub.url).replace('("Linux")', "()").to_utf8_buffer())
+	var alone: Array = _export("alone.pck")
+	check(alone[0] == 0 and FileAccess.file_exists(_folder.path_join("alone.pck")), alone[1] as String)
