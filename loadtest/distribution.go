@@ -31,7 +31,7 @@ func (r *run) distributions() Distributions {
 	all := Distributions{}
 	for name, l := range map[string]*latency{
 		"ack_ms": r.acks, "age_ms": r.ages, "stale_ms": r.stale, "interval_ms": r.intervals, "join_ms": r.joins, "enter_ms": r.enters,
-		"event_ms": r.calls.ages, "late_ms": r.late, "generator_late_ms": r.own, "live_ms": r.returns.live,
+		"event_ms": r.calls.ages, "late_ms": r.late, "generator_late_ms": r.own, "live_ms": r.returns.live, "flaky_age_ms": r.flakyAges,
 	} {
 		if d := l.distribution(); d.Count > 0 {
 			all[name] = d

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"context"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -169,3 +170,28 @@ func TryGates(text string, p *Report) (results []GateResult, err error) {
 	}
 	return results, err
 }
+
+// SlowRate is how many bytes a second come through a slow line.
+const SlowRate = slowRate
+
+// A Line is one of a flaky device.
+type Line struct{ line }
+
+// NewLine returns a line to which nothing has happened.
+func NewLine() *Line { return &Line{} }
+
+// Dial connects by the line.
+func (l *Line) Dial(ctx context.Context, address string) (net.Conn, error) {
+	return l.dial(ctx, "tcp", address)
+}
+
+// The mishaps of its present connection.
+func (l *Line) Cut()                    { l.present().cut() }
+func (l *Line) HalfOpen()               { l.present().silence() }
+func (l *Line) SlowDown() (lift func()) { return l.present().slowDown() }
+
+// Present says whether something can happen to its connection.
+func (l *Line) Present() bool { return l.present() != nil }
+
+// End lets go of what the line keeps.
+func (l *Line) End() { l.end() }

@@ -67,8 +67,14 @@ var times = map[string]func(*Report) *Quantiles{
 	"join":     func(p *Report) *Quantiles { return p.Join },
 	"enter":    func(p *Report) *Quantiles { return p.Enter },
 	"event":    ofEvents(func(e *EventReport) *Quantiles { return e.Age }),
-	"live":     ofRecovery(func(b *Recovery) *Quantiles { return b.Live }),
-	"frame":    ofHub(func(h *Hub) *Quantiles { return h.Frame }),
+	"flaky": ofRecovery(func(b *Recovery) *Quantiles {
+		if b.Mishaps == nil {
+			return nil
+		}
+		return b.Mishaps.Age
+	}),
+	"live":  ofRecovery(func(b *Recovery) *Quantiles { return b.Live }),
+	"frame": ofHub(func(h *Hub) *Quantiles { return h.Frame }),
 }
 
 func ofEvents[T any](f func(*EventReport) *T) func(*Report) *T {

@@ -24,6 +24,7 @@ type lasting struct {
 	run    *run
 	device *device
 	client *session.Device
+	line   *line // where it is flaky
 	stop   context.CancelFunc
 
 	met    chan struct{} // closed when the hub has first greeted the device
@@ -44,7 +45,7 @@ type lasting struct {
 // can't be reached is an error; after that it is tried again for a while.
 func (r *run) dialLasting(sessions context.Context, d *device, g *guest) error {
 	hello := g.hello()
-	l := &lasting{run: r, device: d, met: make(chan struct{}), failed: make(chan error, 1)}
+	l := &lasting{run: r, device: d, line: g.line, met: make(chan struct{}), failed: make(chan error, 1)}
 	o := session.DeviceOptions{
 		URL: r.opts.URL, Client: session.ClientOptions{Hello: wire.DeviceHello{Client: hello.Client}, Token: r.opts.Token},
 		Strict: true, Silence: silence,
@@ -55,6 +56,9 @@ func (r *run) dialLasting(sessions context.Context, d *device, g *guest) error {
 	}
 	if d.observer != nil {
 		o.OnRows = d.observer.onRows
+	}
+	if l.line != nil {
+		o.Client.HTTPClient = l.line.client()
 	}
 	var err error
 	if l.client, err = session.NewDevice(o); err != nil {
@@ -68,6 +72,9 @@ func (r *run) dialLasting(sessions context.Context, d *device, g *guest) error {
 	r.attend(d, func() error {
 		defer stop()
 		err := l.client.Run(ctx)
+		if l.line != nil {
+			l.line.end()
+		}
 		l.found() // it is not away any more: it is gone
 		return cmp.Or(l.fault, err)
 	})

@@ -16,7 +16,8 @@ type observer struct {
 	run   *run
 	name  string
 	table string
-	times bool        // its times are in the figures
+	times bool        // what it sees is in the figures
+	flaky bool        // its line is
 	view  viewer      // what keeps the copy; set by dial
 	over  atomic.Bool // nothing more will come
 
@@ -25,6 +26,7 @@ type observer struct {
 	seen    map[int64]int64   // by entity: the newest stamp that came in a frame
 	ages    []time.Duration   // of one message
 	early   []time.Duration   // of one message, of the warm-up
+	flawed  []time.Duration   // of one message, where the observer or the writer is flaky
 }
 
 // A viewer shows a copy, which does not change meanwhile.
@@ -51,12 +53,13 @@ func (o *observer) onRows(rows session.Rows) {
 		delete(o.seen, row[0].Int64()) // its next life begins anew
 	}
 	now := time.Since(o.run.base)
-	o.ages, o.early = o.ages[:0], o.early[:0]
+	o.ages, o.early, o.flawed = o.ages[:0], o.early[:0], o.flawed[:0]
 	for _, row := range rows.Changed {
 		o.see(row.Values[0].Int64(), row.Values[stamp], now)
 	}
 	o.run.ages.record(o.ages...)
 	o.run.ages.early(o.early...)
+	o.run.flakyAges.record(o.flawed...)
 }
 
 // see takes note of a row's stamp. Each write of a row has a newer one, so the
@@ -76,9 +79,11 @@ func (o *observer) see(id int64, stamp wire.Value, now time.Duration) {
 		return
 	}
 	o.seen[id] = stamp.Int64()
-	switch {
-	case !o.times:
-	case o.run.measures(now - age):
+	switch measured := o.run.measures(now - age); {
+	case !o.times && !o.flaky:
+	case measured && (o.flaky || o.run.opts.flakyRow(id)):
+		o.flawed = append(o.flawed, age)
+	case measured:
 		o.ages = append(o.ages, age)
 	default:
 		o.early = append(o.early, age)
@@ -91,7 +96,10 @@ func (o *observer) sample(now time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ages = o.ages[:0]
-	for _, stamp := range o.seen {
+	for id, stamp := range o.seen {
+		if o.run.opts.flakyRow(id) {
+			continue
+		}
 		o.ages = append(o.ages, now-time.Duration(stamp)*time.Microsecond)
 	}
 	o.run.stale.record(o.ages...)

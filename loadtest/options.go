@@ -16,17 +16,19 @@ type Options struct {
 
 	AdminToken string // an admin's, for AdminURL; "": none
 
-	Table     string        // that the devices write; default "entity"
-	Profile   Profile       // default [Mesh]
-	Devices   int           // that write; default 100
-	Observers int           // that decode what comes and keep a copy; default 8
-	Entities  int           // rows that each device writes in one transaction; default 1
-	Hz        float64       // transactions a second and device; default 20
-	EventHz   float64       // with Events: events a second and device; default 100
-	Group     int           // with Events: devices in a group; default 10
-	Duration  time.Duration // default 30 s, or the whole trace
-	Warmup    time.Duration // of the duration, that the figures leave out; default a tenth, 3 s at most; below 0: none
-	Gates     []Gate        // what the figures must be for the run to be a good one
+	Table      string        // that the devices write; default "entity"
+	Profile    Profile       // default [Mesh]
+	Devices    int           // that write; default 100
+	Observers  int           // that decode what comes and keep a copy; default 8
+	Entities   int           // rows that each device writes in one transaction; default 1
+	Hz         float64       // transactions a second and device; default 20
+	EventHz    float64       // with Events: events a second and device; default 100
+	Group      int           // with Events: devices in a group; default 10
+	FlakyShare float64       // with Flaky: the part of the devices that is; default 0.5
+	FlakyEvery time.Duration // with Flaky: from one mishap of a device to the next, on average; default 5 s
+	Duration   time.Duration // default 30 s, or the whole trace
+	Warmup     time.Duration // of the duration, that the figures leave out; default a tenth, 3 s at most; below 0: none
+	Gates      []Gate        // what the figures must be for the run to be a good one
 
 	// Kills is how often the hub is killed during the load, and started again by Restart, which
 	// kills it at once, without a word, and returns when it takes devices again, where it did before.
@@ -56,6 +58,8 @@ func (o Options) withDefaults() Options {
 	set(&o.Hz, 20)
 	set(&o.EventHz, 100)
 	set(&o.Group, 10)
+	set(&o.FlakyShare, 0.5)
+	set(&o.FlakyEvery, 5*time.Second)
 	set(&o.Speed, 1)
 	set(&o.Patience, 10*time.Second)
 	if o.Trace != "" {
@@ -65,6 +69,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Profile == Mesh {
 		o.Observers = min(o.Observers, o.Devices)
+	}
+	if o.Profile == Flaky {
+		o.Observers = max(1, min(o.Observers, o.Devices-o.flakyOf()))
 	}
 	return o
 }
@@ -80,7 +87,7 @@ func (o *Options) warmupOf(length time.Duration) time.Duration {
 
 // lasts says whether devices come back when their connection is lost, and all who
 // watch keep a copy.
-func (o *Options) lasts() bool { return o.Kills > 0 }
+func (o *Options) lasts() bool { return o.Kills > 0 || o.Profile == Flaky }
 
 func set[T comparable](field *T, value T) {
 	var zero T

@@ -100,6 +100,7 @@ func (c *cast) observeAll(r *run, guests []guest) {
 	for i := range guests {
 		if g := &guests[i]; g.watches && g.observer == nil {
 			g.observer = newObserver(r, g.name, false)
+			g.observer.flaky = g.line != nil
 			c.observers = append(c.observers, g.observer)
 		}
 	}
@@ -148,6 +149,9 @@ func (r *run) play(load, sessions context.Context, c *cast) (time.Duration, *Ser
 	}
 	acting.Go(func() { r.storm(load, sessions, c.storm) })
 	acting.Go(func() { r.killAll(load, sessions, last) })
+	for _, t := range r.troubles(c) {
+		acting.Go(func() { t.come(load, last) })
+	}
 	for _, caller := range r.callers(c) {
 		acting.Go(func() { caller.call(load, sessions) })
 	}

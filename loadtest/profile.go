@@ -41,9 +41,13 @@ const (
 	// Events is devices that write and see nothing but the events of their group, and
 	// that send events to it and to one another, with observers beside them.
 	Events Profile = "events"
+
+	// Flaky is a mesh in which some devices have bad connections: they are cut, slow and
+	// half-open in turns, and the devices come back. The observers are among the others.
+	Flaky Profile = "flaky"
 )
 
-var profiles = []Profile{Mesh, Writers, Zones, Server, JoinStorm, Events}
+var profiles = []Profile{Mesh, Writers, Zones, Server, JoinStorm, Events, Flaky}
 
 func profileNames() string {
 	var names []string
@@ -75,6 +79,7 @@ type guest struct {
 	watches  bool       // what comes to it is counted
 	observer *observer  // decodes it; nil: nobody does
 	actor    *actor     // writes; nil: it only watches
+	line     *line      // what it reaches the hub by, where that is flaky
 	subs     []wire.Sub // what it sees; none: all tables where it watches, else nothing
 }
 
@@ -90,7 +95,7 @@ func (r *run) guests(c *cast) (early, storm []guest) {
 		early = append(early, guest{name: o.name, watches: true, observer: o})
 	}
 	switch r.opts.Profile {
-	case Mesh: // who is observed writes as well
+	case Mesh, Flaky: // who is observed writes as well
 		for i, a := range c.actors {
 			g := guest{name: a.script.name(), watches: true, actor: a}
 			if i < len(early) {
@@ -99,6 +104,9 @@ func (r *run) guests(c *cast) (early, storm []guest) {
 				continue
 			}
 			early = append(early, g)
+		}
+		if r.opts.Profile == Flaky {
+			r.opts.spoil(early)
 		}
 	case Zones:
 		for _, a := range c.actors {
@@ -182,6 +190,8 @@ func (o *Options) checkProfile() error {
 		return fmt.Errorf("there is no profile %q, only %s", o.Profile, profileNames())
 	case o.Profile == Events && (o.Devices < 2 || o.Group < 1):
 		return fmt.Errorf("events go from device to device: devices must be 2 at least, those of a group 1, they are %d and %d", o.Devices, o.Group)
+	case o.Profile == Flaky && o.checkFlaky() != nil:
+		return o.checkFlaky()
 	case math.IsNaN(o.EventHz) || o.EventHz <= 0 || o.EventHz > most:
 		return fmt.Errorf("%v events a second: it must be above 0 and at most %d", o.EventHz, most)
 	default:

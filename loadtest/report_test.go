@@ -94,6 +94,10 @@ func TestCheckOptions(t *testing.T) {
 		"events of one device":        {Profile: loadtest.Events, Devices: 1},
 		"too many events a second":    {EventHz: 1e6},
 		"a group of nobody":           {Profile: loadtest.Events, Group: -1},
+		"only flaky devices":          {Profile: loadtest.Flaky, FlakyShare: 1},
+		"one flaky device":            {Profile: loadtest.Flaky, Devices: 1},
+		"mishaps all the time":        {Profile: loadtest.Flaky, FlakyEvery: time.Millisecond},
+		"fewer than no kills":         {Kills: -1},
 	} {
 		if o.Check() == nil {
 			t.Errorf("%s is taken", name)

@@ -47,6 +47,7 @@ type Recovery struct {
 	Snapshots  int64      `json:"snapshots"`         // that took everything anew
 	Resent     int64      `json:"resent"`            // transactions that were under way, and sent again
 	Told       int64      `json:"settled_meanwhile"` // transactions that were under way, whose outcome the hub told with its hello
+	Mishaps    *Mishaps   `json:"mishaps"`           // nil: nothing was done to connections
 	Live       *Quantiles `json:"live_ms"`           // from the loss of a connection until the device had everything again
 }
 
@@ -63,7 +64,7 @@ func (r *run) recovery() *Recovery {
 	return &Recovery{
 		Kills: len(b.down), Down: down.quantiles(), Lost: b.lost.Load(), Reconnects: b.connects.Load(),
 		Resumed: b.resumed.Load(), CaughtUp: b.caughtUp.Load(), Snapshots: b.snapshots.Load(),
-		Resent: b.resent.Load(), Told: b.told.Load(), Live: b.live.quantiles(),
+		Resent: b.resent.Load(), Told: b.told.Load(), Mishaps: r.mishapsReport(), Live: b.live.quantiles(),
 	}
 }
 
@@ -111,6 +112,9 @@ func (p *Report) recoveryText(t *text) {
 	}
 	if b.Kills > 0 {
 		t.line("kills", "%d of the hub, which was down for %.0f ms at most", b.Kills, b.Down.Max)
+	}
+	if b.Mishaps != nil {
+		b.Mishaps.text(t)
 	}
 	t.line("connections", "%d lost, %d came back: %d resumed, of which %d had missed versions, %d took a snapshot", b.Lost, b.Reconnects, b.Resumed, b.CaughtUp, b.Snapshots)
 	t.line("", "of the writes under way %d were sent again, %d had their outcome", b.Resent, b.Told)

@@ -39,6 +39,8 @@ type run struct {
 	decoded, decodedBytes                    atomic.Int64 // rows and bytes of the frames that observers decoded
 	calls                                    calls
 	returns                                  returns
+	mishaps                                  mishapCounts
+	flakyAges                                *latency    // as ages, of flaky devices
 	begun                                    atomic.Bool // the load has
 
 	readers sync.WaitGroup
@@ -59,7 +61,7 @@ func newRun(o Options) *run {
 	return &run{
 		opts: o, base: time.Now(), late: newLatency(), own: newSteppedLatency(), acks: newSteppedLatency(), ages: newSteppedLatency(),
 		calls: calls{ages: newSteppedLatency()},
-		stale: newLatency(), intervals: newLatency(), joins: newLatency(), enters: newLatency(), returns: returns{live: newLatency()},
+		stale: newLatency(), intervals: newLatency(), joins: newLatency(), enters: newLatency(), returns: returns{live: newLatency()}, flakyAges: newLatency(),
 		devices: map[*device]struct{}{}, refusals: map[wire.Code]int64{},
 	}
 }

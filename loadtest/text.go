@@ -37,6 +37,9 @@ func (p *Report) Text(w io.Writer) error {
 	}
 	t.quantiles("acknowledged", p.Ack)
 	t.quantiles("seen by an observer", p.Age)
+	if b := p.Recovery; b != nil && b.Mishaps != nil {
+		t.quantiles("from or to flaky ones", b.Mishaps.Age)
+	}
 	t.quantiles("a row in its copy", p.Stale)
 	t.quantiles("sent", p.late)
 	t.heads("ms")

@@ -28,18 +28,20 @@ type loadtestCommand struct {
 
 	AdminToken string `placeholder:"TOKEN|@FILE" help:"An admin's token for that, where the listener asks; @FILE keeps it out of the list of processes."`
 
-	Profile   string        `enum:"mesh,writers,zones,server,join-storm,events" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; zones: devices see the zone that they drive through; server: one session writes for all, who watch; join-storm: that, and all come at once; events: writers that send each other events (${default})."`
-	Table     string        `default:"entity" placeholder:"NAME" help:"The table that devices write (${default})."`
-	Devices   int           `default:"100" placeholder:"N" help:"Devices that write (${default})."`
-	Observers int           `default:"8" placeholder:"N" help:"Devices that keep a copy of what they see; others count it (${default})."`
-	Entities  int           `default:"1" placeholder:"N" help:"Rows that a device writes in each transaction (${default})."`
-	Hz        float64       `default:"20" placeholder:"HZ" help:"Transactions a second and device (${default})."`
-	EventHz   float64       `default:"100" placeholder:"HZ" help:"With the profile events: events a second and device (${default})."`
-	Group     int           `default:"10" placeholder:"N" help:"With the profile events: devices that hear each other (${default})."`
-	Duration  time.Duration `placeholder:"TIME" help:"How long, such as 1m30s; 30s by default, or the whole trace."`
-	Trace     string        `placeholder:"FILE" help:"Play this trace (t,id,x,y,heading,speed; CSV, also .gz): its vehicles are the devices."`
-	Speed     float64       `default:"1" placeholder:"X" help:"Play the trace so many times as fast as it was recorded (${default})."`
-	Warmup    time.Duration `placeholder:"TIME" help:"Leave so much of the beginning out of the figures; by default a tenth, 3s at most; -1s: nothing."`
+	Profile    string        `enum:"mesh,writers,zones,server,join-storm,events,flaky" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; zones: devices see the zone that they drive through; server: one session writes for all, who watch; join-storm: that, and all come at once; events: writers that send each other events; flaky: a mesh in which some connections are cut, slow and half-open (${default})."`
+	Table      string        `default:"entity" placeholder:"NAME" help:"The table that devices write (${default})."`
+	Devices    int           `default:"100" placeholder:"N" help:"Devices that write (${default})."`
+	Observers  int           `default:"8" placeholder:"N" help:"Devices that keep a copy of what they see; others count it (${default})."`
+	Entities   int           `default:"1" placeholder:"N" help:"Rows that a device writes in each transaction (${default})."`
+	Hz         float64       `default:"20" placeholder:"HZ" help:"Transactions a second and device (${default})."`
+	EventHz    float64       `default:"100" placeholder:"HZ" help:"With the profile events: events a second and device (${default})."`
+	Group      int           `default:"10" placeholder:"N" help:"With the profile events: devices that hear each other (${default})."`
+	FlakyShare float64       `default:"0.5" placeholder:"PART" help:"With the profile flaky: how many of the devices are (${default})."`
+	FlakyEvery time.Duration `default:"5s" placeholder:"TIME" help:"With the profile flaky: from one mishap of a device to the next (${default})."`
+	Duration   time.Duration `placeholder:"TIME" help:"How long, such as 1m30s; 30s by default, or the whole trace."`
+	Trace      string        `placeholder:"FILE" help:"Play this trace (t,id,x,y,heading,speed; CSV, also .gz): its vehicles are the devices."`
+	Speed      float64       `default:"1" placeholder:"X" help:"Play the trace so many times as fast as it was recorded (${default})."`
+	Warmup     time.Duration `placeholder:"TIME" help:"Leave so much of the beginning out of the figures; by default a tenth, 3s at most; -1s: nothing."`
 
 	Kill  bool `help:"With --hub embedded: kill the hub (kill -9) in the middle and start it again. Devices come back and go on; all who see something keep a copy."`
 	Kills int  `default:"1" placeholder:"N" help:"With --kill: how often, spread evenly (${default})."`
@@ -61,14 +63,14 @@ func (l *loadtestCommand) options() loadtest.Options {
 	return loadtest.Options{
 		URL: l.URL, Token: l.Token, DB: l.DB, Unchecked: l.Unchecked, AdminURL: l.AdminURL, AdminToken: l.AdminToken,
 		Table: l.Table, Profile: loadtest.Profile(l.Profile), Devices: l.Devices, Observers: l.Observers, Entities: l.Entities,
-		Hz: l.Hz, EventHz: l.EventHz, Group: l.Group, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed, Warmup: l.Warmup, Kills: kills, Gates: l.gates,
+		Hz: l.Hz, EventHz: l.EventHz, Group: l.Group, FlakyShare: l.FlakyShare, FlakyEvery: l.FlakyEvery, Duration: l.Duration, Trace: l.Trace, Speed: l.Speed, Warmup: l.Warmup, Kills: kills, Gates: l.gates,
 	}
 }
 
 // Validate implements kong's: wrong usage is told before anything begins.
 func (l *loadtestCommand) Validate() error {
-	if min(l.Devices, l.Observers, l.Entities, l.Group) < 1 || min(l.Hz, l.EventHz, l.Speed) <= 0 { // which are defaults to the package
-		return errors.New("--devices, --observers, --entities, --hz, --event-hz, --group and --speed must be above 0")
+	if min(l.Devices, l.Observers, l.Entities, l.Group) < 1 || min(l.Hz, l.EventHz, l.Speed, l.FlakyShare, float64(l.FlakyEvery)) <= 0 { // which are defaults to the package
+		return errors.New("--devices, --observers, --entities, --hz, --event-hz, --group, --speed, --flaky-share and --flaky-every must be above 0")
 	}
 	if err := onlyFiles("--db", l.DB, "name the admin listener alone (--admin-url), with --unchecked"); err != nil {
 		return err

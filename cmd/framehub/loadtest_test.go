@@ -87,6 +87,7 @@ func TestLoadtest(t *testing.T) {
 		"no such flag": {[]string{"--devils", "5"}, 2, "--devils"},
 		"two hubs":     {[]string{"--hub", "embedded", "--db", "x.db"}, 2, "of its own"},
 		"a kill":       {[]string{"--kill", "--url", "ws://127.0.0.1:1/v1/sync"}, 2, "--hub embedded"},
+		"all flaky":    {[]string{"--profile", "flaky", "--flaky-share", "1"}, 2, "not all"},
 		"no kills":     {[]string{"--kill", "--kills", "0", "--hub", "embedded"}, 2, "--kills"},
 		"hub":          {[]string{"--hub", "borrowed"}, 2, "embedded"},
 	} {
