@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ const (
 	SessionReplaced   Event = "session_replaced"   // its device has a newer one
 	SessionEnded      Event = "session_ended"      // by the hub
 	Kick              Event = "kick"               // of a session, by an operator: his name is in the reason
+	Ban               Event = "ban"                // of a device or a user, or a token is revoked, by an operator
+	Unban             Event = "unban"              // it is lifted
+	Notice            Event = "notice"             // to players, by an operator
 	WriteRefused      Event = "write_refused"
 	WillRefused       Event = "will_refused"     // when its device had gone
 	OperatorLogin     Event = "operator_login"   // to an account
@@ -88,7 +92,9 @@ type sample struct {
 
 // byOperator says whether the event is what an operator has done, who is one source
 // for all that he does.
-func (e Event) byOperator() bool { return e == Kick || e == Reload || e == Backup || e == Account }
+func (e Event) byOperator() bool {
+	return slices.Contains([]Event{Kick, Ban, Unban, Notice, Reload, Backup, Account}, e)
+}
 
 // allow says whether a source may write a line.
 func (s *sample) allow(event Event, source string) bool {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"framehub/auth"
 	"framehub/rules"
 	"framehub/session/wire"
@@ -72,9 +74,12 @@ func unauthorized(err error) error {
 	return fmt.Errorf("%w: %s", refusal, denial.Detail)
 }
 
-// recheck ends a session whose token has expired or been revoked. Called with
+// recheck ends a session that is banned, or whose token has expired or been revoked. Called with
 // Hub.mu held.
 func (h *Hub) recheck(c *client, now time.Time) {
+	if e := h.banned(&c.identity, uuid.UUID(c.device.id), now); e != nil { // since it was let in
+		c.sess.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
+	}
 	if h.opts.Gate == nil {
 		return
 	}

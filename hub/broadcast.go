@@ -157,6 +157,7 @@ func (h *Hub) part(c *client, subs []*sub) {
 	defer h.mu.Unlock()
 	h.leave(c)
 	c.wants = union(subs)
+	c.changes++
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.live = false

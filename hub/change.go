@@ -81,6 +81,7 @@ func (c *client) begin(ch *change) {
 		return
 	}
 	ch.spool = newSpool(c.sess.Wake)
+	c.snapshotting.Store(true)
 	c.hub.metrics.snapshots.Inc()
 	c.reading.Go(func() { ch.spool.end(c.snapshot(ch)) })
 }
@@ -146,6 +147,7 @@ func (ch *change) enter(c *client, version uint64) {
 	}
 	c.noteMixed(slices.Concat(c.subs, ch.subs))
 	c.subs, c.change = ch.subs, ch.then
+	c.snapshotting.Store(c.change != nil && c.change.spool != nil)
 	c.sent = max(c.sent, version)
 }
 

@@ -27,6 +27,7 @@ type client struct {
 	form     form
 	identity auth.Identity
 	who      rules.Who // the same as rules take it
+	program  string    // how it calls itself
 	greeted  *book     // the rules that the hello was answered by
 	owner    owner     // whose part of what all have together it takes
 	share    *share    // his
@@ -35,12 +36,18 @@ type client struct {
 	ctx      context.Context //nolint:containedctx // ends reading a snapshot; Serve's own, and Serve waits for what uses it
 	cancel   context.CancelFunc
 	reading  sync.WaitGroup
+	counts   counts
 	willing  atomic.Int32 // last wills on their way to a frame
 	asking   atomic.Int32 // statements under way, see takeAnswered
 
 	// Owned by the read loop.
 	lastID uint64      // of a change of subscriptions
 	pace   *rules.Pace // nil before the first message
+
+	// What operators see of it.
+	reached      atomic.Uint64 // the same as sent
+	snapshotting atomic.Bool   // a snapshot is under way
+	inspections  atomic.Pointer[[]*Inspection]
 
 	// Owned by the write loop.
 	subs    []*sub
@@ -55,6 +62,7 @@ type client struct {
 
 	audience *audience         // guarded by Hub.mu
 	wants    map[int]*interest // guarded by Hub.mu: by table, what it is subscribed to; shared, never changed
+	changes  uint64            // guarded by Hub.mu: how often it was subscribed to something else
 
 	mu        sync.Mutex // guards the following
 	out       [][]byte   // answers
@@ -140,6 +148,8 @@ func (h *Hub) settle(version uint64, outcomes []outcome) (urgent []*client) {
 		if c == nil {
 			continue
 		}
+		c.counts.add(o)
+		c.inspected(version, o)
 		switch c.settled(version, o) {
 		case ackNow:
 			urgent = append(urgent, c)
@@ -228,6 +238,7 @@ func (c *client) Next(dst [][]byte) [][]byte {
 	if len(dst) == 0 {
 		dst = c.forward(dst)
 	}
+	c.reached.Store(c.sent)
 	return c.appendTicked(dst)
 }
 

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ const (
 	maxOwnerEvents     = 1 << 12
 	maxOwnerEventBytes = 1 << 20
 )
+
+// ownEvents begins the names of events that only the hub itself sends.
+const ownEvents = "framehub."
 
 // An event is on its way to the next frame boundary.
 type event struct {
@@ -60,6 +64,9 @@ func (c *client) Event(m *wire.SendEvent, refused *wire.Refusal) *wire.Refusal {
 
 // sendEvent leaves an event for the next frame boundary, or says why not.
 func (c *client) sendEvent(m *wire.SendEvent) *wire.Refusal {
+	if strings.HasPrefix(m.Name, ownEvents) {
+		return wire.Refuse(wire.CodeForbidden, "events whose names begin with %s are the hub's own: give this one another name", ownEvents)
+	}
 	book := c.hub.book()
 	e := event{from: c, to: m.To.Kind(), role: m.To.Role}
 	e.last, _ = c.hub.in.lastOf(c.device)

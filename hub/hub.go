@@ -35,6 +35,9 @@ type Options struct {
 	// that a hello asks for is believed.
 	Gate *auth.Gate
 
+	// Bans keep devices, users and tokens out. nil: there are none.
+	Bans *auth.Bans
+
 	// Watchdog is how long a call of the store may take before writes are refused until
 	// it returns, for databases whose calls can hang; 0: however long.
 	Watchdog time.Duration
@@ -95,6 +98,7 @@ type Hub struct {
 	saying  int             // of them are in the frame whose append has an unknown outcome
 	fenced  error           // another hub has written the database; nil: none has
 	swept   time.Time       // when sweep last looked at every session
+	sweeps  uint64          // how often it did
 	acking  []*client       // with acknowledgements that wait for company
 	count   uint64          // of frames, committed or not
 	last    bool            // no frame comes after: nothing is held over
@@ -106,7 +110,8 @@ type Hub struct {
 	merging  sync.WaitGroup
 	mergeErr error // of the last merge; read after merging
 
-	told atomic.Uint64 // the last version broadcast; written under mu
+	told   atomic.Uint64 // the last version broadcast; written under mu
+	looked atomic.Int64  // when an operator last looked at the sessions, ns since 1970
 
 	mu        sync.Mutex // guards the following
 	toldTime  time.Time  // when the last version broadcast was committed
@@ -239,17 +244,20 @@ func (h *Hub) stop() {
 	}
 }
 
+// sweepEvery is how often each session is looked after.
+const sweepEvery = 250 * time.Millisecond
+
 // sweep looks after sessions that nothing happens to: acknowledgements that have
 // waited long enough, and, every quarter of a second, an empty frame for those
 // that had nothing to see for a second, pings, and the end of those that are
 // silent or whose token is good no longer.
 func (h *Hub) sweep(now time.Time) {
 	h.wakeAcking(now)
-	const often = 250 * time.Millisecond
-	if now.Sub(h.swept) < often {
+	if now.Sub(h.swept) < sweepEvery {
 		return
 	}
 	h.swept = now
+	h.sweeps++
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, a := range h.audiences {
@@ -262,7 +270,7 @@ func (h *Hub) sweep(now time.Time) {
 		switch silent := c.sess.Silent(now); {
 		case silent > 2*h.opts.PingEvery:
 			c.sess.End(wire.Goodbye{Code: wire.CloseTooSlow, Text: fmt.Sprintf("nothing was heard for %v", silent.Round(time.Second))})
-		case silent > h.opts.PingEvery:
+		case silent > h.opts.PingEvery, h.watched(c, now):
 			c.sess.Ping()
 		}
 	}

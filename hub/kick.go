@@ -20,16 +20,14 @@ type Kick struct {
 func (h *Hub) Kick(id uuid.UUID, k Kick) (who SessionInfo, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for c := range h.clients {
-		if c.sess.ID != id {
-			continue
-		}
-		text := "an operator ended the session"
-		if k.Reason != "" {
-			text += ": " + k.Reason
-		}
-		c.sess.End(wire.Goodbye{Code: wire.CloseKicked, Text: text, Retry: k.Retry, RetrySet: k.Retry > 0})
-		return c.info(time.Now()), true
+	c := h.session(id)
+	if c == nil {
+		return SessionInfo{}, false
 	}
-	return SessionInfo{}, false
+	text := "an operator ended the session"
+	if k.Reason != "" {
+		text += ": " + k.Reason
+	}
+	c.sess.End(wire.Goodbye{Code: wire.CloseKicked, Text: text, Retry: k.Retry, RetrySet: k.Retry > 0})
+	return c.sight().info(time.Now()), true
 }

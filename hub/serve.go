@@ -117,7 +117,7 @@ func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, identity
 	c := &client{
 		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd},
 		identity: identity, who: whoIs(&identity, role, h.opts.Gate == nil), greeted: h.book(),
-		jobs: make(chan job, maxJobs), catchup: true,
+		program: nameOf(hello.Client), jobs: make(chan job, maxJobs), catchup: true,
 	}
 	if role == auth.RoleServer {
 		c.ticking, c.form.authors = make(chan struct{}, maxTicks), true
@@ -141,6 +141,9 @@ func (h *Hub) attach(c *client, hello *wire.DeviceHello) error {
 	id, err := deviceID(hello.Device)
 	if err != nil {
 		return err
+	}
+	if e := h.banned(&c.identity, uuid.UUID(id), time.Now()); e != nil {
+		return e
 	}
 	look, replaced, err := h.claimDevice(c, id, hello.Device != nil)
 	if err != nil {

@@ -10,8 +10,6 @@ var needs = [...]wire.Rights{
 	wire.OpDelete: wire.RightDelete, wire.OpAdd: wire.RightUpdate, wire.OpTouch: wire.RightUpdate, wire.OpExpect: wire.RightRead,
 }
 
-var opNames = [...]string{"put", "insert", "update", "delete", "add", "touch", "expect"}
-
 // Check says why a transaction may not be, by all that can be told without the
 // rows; nil: it may. Values that a rule mends are mended in place, and the owner
 // filled in. The transaction's blocks are in the numbers of the schema that the
@@ -68,7 +66,7 @@ func (t *compiledTable) forbid(who *Who, kind wire.OpKind, have wire.Rights) *wi
 	if kind == wire.OpPut && have&(wire.RightInsert|wire.RightUpdate) != 0 {
 		return wire.Refuse(wire.CodeForbidden, "a put in table %q takes the rights to insert and to update, the role %q has one of them only: use insert, update or touch", t.name, who.Role)
 	}
-	return wire.Refuse(wire.CodeForbidden, "the role %q may not %s in table %q", who.Role, opNames[kind], t.name)
+	return wire.Refuse(wire.CodeForbidden, "the role %q may not %s in table %q", who.Role, kind, t.name)
 }
 
 func (t *compiledTable) checkColumn(who *Who, kind wire.OpKind, e *editor, i int, col *compiledColumn) *wire.Refusal {

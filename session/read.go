@@ -36,6 +36,7 @@ func (s *Session) read() ([]byte, error) {
 	s.rest = nil
 	s.stats.MessagesIn.Add(1)
 	s.stats.BytesIn.Add(uint64(len(msg)))
+	s.tapped(false, msg)
 	return msg, nil
 }
 

@@ -91,6 +91,8 @@ type Session struct {
 	over  atomic.Bool // the read loop has ended
 	left  bool        // set by Run at its end
 	stats Stats
+	tap   atomic.Pointer[Tap]
+	trip  roundTrip
 
 	rest io.Reader // the read loop's: a message that it has not read to its end
 
@@ -129,6 +131,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Session, error)
 		Subprotocols:   []string{wire.Subprotocol},
 		OriginPatterns: o.Origins,
 		OnPingReceived: s.pinged,
+		OnPongReceived: func(context.Context, []byte) { s.trip.ends(time.Now()) },
 	})
 	if err != nil {
 		return nil, err
@@ -273,8 +276,8 @@ func (s *Session) Muted() <-chan struct{} { return s.mute }
 // Drop ends the session at once, without a word: its peer is not there.
 func (s *Session) Drop() { _ = s.link.Close() }
 
-// Ping asks the peer for a sign of life, which shows in Silent. It waits for
-// nothing.
+// Ping asks the peer for a sign of life, which shows in Silent and in RoundTrip. It
+// waits for nothing.
 func (s *Session) Ping() {
 	s.mu.Lock()
 	s.ping = true

@@ -65,7 +65,7 @@ func TestTransaction(t *testing.T) {
 		}
 		var got []string
 		for _, op := range w.Ops {
-			got = append(got, fmt.Sprint(op.Kind, op.Block.Table, op.Block.Columns, op.Block.Grid().Values))
+			got = append(got, fmt.Sprint(uint8(op.Kind), op.Block.Table, op.Block.Columns, op.Block.Grid().Values))
 		}
 		want := []string{
 			`6 2 [0 1 2] ["k" 1 x'05']`, `1 1 [0 3] [1 "a" 2 NULL]`, `2 1 [0 2] [3 0.5]`,

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"sync"
+	"time"
 )
 
 const (
@@ -68,6 +69,7 @@ func (s *Session) takeControl(control []byte, batch [][]byte) ([]byte, [][]byte)
 	if s.ping {
 		control = append(control, finalPing, 0)
 		s.ping = false
+		s.trip.begins(time.Now())
 	}
 	if len(s.answers) > 0 {
 		batch = append(batch, s.answers...)
@@ -106,6 +108,7 @@ func (s *Session) send(control []byte, batch [][]byte) error {
 	if err == nil {
 		s.stats.MessagesOut.Add(uint64(len(batch)))
 		s.stats.BytesOut.Add(uint64(bytes))
+		s.tapped(true, batch...)
 	}
 	return err
 }

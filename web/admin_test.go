@@ -18,20 +18,20 @@ func TestAdminPage(t *testing.T) {
 	w := newWorld(t)
 	b := newBrowser(t)
 	page := b.open("operator", "http://"+w.Admin+"/", 1280, 800)
-	page.until("it says that there is no session", `!document.getElementById("empty").hidden && document.getElementById("table").hidden`, patience)
+	page.until("it says that there is no session", `!document.getElementById("empty").hidden && document.querySelector(".grid").hidden`, patience)
 	page.until("it is ready", `document.getElementById("state").textContent === "Ready"`, patience)
 	page.shot("admin-empty")
 
 	one := w.demo(b, "device")
 	w.dial(wire.DeviceHello{Role: "observer", SubsSet: true})
 	eval[any](one, `framehub.city.add(10).then(() => 1, () => 0), 1`)
-	page.until("both sessions are listed", `document.querySelectorAll("#sessions tr").length === 2`, patience)
-	page.until("what a session writes is counted", `/[1-9]/.test(document.querySelector("#sessions tr:first-child td:nth-child(6)").textContent)`, patience)
+	page.until("both sessions are listed", `document.querySelectorAll(".grid-row").length === 2`, patience)
+	page.until("what a session writes is counted", `/[1-9]/.test(document.querySelector(".grid-row .c-done").textContent)`, patience)
 	page.until("rows are counted", `/[1-9]/.test(document.getElementById("rows").textContent)`, patience)
 	page.until("frame times are there", `document.getElementById("p99").textContent.endsWith("ms")`, patience)
-	eval[any](page, `(globalThis.kept = document.querySelector("#sessions tr"), 1)`)
+	eval[any](page, `(globalThis.kept = document.querySelector(".grid-row"), 1)`)
 	page.until("it was painted again", `document.getElementById("version").textContent !== (globalThis.was ??= document.getElementById("version").textContent)`, patience)
-	if !eval[bool](page, `globalThis.kept === document.querySelector("#sessions tr")`) {
+	if !eval[bool](page, `globalThis.kept === document.querySelector(".grid-row")`) {
 		t.Error("rows are made anew each second")
 	}
 	page.shot("admin-light")
@@ -65,13 +65,16 @@ func TestAdminPageInTrouble(t *testing.T) {
 	eval[any](page, `(async () => {
 		const status = await (await fetch("/api/status")).json();
 		const session = (i) => ({
-			id: "s" + i, device: "01a204d7-d5ed-7c24-87d2-" + String(i).padStart(12, "0"), role: i % 3 ? "device" : "server",
+			n: i, id: "s" + i, device: "01a204d7-d5ed-7c24-87d2-" + String(i).padStart(12, "0"), role: i % 3 ? "device" : "server",
+			user: i % 2 ? "player " + i : "", client: "godot 4.6, a long name of a program", round_trip_us: 317 * i, behind: i % 4 === 1 ? 12 * i : 0, queued: 0,
 			remote: "[2001:db8::1f:" + i + "]:" + (40000 + i), since: new Date(Date.now() - 1e7 * i).toISOString(), silent_ms: 100 * i,
-			in_step: i % 4 !== 1, messages_in: 1e6 * i, messages_out: 3e6 * i, bytes_in: 5e8 * i, bytes_out: 2e9 * i,
+			state: i % 4 === 1 ? "catching_up" : "live", messages_in: 1e6 * i, messages_out: 3e6 * i, bytes_in: 5e8 * i, bytes_out: 2e9 * i,
+			committed: 31 * i, refused: i % 7 ? 0 : i, subs: [{ table: "entity", scopes: ["1", "2"], more: i }, { table: "building", whole: true }],
 		});
-		const sessions = Array.from({ length: 800 }, (_, i) => session(i));
+		const came = Array.from({ length: 800 }, (_, i) => session(i));
 		const trouble = "commit frame 4711: the disk has been full for 12 s: <b>writes are refused</b>";
-		const told = { status: { ...status, ready: false, trouble, sessions: 800, version: 123456789 }, sessions: { now: status.now, sessions } };
+		const told = { status: { ...status, ready: false, trouble, sessions: 800, version: 123456789 },
+			sessions: { now: status.now, version: 123456789, first: true, came, figures: [] } };
 		globalThis.EventSource = class extends EventTarget {
 			timer = setInterval(() => Object.entries(told).forEach(([topic, v]) =>
 				this.dispatchEvent(new MessageEvent(topic, { data: JSON.stringify(v) }))), 200);
@@ -81,8 +84,11 @@ func TestAdminPageInTrouble(t *testing.T) {
 	})()`)
 	page.until("the trouble is told in words, as text", `document.getElementById("trouble").textContent.includes("disk has been full") &&
 		!document.getElementById("trouble").hidden && !document.querySelector("#trouble b")`, patience)
-	page.until("it says how many it does not show", `document.getElementById("count").textContent === "500 of 800, the oldest"`, patience)
-	page.until("those behind are marked", `document.querySelectorAll("#sessions [data-behind]").length === 125`, patience)
+	page.until("all are counted", `document.getElementById("count").textContent === "800" && document.querySelector(".grid").getAttribute("aria-rowcount") === "801"`, patience)
+	if n := eval[int](page, `document.querySelectorAll(".grid-row").length`); n < 5 || n > 60 {
+		t.Errorf("%d rows are there for those in sight", n)
+	}
+	page.until("those behind are marked", `document.querySelectorAll('[data-state="catching_up"]').length > 1`, patience)
 	page.shot("admin-trouble")
 	page.fits()
 	page.size(360, 800)

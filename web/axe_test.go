@@ -72,7 +72,7 @@ func TestAccessible(t *testing.T) {
 	demo := w.demo(b, "device")
 	demo.accessibleInBoth("the demo")
 	page := b.open("operator", "http://"+w.Admin+"/", 1280, 800)
-	page.until("a session is listed", `document.querySelectorAll("#sessions tr").length === 1`, patience)
+	page.until("a session is listed", `document.querySelectorAll(".grid-row").length === 1`, patience)
 	page.accessibleInBoth("the sessions")
 	page.size(360, 800)
 	page.accessible("the sessions on a phone")

@@ -266,7 +266,7 @@ func TestAdminAuth(t *testing.T) {
 		case strings.HasSuffix(path, "/archive"):
 			want = 404 // there is no such copy
 		case !listed:
-			want = 405 // they take a POST
+			want = 405 // they take another method
 		case path == "/api/live":
 			want = 400 // it asks of what
 		}

@@ -34,7 +34,8 @@ func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 	look := status(h, metrics, o.Version, began)
 	topics := map[string]topic{
 		"status":   plain(func() any { return look() }),
-		"sessions": plain(func() any { return liveSessions{time.Now(), listed(h.Sessions())} }),
+		"sessions": func(string) (source, func(), error) { return liveSessions(h), nil, nil },
+		"session":  inspect(h),
 		"backups":  plain(o.backupState),
 		"log":      func(string) (source, func(), error) { return o.logSource(began), nil, nil },
 	}
@@ -48,6 +49,11 @@ func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 		{"GET /api/live", operators.Viewer, o.live(topics)},
 		{"GET /api/sessions", operators.Viewer, answer(func() []Session { return listed(h.Sessions()) })},
 		{"POST /api/sessions/{id}/kick", operators.Operator, o.kick(h)},
+		{"POST /api/sessions/{id}/notice", operators.Operator, o.notice(h)},
+		{"POST /api/notice", operators.Operator, o.notice(h)},
+		{"GET /api/bans", operators.Viewer, answer(o.bans)},
+		{"POST /api/bans", operators.Operator, o.ban(h)},
+		{"DELETE /api/bans/{kind}/{name}", operators.Operator, o.liftBan},
 		{"POST /api/reload", operators.Operator, o.reload},
 		{"GET /api/rules", operators.Viewer, answer(o.Rules)},
 		{"GET /api/settings", operators.Viewer, answer(func() []Setting { return append([]Setting{}, o.Settings...) })},
@@ -58,12 +64,6 @@ func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 		{"POST /api/backups/copies/{history}/{version}/verify", operators.Operator, o.withBackups(o.backupVerify)},
 		{"GET /api/backups/copies/{history}/{version}/archive", operators.Operator, o.withBackups(o.backupDownload)},
 	}
-}
-
-// liveSessions is what the topic of the sessions tells.
-type liveSessions struct {
-	Now      time.Time `json:"now"` // by the hub's clock
-	Sessions []Session `json:"sessions"`
 }
 
 // answer answers with what a function gives, as JSON.

@@ -38,23 +38,6 @@ type Bucket struct {
 	Count   uint64  `json:"count"`
 }
 
-// Session is a session in it, and in the answers of /api/sessions.
-type Session struct {
-	ID          string    `json:"id"`
-	Device      string    `json:"device"`
-	User        string    `json:"user,omitempty"`     // left out where nothing checks who connects
-	TokenID     string    `json:"token_id,omitempty"` // by which the operator can revoke it
-	Role        string    `json:"role"`
-	Remote      string    `json:"remote"`
-	Since       time.Time `json:"since"`
-	SilentMS    int64     `json:"silent_ms"` // since it was last heard
-	InStep      bool      `json:"in_step"`   // false: it is catching up
-	MessagesIn  uint64    `json:"messages_in"`
-	MessagesOut uint64    `json:"messages_out"`
-	BytesIn     uint64    `json:"bytes_in"`
-	BytesOut    uint64    `json:"bytes_out"`
-}
-
 // status returns what tells how the hub is.
 func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started time.Time) func() Status {
 	return func() Status {
@@ -72,22 +55,6 @@ func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started tim
 			s.Ready, s.Trouble = false, err.Error()
 		}
 		return s
-	}
-}
-
-func listed(infos []hub.SessionInfo) []Session {
-	list := make([]Session, len(infos))
-	for i := range infos {
-		list[i] = describe(&infos[i])
-	}
-	return list
-}
-
-func describe(i *hub.SessionInfo) Session {
-	return Session{
-		ID: i.ID.String(), Device: i.Device.String(), User: i.User, TokenID: i.TokenID, Role: i.Role, Remote: i.Remote, Since: i.Since,
-		SilentMS: i.Silent.Milliseconds(), InStep: i.InStep,
-		MessagesIn: i.MessagesIn, MessagesOut: i.MessagesOut, BytesIn: i.BytesIn, BytesOut: i.BytesOut,
 	}
 }
 

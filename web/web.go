@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"framehub/audit"
+	"framehub/auth"
 	"framehub/hub"
 	"framehub/operators"
 	"framehub/session"
@@ -34,6 +35,7 @@ type Options struct {
 	Operators   *operators.Logins // accounts of operators; nil: there are none
 	AdminRemote bool              // operators may come under any name; it needs one of the two above
 
+	Bans    *auth.Bans                          // those of the hub; nil: it has none
 	Backups Backups                             // nil: there are none
 	Metrics []func(prometheus.Registerer) error // registers what is told on /metrics beside the hub's own
 

@@ -109,7 +109,7 @@ func TestNoInlineScripts(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	c := w.dial(wire.DeviceHello{})
-	put(t, c, 1, 77)
+	put(t, c)
 	eventually(t, "the frame is counted", func() bool {
 		return strings.Contains(w.get(w.Admin, "/metrics").body, "framehub_frame_seconds_count 1\n")
 	})
@@ -123,7 +123,7 @@ func TestStatus(t *testing.T) {
 	began := time.Now().Add(-time.Minute)
 	c := w.dial(wire.DeviceHello{Role: "observer", SubsSet: true})
 	d := w.dial(wire.DeviceHello{})
-	put(t, d, 1, 77)
+	put(t, d)
 	var s web.Status
 	var list []web.Session
 	// Once it has been told of everything it is in step; a frame is counted when it has been told.
@@ -132,7 +132,7 @@ func TestStatus(t *testing.T) {
 		if err := json.Unmarshal([]byte(w.get(w.Admin, "/api/sessions").body), &list); err != nil {
 			t.Fatal(err)
 		}
-		return len(list) == 2 && list[0].InStep && list[1].InStep && s.Totals.Frames[len(s.Totals.Frames)-1].Count == 1
+		return len(list) == 2 && list[0].State == "live" && list[1].State == "live" && s.Totals.Frames[len(s.Totals.Frames)-1].Count == 1
 	})
 	if s.Program != "v0.0.0-test" || !s.Ready || s.Trouble != "" || s.Version != c.Hello.Version+1 {
 		t.Errorf("%+v", s)
@@ -227,10 +227,10 @@ func send(t *testing.T, c *session.Client, seq uint64, id int64) {
 	}
 }
 
-// put does so, and waits until it is durable.
-func put(t *testing.T, c *session.Client, seq uint64, id int64) {
+// put does so as the session's first, and waits until it is durable.
+func put(t *testing.T, c *session.Client) {
 	t.Helper()
-	send(t, c, seq, id)
+	send(t, c, 1, 77)
 	for {
 		m, err := c.Next(t.Context())
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"framehub/auth"
 	"framehub/hub"
 	"framehub/session"
 	"framehub/session/wire"
@@ -60,8 +61,12 @@ func (w *world) Start() {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	w.hub = hub.New(st, hub.Options{Log: log})
-	o := web.Options{Demo: true, Version: "v0.0.0-test", Log: log, Backups: &w.backups}
+	bans, err := auth.OpenBans(w.Path + ".bans")
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	w.hub = hub.New(st, hub.Options{Log: log, Bans: bans})
+	o := web.Options{Bans: bans, Demo: true, Version: "v0.0.0-test", Log: log, Backups: &w.backups}
 	for _, set := range w.options {
 		set(&o)
 	}

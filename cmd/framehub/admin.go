@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
+
 	"framehub/auth"
 	"framehub/edge"
 	"framehub/operators"
@@ -66,19 +68,22 @@ func (s *serveCommand) openAdmin(g *gate, o *web.Options) error {
 		}
 		tokens = auth.NewGate(key, nil)
 	}
-	o.AdminAuth = func(ctx context.Context, token string) (string, error) { return adminOf(ctx, tokens, token) }
+	o.AdminAuth = func(ctx context.Context, token string) (string, error) { return adminOf(ctx, tokens, g.bans, token) }
 	return nil
 }
 
 // adminOf says whose a token is, or why it is not taken on the admin listener, for
 // which it must allow the role admin. The error holds nothing of the token.
-func adminOf(ctx context.Context, g *auth.Gate, token string) (name string, err error) {
+func adminOf(ctx context.Context, g *auth.Gate, bans *auth.Bans, token string) (name string, err error) {
 	id, err := g.Enter(ctx, token)
 	if denied, ok := errors.AsType[*auth.DeniedError](err); ok {
 		return "", denied.Reason
 	}
 	if err == nil {
 		_, err = id.Allow(auth.RoleAdmin)
+	}
+	if err == nil && bans.Find(&id, uuid.Nil, time.Now()) != nil {
+		err = auth.ErrRevoked
 	}
 	return id.User, err
 }

@@ -45,12 +45,17 @@ func (f *authFlags) check() error {
 // A gate is what lets sessions in, and what must run beside the hub for it.
 type gate struct {
 	*auth.Gate // nil: nobody is asked
+	bans       *auth.Bans
 	beside     []func(context.Context, *slog.Logger)
 }
 
-// open reads the keys and the list of what is revoked.
+// open reads the keys, the list of what is revoked, and whom operators have banned.
 func (f *authFlags) open(ctx context.Context, db string, log *slog.Logger) (*gate, error) {
-	g := &gate{}
+	bans, err := auth.OpenBans(besideDB(db) + ".bans")
+	if err != nil {
+		return nil, err
+	}
+	g := &gate{bans: bans}
 	var verifier auth.Verifier
 	switch f.Auth {
 	case "none":
@@ -76,7 +81,6 @@ func (f *authFlags) open(ctx context.Context, db string, log *slog.Logger) (*gat
 	}
 	var revoked *auth.Revoked
 	if f.Revoked != "" {
-		var err error
 		if revoked, err = auth.LoadRevoked(f.Revoked); err != nil {
 			return nil, fmt.Errorf("--revoked: %w", err)
 		}

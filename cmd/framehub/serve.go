@@ -87,7 +87,7 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
-	ho.Gate, ho.Audit = g.Gate, lines
+	ho.Gate, ho.Bans, ho.Audit = g.Gate, g.bans, lines
 	h := hub.New(st, ho)
 	if err := h.SetRules(file.rules); err != nil {
 		return errors.Join(file.named(err), st.Close())
@@ -188,7 +188,7 @@ func (s *serveCommand) options(file *config, log *slog.Logger) (o store.Options,
 func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e *edges, file *config, lines *audit.Log, b *backups) error {
 	o := web.Options{
 		Session: session.Options{Origins: s.Edges.Origin},
-		Demo:    s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log, Audit: lines,
+		Demo:    s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log, Audit: lines, Bans: g.bans,
 		Tail: a.tail, Settings: settings(a.parsed),
 	}
 	if err := s.openAdmin(g, &o); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -42,12 +43,8 @@ func (c *sessionsListCommand) Run(ctx context.Context, a *app) error {
 	_, _ = fmt.Fprintln(t, "SESSION\tROLE\tUSER\tADDRESS\tFOR\tIN\tOUT\tSTATE")
 	for i := range list {
 		s := &list[i]
-		state := "in step"
-		if !s.InStep {
-			state = "catching up"
-		}
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Role, orDash(s.User), s.Remote,
-			time.Since(s.Since).Round(time.Second), humanize.IBytes(s.BytesIn), humanize.IBytes(s.BytesOut), state)
+			time.Since(s.Since).Round(time.Second), humanize.IBytes(s.BytesIn), humanize.IBytes(s.BytesOut), strings.ReplaceAll(s.State, "_", " "))
 	}
 	return t.Flush()
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Type is the first element of a message.
 type Type uint8
@@ -191,6 +194,14 @@ const (
 	OpTouch
 	OpExpect
 )
+
+// String returns the op's name.
+func (k OpKind) String() string {
+	if k > OpExpect {
+		return "op " + strconv.Itoa(int(k))
+	}
+	return [...]string{"put", "insert", "update", "delete", "add", "touch", "expect"}[k]
+}
 
 // An Op is one step of a transaction.
 type Op struct {

@@ -1,121 +1,145 @@
-// The view of the sessions. Rows are kept from second to second, so that what is selected stays selected.
+// The view of the sessions: the list, and beside it the session that is open.
 
 import { make, put } from "./admin-dom.js";
-import { bytes, moment, perSecond, rate, span, whole } from "./admin-figures.js";
+import { noticeToAll } from "./admin-deeds.js";
+import { bytes, milliseconds, moment, perSecond, span, whole } from "./admin-figures.js";
+import { Grid } from "./admin-grid.js";
+import { Panel } from "./admin-session.js";
+import { order, search, Sessions, watched } from "./admin-sessions-model.js";
+import { showBans } from "./admin-bans.js";
 
-const MOST = 500; // rows: more, nobody reads, and the page would be slow
+/** Heights of a row, as the style sheet has them: of a table, and of a card where it is narrow. */
+const ROW = 56;
+const CARD = 118;
+const narrow = matchMedia("(max-width: 760px)");
 
-/** Names and classes of the columns. */
+/** @type {Record<string, string>} */
+export const STATE = { live: "Live", catching_up: "Catching up", snapshot: "Snapshot" };
+
+/** @type {import("./admin-grid.js").Column[]} */
 const COLUMNS = [
-  ["Device", "device"],
-  ["From", "from"],
-  ["State", "step"],
-  ["Connected", "number connected"],
-  ["Silent", "number silent"],
-  ["Messages in", "number"],
-  ["Messages out", "number"],
-  ["Bytes in", "number"],
-  ["Bytes out", "number"],
-];
+  { label: "Session", name: "device", kind: "c-session", cell: (s) => [s.user || s.device.slice(-12), s.user ? `${s.role} · ${s.device.slice(-12)}` : s.role] },
+  { label: "State", name: "state", kind: "c-state", falling: true, cell: (s) => [STATE[s.state], s.queued > 0 ? `${s.queued} frames wait` : ""] },
+  { label: "Lag", name: "lag", kind: "number c-lag", falling: true, title: "Versions that it has not been sent, and the version that it has", cell: (s) => [whole(s.behind), whole(s.version_now)] },
+  { label: "RTT", name: "rtt", kind: "number c-rtt", falling: true, title: "Round trip of the last ping", cell: (s) => [roundTrip(s.round_trip_us)] },
+  { label: "In", name: "in", kind: "number c-in", falling: true, title: "Bytes a second from the device", cell: (s) => [`${bytes(s.rate_in)}/s`, bytes(s.bytes_in)] },
+  { label: "Out", name: "out", kind: "number c-out", falling: true, title: "Bytes a second to the device", cell: (s) => [`${bytes(s.rate_out)}/s`, bytes(s.bytes_out)] },
+  { label: "Accepted", name: "refused", kind: "number c-done", falling: true, title: "Its transactions: sorts by the refused", cell: (s) => [whole(s.committed), s.refused ? `${whole(s.refused)} refused` : `${perSecond(s.rate_done)}/s`] },
+  { label: "Watches", name: "subs", kind: "c-subs", cell: (s) => [watched(s.subs)] },
+  { label: "Client", name: "client", kind: "c-client", cell: (s) => [s.client || "–", s.address] },
+  { label: "Since", name: "since", kind: "number c-since", falling: true, cell: (s, now) => [span((now - s.started) / 1000), moment(new Date(s.started), now)] },
+]; // prettier-ignore
+
+/** @param {number} us 0: not known yet */
+const roundTrip = (us) => (us === 0 ? "–" : us < 100_000 ? milliseconds(us / 1e6) : `${whole(us / 1000)} ms`);
+
+/** How the list is sorted, for as long as the page is open. */
+const sorting = { name: "since", falling: false };
 
 /** @param {HTMLElement} el @param {any} api */
 export function mount(el, api) {
-  const count = make("span", { class: "count", id: "count" });
-  const body = make("tbody", { role: "rowgroup", id: "sessions" });
-  const names = COLUMNS.map(([name, kind]) => make("th", { role: "columnheader", class: kind, scope: "col" }, name));
-  const head = make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...names));
-  const listing = make("table", { role: "table", "aria-labelledby": "heading", id: "table", hidden: true }, head, body);
-  const empty = make(
-    "div",
-    { class: "empty", id: "empty", hidden: true },
-    make("p", {}, make("strong", {}, "No device is connected.")),
-    make("p", {}, "A session shows here as soon as a device connects: the hub prints the address when it starts."),
+  const all = new Sessions();
+  let means = search("").means;
+  const count = make("span", { class: "count", id: "count", role: "status" });
+  const mistake = make("p", { class: "mistake", id: "mistake", role: "status" });
+  const field = make("input", {
+    type: "search", id: "search", "aria-label": "Search the sessions", placeholder: "Search, or role:server lag>100 rtt>50", autocomplete: "off", spellcheck: "false",
+    value: api.query.get("q") ?? "",
+  }); // prettier-ignore
+  const panel = new Panel(api, () => open(null));
+  const grid = new Grid({
+    label: "Sessions", columns: COLUMNS, height: () => (narrow.matches ? CARD : ROW), open: (row) => open(row.id), sort: sort,
+    mark: (row, s) => {
+      row.dataset.state = s.state;
+      row.toggleAttribute("data-refused", s.refused > 0);
+      row.toggleAttribute("data-new", s.news);
+    },
+  }); // prettier-ignore
+  const empty = make("div", { class: "empty", id: "empty", hidden: true });
+  const beside = make("div", { class: "beside" }, make("div", { class: "list" }, mistake, grid.el, empty), panel.el);
+  el.append(
+    make(
+      "div",
+      { class: "heading" },
+      make("h1", { id: "heading" }, "Sessions"),
+      count,
+      make("label", { class: "search" }, field, make("kbd", { "aria-hidden": true }, "/")),
+      api.operatorsOnly(make("button", { type: "button", id: "notice-all", onclick: () => noticeToAll(api, all.rows.size) }, "Notice to all…")),
+      make("button", { type: "button", id: "bans", onclick: () => showBans(api) }, "Bans…"),
+    ),
+    beside,
   );
-  el.append(make("div", { class: "heading" }, make("h1", { id: "heading" }, "Sessions"), count), listing, empty);
-  const table = new Table(body);
-  api.follow("sessions", (/** @type {any} */ told) => {
-    const all = told.sessions.length;
-    const shown = table.show(told.sessions, Date.parse(told.now));
-    put(count, shown < all ? `${whole(shown)} of ${whole(all)}, the oldest` : whole(all));
-    listing.hidden = all === 0;
-    empty.hidden = all > 0;
+
+  function show() {
+    const list = all.list(means, order(sorting.name, sorting.falling));
+    for (const s of list) s.version_now = all.version - s.behind;
+    put(count, list.length < all.rows.size ? `${whole(list.length)} of ${whole(all.rows.size)}` : whole(all.rows.size));
+    grid.el.hidden = list.length === 0;
+    empty.hidden = list.length > 0;
+    if (list.length === 0) sayEmpty(empty, all.rows.size);
+    grid.show(list, all.now);
+  }
+
+  /** @param {string} name @param {boolean} falling */
+  function sort(name, falling) {
+    Object.assign(sorting, { name, falling });
+    show();
+  }
+
+  /** Opens a session beside the list, or closes it; the address says so. @param {string | null} id */
+  function open(id) {
+    panel.show(id);
+    beside.toggleAttribute("data-open", id !== null);
+    grid.mark(id ?? "");
+    const address = `#/sessions${id ? `/${id}` : ""}${field.value ? `?q=${encodeURIComponent(field.value)}` : ""}`;
+    if (location.hash !== address) history.replaceState(null, "", address);
+    if (id === null) grid.el.focus({ preventScroll: true });
+  }
+
+  function read() {
+    const read = search(field.value);
+    means = read.means;
+    put(mistake, read.mistake);
+    field.toggleAttribute("aria-invalid", read.mistake !== "");
+    show();
+  }
+
+  /** @param {KeyboardEvent} e */
+  function key(e) {
+    if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
+    if (e.key === "Escape" && e.target === field && field.value) {
+      field.value = "";
+      read();
+    } else if (e.key === "Escape" && panel.id) {
+      open(null);
+    } else if ((e.key === "ArrowDown" || e.key === "Enter") && e.target === field) {
+      e.preventDefault();
+      grid.el.focus();
+      if (grid.rows.length > 0) grid.go(0);
+    }
+  }
+
+  field.addEventListener("input", read);
+  document.addEventListener("keydown", key);
+  grid.order(sorting.name, sorting.falling);
+  read();
+  api.follow("sessions", (/** @type {any} */ news) => {
+    all.take(news);
+    show();
   });
+  if (api.path[0]) open(api.path[0]);
+  return () => {
+    document.removeEventListener("keydown", key);
+    panel.show(null);
+    grid.end();
+  };
 }
 
-class Table {
-  /** @param {HTMLElement} body */
-  constructor(body) {
-    this.body = body;
-    /** @type {Map<string, {row: HTMLTableRowElement, before: any, at: number}>} */
-    this.rows = new Map();
-    this.filled = false;
-  }
-
-  /** Shows sessions. @param {any[]} sessions @param {number} now by the hub's clock, in ms */
-  show(sessions, now) {
-    const shown = sessions.slice(0, MOST);
-    const there = new Set(shown.map((s) => s.id));
-    for (const [id, { row }] of this.rows) {
-      if (there.has(id)) continue;
-      row.remove();
-      this.rows.delete(id);
-    }
-    shown.forEach((s, i) => this.showOne(s, i, now));
-    this.filled = true;
-    return shown.length;
-  }
-
-  /** @param {any} s @param {number} place @param {number} now */
-  showOne(s, place, now) {
-    const kept = this.rows.get(s.id) ?? { row: this.make(s), before: s, at: now };
-    this.rows.set(s.id, kept);
-    if (this.body.children[place] !== kept.row) this.body.insertBefore(kept.row, this.body.children[place] ?? null);
-    this.fill(kept.row, s, kept.before, now, (now - kept.at) / 1000);
-    kept.before = s;
-    kept.at = now;
-  }
-
-  /** @param {any} s */
-  make(s) {
-    const row = document.createElement("tr");
-    row.setAttribute("role", "row");
-    for (const [name, kind] of COLUMNS) {
-      const cell = row.insertCell();
-      cell.className = kind;
-      cell.setAttribute("role", "cell");
-      if (name !== "Device") cell.dataset.name = name;
-      cell.append(document.createElement("span"), document.createElement("small"));
-    }
-    row.cells[0].firstElementChild?.classList.add("id");
-    row.cells[0].title = s.device;
-    // Those that were there when the page was opened are not news.
-    if (this.filled) row.dataset.new = "";
-    return row;
-  }
-
-  /**
-   * @param {HTMLTableRowElement} row @param {any} s @param {any} before the same, some seconds ago
-   * @param {number} now @param {number} seconds
-   */
-  fill(row, s, before, now, seconds) {
-    const since = new Date(s.since);
-    fill(row.cells[0], s.device.slice(-12), s.user ? `${s.role}, ${s.user}` : s.role);
-    const port = s.remote.lastIndexOf(":");
-    fill(row.cells[1], s.remote.slice(0, port).replace(/^\[|\]$/g, ""), `port ${s.remote.slice(port + 1)}`);
-    fill(row.cells[2], s.in_step ? "In step" : "Catching up", "");
-    row.cells[2].toggleAttribute("data-behind", !s.in_step);
-    fill(row.cells[3], span((now - since.getTime()) / 1000), moment(since, now));
-    fill(row.cells[4], `${(s.silent_ms / 1000).toFixed(1)} s`, "");
-    const moved = (key, as) => `${as(rate(s[key], before[key], seconds))}/s`;
-    fill(row.cells[5], moved("messages_in", perSecond), whole(s.messages_in));
-    fill(row.cells[6], moved("messages_out", perSecond), whole(s.messages_out));
-    fill(row.cells[7], moved("bytes_in", bytes), bytes(s.bytes_in));
-    fill(row.cells[8], moved("bytes_out", bytes), bytes(s.bytes_out));
-  }
-}
-
-/** @param {HTMLTableCellElement} cell @param {string} text @param {string} small */
-function fill(cell, text, small) {
-  put(cell.children[0], text);
-  put(cell.children[1], small);
+/** @param {HTMLElement} el @param {number} all */
+function sayEmpty(el, all) {
+  const [strong, text] =
+    all > 0
+      ? ["No session is meant by this search.", "Words must stand somewhere in a session; figures are lag, rtt (ms), in and out (kB/s), accepted, refused, queue."]
+      : ["No device is connected.", "A session shows here as soon as a device connects: the hub prints the address when it starts."]; // prettier-ignore
+  el.replaceChildren(make("p", {}, make("strong", {}, strong)), make("p", {}, text));
 }

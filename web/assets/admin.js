@@ -69,14 +69,20 @@ class Api {
     return operatorsOnly(el);
   }
 
-  /** Calls fn with what a topic of the live stream tells, before the next frame is painted. @param {string} topic @param {(v: any) => void} fn */
+  /**
+   * Calls fn with what a topic of the live stream tells, before the next frame is painted, until what is returned is called.
+   * @param {string} topic @param {(v: any) => void} fn
+   */
   follow(topic, fn) {
-    const end = live.follow(topic, (v) => requestAnimationFrame(() => !ended && fn(v)));
     let ended = false;
-    this.ends.push(() => {
+    const stop = live.follow(topic, (v) => requestAnimationFrame(() => !ended && fn(v)));
+    const end = () => {
+      if (ended) return;
       ended = true;
-      end();
-    });
+      stop();
+    };
+    this.ends.push(end);
+    return end;
   }
 }
 
