@@ -182,29 +182,47 @@ func (c *Ceiling) sum() {
 // JSON writes what was found as one object.
 func (c *Ceiling) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(c) }
 
+// what says what was searched for.
+func (c *Ceiling) what() string {
+	o := &c.opts
+	return fmt.Sprintf("%s: how many devices, each writing %s %v times a second", o.Profile, rowsOf(o.Entities), o.Hz)
+}
+
+// how says by what, and in which runs.
+func (c *Ceiling) how() string {
+	return fmt.Sprintf("passes %s; runs of %v", strings.Join(c.Gates, ", "), c.opts.Duration.Round(time.Millisecond))
+}
+
+// found says what was found.
+func (c *Ceiling) found() string {
+	if len(c.Ceilings) == 0 {
+		return "no search came to its end"
+	}
+	return fmt.Sprintf("%d devices; least %d, most %d of %d searches (spread %.0f %%)", c.Median, c.Least, c.Most, len(c.Ceilings), 100*c.Spread)
+}
+
+const (
+	limitOfSearch = "THE LOAD TEST WAS THE LIMIT of some search: the hub's ceiling lies higher; load it from another machine"
+	notFound      = "not every search found a load that passes"
+)
+
 // Text writes what was found for a person.
 func (c *Ceiling) Text(w io.Writer) error {
 	t := &text{}
-	o := &c.opts
-	t.title(fmt.Sprintf("%s: rows of each device %d, %v Hz, %v a run; %s", o.Profile, o.Entities, o.Hz, o.Duration.Round(time.Millisecond), strings.Join(c.Gates, ", ")))
-	if !o.Terminal { // where they have passed by
+	t.title(c.what() + "\n" + c.how())
+	if !c.opts.Terminal { // where they have passed by
 		t.print("%6s %8s %12s\n", "search", "devices", "seen p99 ms")
 		for i := range c.Steps {
 			t.print("%s\n", c.Steps[i])
 		}
 		t.print("\n")
 	}
-	switch {
-	case len(c.Ceilings) == 0:
-		t.line("ceiling", "no search came to its end")
-	default:
-		t.line("ceiling", "%d devices; least %d, most %d of %d searches (spread %.0f %%)", c.Median, c.Least, c.Most, len(c.Ceilings), 100*c.Spread)
-	}
+	t.line("ceiling", "%s", c.found())
 	if c.Limited {
-		t.line("", "THE LOAD TEST WAS THE LIMIT of some search: the hub's ceiling lies higher; load it from another machine")
+		t.line("", "%s", limitOfSearch)
 	}
 	if !c.OK {
-		t.line("FAILED", "not every search found a load that passes")
+		t.line("FAILED", "%s", notFound)
 	}
 	_, err := io.WriteString(w, t.String())
 	return err

@@ -16,7 +16,10 @@ type Distribution struct {
 	Max         float64      `json:"max"`
 	Percentiles []Percentile `json:"percentiles"`
 
-	bars []hdrhistogram.Bar // in µs, as fine as they were recorded; for people
+	// For people.
+	quantiles *Quantiles
+	p999      float64
+	bars      []hdrhistogram.Bar // in µs, as fine as they were recorded
 }
 
 // A Percentile is the value below which so many of 100 lie.
@@ -49,6 +52,7 @@ func (l *latency) distribution() Distribution {
 	if d.Count == 0 {
 		return d
 	}
+	d.quantiles, d.p999 = quantilesOf(h), millis(h.ValueAtPercentile(99.9))
 	for _, b := range h.CumulativeDistributionWithTicks(ticks) {
 		d.Percentiles = append(d.Percentiles, Percentile{b.Quantile, millis(b.ValueAt), b.Count})
 	}

@@ -195,3 +195,54 @@ func (l *Line) Present() bool { return l.present() != nil }
 
 // End lets go of what the line keeps.
 func (l *Line) End() { l.end() }
+
+// Page returns a report in which all words that come from elsewhere are the given ones,
+// with times and a series.
+func Page(words string) *Report {
+	r := newRun(Options{URL: "ws://" + words, Table: words, Trace: words, Speed: 1}.withDefaults())
+	r.warmup = time.Second
+	for i := range 1000 {
+		took := time.Duration(i+1) * time.Millisecond
+		r.took(r.acks, 2*time.Second, took)
+		r.took(r.ages, 2*time.Second, took)
+		r.took(r.own, 2*time.Second, took/100)
+	}
+	r.fail("%s", words)
+	r.refused.Add(1)
+	r.refusal(words, &wire.Refusal{Code: wire.Code(words), Text: words})
+	no := false
+	v := &verdict{converged: &no, tables: 1, different: 1, shown: []Difference{{words, words, words, words, words, words}}}
+	p := r.report(&cast{}, 11*time.Second, look{}, v)
+	p.Gates = []GateResult{{Gate: words}}
+	p.Series = &Series{Step: 1, Warmup: 1}
+	for i := range 10 {
+		age := float64(10 * (i + 1))
+		p.Series.Points = append(p.Series.Points, Point{At: float64(i + 1), Seconds: 1, Devices: 100, Sent: 2000, Acked: 1000, Bytes: 1 << 20, AgeP99: &age})
+	}
+	p.Series.Points[4].AgeP99 = nil
+	return p
+}
+
+// Bins returns the bars of a histogram: where each begins and ends, in ms, and its part of all.
+func Bins(times ...time.Duration) (bins [][3]float64) {
+	d := DistributionOf(times...)
+	for _, b := range d.bins() {
+		bins = append(bins, [3]float64{b.from, b.to, b.part})
+	}
+	return bins
+}
+
+// Ticks returns what is written on an axis of times from 0, of bytes from 0, of a logarithm
+// and of seconds.
+func Ticks(kind string, from, to float64) (labels []string, at []float64) {
+	a := map[string]axis{
+		"ms": upTo(to, milliseconds, false), "bytes": upTo(to, sizeText, true), "seconds": elapsed(to),
+	}[kind]
+	if kind == "log" {
+		a = span(from, to, milliseconds)
+	}
+	for _, t := range a.labels() {
+		labels, at = append(labels, t.Label), append(at, t.At)
+	}
+	return labels, at
+}

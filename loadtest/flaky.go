@@ -110,9 +110,9 @@ func (r *run) mishapsReport() *Mishaps {
 	}
 }
 
-func (m *Mishaps) text(t *text) {
-	t.line("flaky devices", "%d, whose connections were cut %s times, slowed down %s times and half-open %s times", m.Devices,
-		humanize.Comma(m.Cut), humanize.Comma(m.Slowed), humanize.Comma(m.HalfOpen))
+func (m *Mishaps) fact() fact {
+	return fact{"flaky devices", []string{fmt.Sprintf("%d, whose connections were cut %s times, slowed down %s times and half-open %s times", m.Devices,
+		humanize.Comma(m.Cut), humanize.Comma(m.Slowed), humanize.Comma(m.HalfOpen))}}
 }
 
 // checkFlaky returns what is wrong with the options of the profile.

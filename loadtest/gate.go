@@ -19,6 +19,7 @@ type Gate struct {
 	of   func(*Report) *float64
 	op   string
 	than float64
+	unit string // after a number, for people
 }
 
 // A GateResult is what became of a gate. A figure that was not measured passes none.
@@ -26,6 +27,8 @@ type GateResult struct {
 	Gate  string   `json:"gate"`
 	OK    bool     `json:"ok"`
 	Value *float64 `json:"value"` // in ms, bytes, µs or a number, as the report has it; nil: it was not measured
+
+	unit string
 }
 
 // numbers are the figures that are one number; each returns nil where it was not measured.
@@ -179,7 +182,7 @@ func parseGate(text string) (Gate, error) {
 		if err != nil {
 			return Gate{}, fmt.Errorf("%s is a time, such as 50ms, and %q is none", m[1], m[3])
 		}
-		g.than = ms(d)
+		g.than, g.unit = ms(d), " ms"
 		return g, nil
 	}
 	var err error
@@ -197,7 +200,7 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 
 // try looks at a report.
 func (g *Gate) try(p *Report) GateResult {
-	r := GateResult{Gate: g.text, Value: g.of(p)}
+	r := GateResult{Gate: g.text, Value: g.of(p), unit: g.unit}
 	if r.Value == nil {
 		return r
 	}

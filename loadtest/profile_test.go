@@ -19,9 +19,11 @@ func TestZones(t *testing.T) {
 		t.Errorf("into another zone: %+v; %d other snapshots", r.Enter, r.Snapshots)
 	}
 	o.Profile = loadtest.Mesh
-	// A quarter of the city is a quarter of the updates, about; observers see all of it.
-	if mesh := h.run(o); r.Delivered > mesh.Delivered/2 || r.Delivered < mesh.Delivered/8 {
-		t.Errorf("%d updates were delivered, in a mesh %d", r.Delivered, mesh.Delivered)
+	// A quarter of the city is a quarter of the updates, about; observers see all of it. Of a
+	// mesh they are fewer than all, as many as frames that came late have joined.
+	all := 42 * r.Sent
+	if mesh := h.run(o); r.Delivered > all/2 || r.Delivered < mesh.Delivered/8 {
+		t.Errorf("%d updates were delivered, in a mesh %d of %d", r.Delivered, mesh.Delivered, all)
 	}
 }
 

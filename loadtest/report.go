@@ -47,23 +47,25 @@ type Report struct {
 	Gates     []GateResult `json:"gates"`
 	OK        bool         `json:"ok"` // nothing went wrong, and every gate is passed
 
+	Interrupted bool `json:"interrupted"` // the load was ended before its time, and this is of what there was
+
 	Distributions Distributions `json:"distributions"`
 	Series        *Series       `json:"series"` // how it went, second by second
 
 	// For people only.
-	opts        Options
-	failures    []string
-	interrupted bool
-	verdict     *verdict
-	late        *Quantiles // after their intended time, writes were sent
-	most        int        // devices and observers connected at one time
-	watchers    int        // who subscribed
-	writers     int        // sessions
-	planned     int64      // transactions
-	held        int64      // transactions that waited for the hub to take more
-	warmup      time.Duration
-	refusals    map[wire.Code]int64
-	refusedAs   string
+	opts      Options
+	began     time.Time // the load
+	failures  []string
+	verdict   *verdict
+	late      *Quantiles // after their intended time, writes were sent
+	most      int        // devices and observers connected at one time
+	watchers  int        // who subscribed
+	writers   int        // sessions
+	planned   int64      // transactions
+	held      int64      // transactions that waited for the hub to take more
+	warmup    time.Duration
+	refusals  map[wire.Code]int64
+	refusedAs string
 }
 
 // Generator is how the load test itself fared.
@@ -95,7 +97,7 @@ func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Re
 
 		Distributions: r.distributions(),
 
-		opts: r.opts, verdict: v, late: r.late.quantiles(), watchers: c.watchers,
+		opts: r.opts, began: r.base.Add(r.start), verdict: v, late: r.late.quantiles(), watchers: c.watchers,
 		held: r.held.Load(), writers: len(c.actors),
 	}
 	for _, a := range c.actors {

@@ -105,17 +105,18 @@ func (w *writer) recall(h *wire.HubHello, now time.Time) error {
 	return w.settle(&m, now)
 }
 
-func (p *Report) recoveryText(t *text) {
-	b := p.Recovery
+func (b *Recovery) facts() (facts []fact) {
 	if b == nil {
-		return
+		return nil
 	}
 	if b.Kills > 0 {
-		t.line("kills", "%d of the hub, which was down for %.0f ms at most", b.Kills, b.Down.Max)
+		facts = append(facts, fact{"kills", []string{fmt.Sprintf("%d of the hub, which was down for %.0f ms at most", b.Kills, b.Down.Max)}})
 	}
 	if b.Mishaps != nil {
-		b.Mishaps.text(t)
+		facts = append(facts, b.Mishaps.fact())
 	}
-	t.line("connections", "%d lost, %d came back: %d resumed, of which %d had missed versions, %d took a snapshot", b.Lost, b.Reconnects, b.Resumed, b.CaughtUp, b.Snapshots)
-	t.line("", "of the writes under way %d were sent again, %d had their outcome", b.Resent, b.Told)
+	return append(facts, fact{"connections", []string{
+		fmt.Sprintf("%d lost, %d came back: %d resumed, of which %d had missed versions, %d took a snapshot", b.Lost, b.Reconnects, b.Resumed, b.CaughtUp, b.Snapshots),
+		fmt.Sprintf("of the writes under way %d were sent again, %d had their outcome", b.Resent, b.Told),
+	}})
 }

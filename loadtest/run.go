@@ -203,7 +203,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r.hearAll(sessions)
 	after := r.look(sessions).plus(r.returns.used)
 	report := r.report(c, elapsed, after, r.judge(sessions, c))
-	report.Series, report.interrupted = series, ctx.Err() != nil
+	report.Series, report.Interrupted = series, ctx.Err() != nil
 	return report, nil
 }
 

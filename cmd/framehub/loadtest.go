@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -50,9 +52,11 @@ type loadtestCommand struct {
 	FindCeiling string   `enum:",devices" default:"" placeholder:"devices" help:"devices: search for the most that pass the gates, beginning with --devices; each run takes --duration (10s by default) and, with --hub embedded, a hub of its own. Without --gate: age_p99<50ms,lost=0,refused=0."`
 	Repeats     int      `default:"3" placeholder:"N" help:"With --find-ceiling: how often to search, for the spread (${default})."`
 
-	JSON bool `name:"json" help:"Print the report as JSON, and nothing else, on standard output."`
+	JSON bool   `name:"json" help:"Print the report as JSON, and nothing else, on standard output."`
+	HTML string `name:"html" placeholder:"FILE" help:"Write the report to FILE, too: a page with charts that needs no network."`
 
 	gates []loadtest.Gate
+	page  *os.File // that becomes HTML once it is whole; nil: there is none
 }
 
 func (l *loadtestCommand) options() loadtest.Options {
@@ -106,6 +110,10 @@ func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
 	if err := errors.Join(readToken(&o.Token), readToken(&o.AdminToken)); err != nil {
 		return err
 	}
+	if err := l.openPage(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.closePage()) }()
 	o.Progress, o.Terminal = a.err, terminal(a.err)
 	if l.FindCeiling != "" {
 		return l.findCeiling(ctx, a, o)
@@ -172,14 +180,58 @@ func readToken(token *string) error {
 	return nil
 }
 
+// openPage makes the page's file before anything is loaded, so that a mistake in its name
+// costs no run. It lies beside its place and takes that only when it is whole.
+func (l *loadtestCommand) openPage() (err error) {
+	if l.HTML == "" {
+		return nil
+	}
+	folder, name := filepath.Split(filepath.Clean(l.HTML))
+	l.page, err = os.CreateTemp(cmp.Or(folder, "."), "."+name+"-*")
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("--html: no file can be made in the folder %s: %w", cmp.Or(folder, "."), path.Err)
+	}
+	return err
+}
+
+// closePage removes a page that has not come to be.
+func (l *loadtestCommand) closePage() error {
+	if l.page == nil {
+		return nil
+	}
+	return errors.Join(l.page.Close(), os.Remove(l.page.Name()))
+}
+
+// writePage writes the page and puts it in its place.
+func (l *loadtestCommand) writePage(report printed) error {
+	if l.page == nil {
+		return nil
+	}
+	const mode = 0o644 // as any file that somebody makes; a temporary one is its owner's alone
+	page := l.page
+	l.page = nil
+	err := errors.Join(report.HTML(page), page.Chmod(mode), page.Close())
+	if err == nil {
+		err = os.Rename(page.Name(), l.HTML)
+	}
+	if err != nil {
+		return fmt.Errorf("--html: %w", errors.Join(err, os.Remove(page.Name())))
+	}
+	return nil
+}
+
 // printed is what came of a load test.
 type printed interface {
 	Text(w io.Writer) error
 	JSON(w io.Writer) error
+	HTML(w io.Writer) error
 }
 
 // print prints what came of it, and says by the error whether it is good.
 func (l *loadtestCommand) print(a *app, report printed, good bool) error {
+	if err := l.writePage(report); err != nil {
+		return err
+	}
 	write := report.Text
 	if l.JSON {
 		write = report.JSON

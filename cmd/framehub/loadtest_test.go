@@ -1,9 +1,11 @@
 package main_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -90,6 +92,7 @@ func TestLoadtest(t *testing.T) {
 		"all flaky":    {[]string{"--profile", "flaky", "--flaky-share", "1"}, 2, "not all"},
 		"no kills":     {[]string{"--kill", "--kills", "0", "--hub", "embedded"}, 2, "--kills"},
 		"hub":          {[]string{"--hub", "borrowed"}, 2, "embedded"},
+		"no folder":    {[]string{"--html", "/nowhere/report.html"}, 1, "in the folder /nowhere/: no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, stderr := execute(ctx, t, program, append([]string{"loadtest"}, tc.args...)...)
@@ -97,5 +100,82 @@ func TestLoadtest(t *testing.T) {
 				t.Errorf("exit code %d, %q on standard output, and\n%s", code, out, stderr)
 			}
 		})
+	}
+}
+
+// TestLoadtestInterrupted: who ends a load with Ctrl-C gets the reports of what there was,
+// and the embedded hub goes.
+func TestLoadtestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "report.html")
+	t.Setenv("TMPDIR", folder) // of the embedded hub's database
+	cmd := exec.CommandContext(ctx, build(t), "loadtest", "--hub", "embedded", "--devices", "5", "--duration", "1h", "--json", "--html", file)
+	var out strings.Builder
+	cmd.Stdout = &out
+	progress, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var told strings.Builder
+	for lines := bufio.NewScanner(progress); lines.Scan(); {
+		told.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "acknowledged") { // it is under way
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	err = cmd.Wait()
+	var report struct {
+		Sent, Acked     int
+		OK, Interrupted bool
+		Duration        float64 `json:"duration_s"`
+	}
+	if e := json.Unmarshal([]byte(out.String()), &report); err != nil || e != nil || !report.OK || !report.Interrupted || report.Acked == 0 || report.Sent != report.Acked || report.Duration > 60 {
+		t.Errorf("%v, %v: %+v\n%s%s", err, e, report, &told, &out)
+	}
+	page, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(page), "interrupted: ") || !strings.Contains(string(page), "</html>") {
+		t.Errorf("the page: %v\n%s", err, page)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v is left, want the page alone", left, err)
+	}
+}
+
+// TestLoadtestPage: a page is there when it is whole, whatever came of the run, and what was
+// there before stays when there is none.
+func TestLoadtestPage(t *testing.T) {
+	program := build(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "report.html")
+	if err := os.WriteFile(file, []byte("of yesterday"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, stderr := execute(ctx, t, program, "loadtest", "--url", "ws://127.0.0.1:1/v1/sync", "--html", file); code != 1 {
+		t.Errorf("exit code %d\n%s%s", code, out, stderr)
+	}
+	if was, err := os.ReadFile(file); err != nil || string(was) != "of yesterday" {
+		t.Errorf("the page of before is %q, %v", was, err)
+	}
+	code, out, stderr := execute(ctx, t, program, "loadtest", "--hub", "embedded", "--devices", "5", "--duration", "1s", "--gate", "age_p99<1us", "--html", file)
+	page, err := os.ReadFile(file)
+	if code != 1 || err != nil || !strings.Contains(string(page), "not passed") || !strings.Contains(out, "NOT PASSED") {
+		t.Errorf("exit code %d, %v\n%s%s", code, err, out, stderr)
+	}
+	code, out, stderr = execute(ctx, t, program, "loadtest", "--hub", "embedded", "--find-ceiling", "devices", "--devices", "4", "--duration", "1s", "--repeats", "1", "--gate", "sent<150", "--html", file)
+	// Whether the load test was the limit is the machine's business.
+	if page, err = os.ReadFile(file); code == 2 || err != nil || !strings.Contains(string(page), "The search") || !strings.Contains(out, "ceiling") {
+		t.Errorf("exit code %d, %v\n%s%s", code, err, out, stderr)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v is left, want the page alone", left, err)
 	}
 }
