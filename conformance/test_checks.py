@@ -108,6 +108,7 @@ def rows_of(table: int, change: Callable[[list[tuple]], list[tuple]]) -> Callabl
 
 
 ENTITY = 5
+ZONE = 9
 
 
 def turn(value: Any) -> Any:
@@ -118,8 +119,8 @@ def turn(value: Any) -> Any:
 
 
 LIES: dict[str, Lie] = {
-    "a snapshot lacks a row": in_rows(rows_of(8, lambda rows: rows[:-1]), of=2),
-    "a snapshot has a row too many": in_rows(rows_of(8, lambda rows: [*rows, (99, *rows[0][1:])]), of=2),
+    "a snapshot lacks a row": in_rows(rows_of(ZONE, lambda rows: rows[:-1]), of=2),
+    "a snapshot has a row too many": in_rows(rows_of(ZONE, lambda rows: [*rows, (99, *rows[0][1:])]), of=2),
     "a snapshot is without a value": in_rows(rows_of(3, lambda rows: [(*row[:-1], None) for row in rows]), of=2),
     "a snapshot's row is not whole": in_rows(lambda b: Block(b.table, b.columns[:-1], [r[:-1] for r in b.rows]), of=2),
     "a frame lacks a row": in_rows(rows_of(ENTITY, lambda rows: rows[1:])),

@@ -15,6 +15,21 @@ CREATE TABLE entity (
   owner   TEXT
 ) STRICT;
 
+-- What can be pushed about on the square where the four zones meet. Whoever touches one moves it, until somebody else
+-- does: his game works out where it rolls to, and streams that. So nothing in SQL looks at it.
+CREATE TABLE thing (
+  id     INTEGER PRIMARY KEY,
+  kind   TEXT,  -- 'crate', 'barrel', 'ball' or 'giant', a very large ball
+  x      REAL,  -- metres east
+  y      REAL,  -- metres north
+  z      REAL,  -- metres above the ground, of its middle
+  qx     REAL,  -- how it is turned: a quaternion, z upwards
+  qy     REAL,
+  qz     REAL,
+  qw     REAL,
+  pusher BLOB   -- the device that moves it
+) STRICT;
+
 -- The parts of the city: a grid of squares, 500 m wide.
 CREATE TABLE zone (
   id         INTEGER PRIMARY KEY,
@@ -111,7 +126,51 @@ INSERT INTO building (id, zone, kind, x, y, floors, colour) VALUES
   (5, 2, 'home', 860, 410, 12, '#9aa5b1'),
   (6, 3, 'work', 200, 760, 24, '#5d6d7e'),
   (7, 3, 'home', 430, 910, 8, '#b5a7c9'),
-  (8, 4, 'park', 750, 750, 0, '#5fa35f');
+  (8, 4, 'park', 750, 750, 0, '#5fa35f'),
+  (9, 1, 'home', 446, 450, 6, '#c98f6a'),   -- and around the square
+  (10, 1, 'shop', 403, 468, 3, '#8fae9b'),
+  (11, 1, 'work', 464, 400, 14, '#7f8fa6'),
+  (12, 2, 'work', 554, 448, 11, '#b0a08a'),
+  (13, 2, 'home', 598, 466, 5, '#d9b27c'),
+  (14, 2, 'shop', 538, 398, 3, '#c77d6b'),
+  (15, 3, 'home', 446, 556, 8, '#a8b5c4'),
+  (16, 3, 'work', 402, 538, 17, '#6f7f8f'),
+  (17, 3, 'home', 466, 604, 4, '#cfa58a');
+
+
+INSERT INTO thing (id, kind, x, y, z, qx, qy, qz, qw) VALUES
+  (1, 'crate', 498.125, 511, 0.6, 0, 0, 0, 1),
+  (2, 'crate', 499.375, 511, 0.6, 0, 0, 0, 1),
+  (3, 'crate', 500.625, 511, 0.6, 0, 0, 0, 1),
+  (4, 'crate', 501.875, 511, 0.6, 0, 0, 0, 1),
+  (5, 'crate', 498.75, 511, 1.8, 0, 0, 0, 1),
+  (6, 'crate', 500, 511, 1.8, 0, 0, 0, 1),
+  (7, 'crate', 501.25, 511, 1.8, 0, 0, 0, 1),
+  (8, 'crate', 499.375, 511, 3, 0, 0, 0, 1),
+  (9, 'crate', 500.625, 511, 3, 0, 0, 0, 1),
+  (10, 'crate', 500, 511, 4.2, 0, 0, 0, 1),
+  (11, 'crate', 484, 498, 0.6, 0, 0, 0, 1),
+  (12, 'crate', 484, 498, 1.8, 0, 0, 0, 1),
+  (13, 'crate', 484, 499.25, 0.6, 0, 0, 0, 1),
+  (14, 'crate', 484, 499.25, 1.8, 0, 0, 0, 1),
+  (15, 'crate', 484, 500.5, 0.6, 0, 0, 0, 1),
+  (16, 'crate', 484, 500.5, 1.8, 0, 0, 0, 1),
+  (17, 'barrel', 515, 492, 0.6, 0, 0, 0, 1),
+  (18, 'barrel', 516.4, 492.6, 0.6, 0, 0, 0, 1),
+  (19, 'barrel', 515.2, 493.9, 0.6, 0, 0, 0, 1),
+  (20, 'barrel', 516.8, 494.2, 0.6, 0, 0, 0, 1),
+  (21, 'barrel', 518, 493.2, 0.6, 0, 0, 0, 1),
+  (22, 'barrel', 517.2, 491.7, 0.6, 0, 0, 0, 1),
+  (23, 'ball', 494, 488, 0.5, 0, 0, 0, 1),
+  (24, 'ball', 497, 485.5, 0.5, 0, 0, 0, 1),
+  (25, 'ball', 500, 489, 0.5, 0, 0, 0, 1),
+  (26, 'ball', 503, 485.5, 0.5, 0, 0, 0, 1),
+  (27, 'ball', 506, 488, 0.5, 0, 0, 0, 1),
+  (28, 'ball', 489, 509, 0.5, 0, 0, 0, 1),
+  (29, 'ball', 512, 507, 0.5, 0, 0, 0, 1),
+  (30, 'ball', 521, 503, 0.5, 0, 0, 0, 1),
+  (31, 'giant', 488, 483, 1.6, 0, 0, 0, 1),
+  (32, 'giant', 519, 516, 1.6, 0, 0, 0, 1);
 
 INSERT INTO account (owner, balance) VALUES ('bank', 1000000), ('alice', 500), ('bob', 500);
 

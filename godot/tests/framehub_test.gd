@@ -4,6 +4,8 @@ extends RefCounted
 
 var tree: SceneTree = null
 var failures: PackedStringArray = []
+## What the engine and scripts have complained of: func() -> PackedStringArray.
+var errors: Callable = Callable()
 
 var _expected_errors: PackedStringArray = []
 var _clean_ups: Array[Callable] = []

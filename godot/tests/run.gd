@@ -92,6 +92,7 @@ func _wanted(name: String) -> bool:
 func _run_test(script: GDScript, file: String, method: String) -> void:
 	var test: FramehubTest = script.new()
 	test.tree = self
+	test.errors = func() -> PackedStringArray: return _errors.lines
 	_running = "%s.%s" % [file, method]
 	_began = Time.get_ticks_msec()
 	_errors.take()

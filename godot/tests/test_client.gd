@@ -28,6 +28,17 @@ func test_two_clients_converge() -> void:
 	equal(two.table("entity").find(7, "speed"), null, "what was not written")
 
 
+func test_a_table_wanted_that_is_not_there() -> void:
+	expect_error("the hub refuses what is subscribed to: ")
+	var hub: FramehubTestHub = await FramehubTestHub.begin(self)
+	var client: FramehubClient = hub.client(
+		self, func(c: FramehubClient) -> void: c.tables_wanted = ["zone", "nowhere"]
+	)
+	var told: Callable = func() -> bool: return not (errors.call() as PackedStringArray).is_empty()
+	await until(told, "it is said")
+	check(client.is_live() and not client.is_complete(), "it is connected, and sees nothing")
+
+
 func test_refused_writes() -> void:
 	var hub: FramehubTestHub = await FramehubTestHub.begin(self)
 	var client: FramehubClient = hub.client(self)

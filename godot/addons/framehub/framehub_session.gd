@@ -156,6 +156,8 @@ func _snapshot_end(m: FramehubMessage) -> void:
 	if m.refusal != null:
 		if subscriptions.refuse(m):
 			_client.link.lose(0, m.refusal.text)
+		elif m.id == 0:
+			push_error("FramehubClient sees nothing: the hub refuses what is subscribed to: %s" % m.refusal.text)
 		return
 	var done: Array[FramehubSubscriptions.Change] = subscriptions.place(m)
 	_tell_changes()

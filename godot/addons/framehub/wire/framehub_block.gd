@@ -33,7 +33,7 @@ static func read(r: FramehubCbor) -> FramehubBlock:
 	for column: int in block.columns:
 		if not r.error.is_empty():
 			return block
-		block.data.append(FramehubColumn.read(r, "column %d of a block" % column, block.rows))
+		block.data.append(FramehubColumn.read(r, "a column of a block", block.rows))
 		left -= 1
 	while left > 0 and r.error.is_empty():
 		r.skip()

@@ -59,6 +59,10 @@ func head() -> int:
 	if _info < 24:
 		argument = _info
 		return first >> 5
+	if _info == 24 and at < _size:
+		argument = _bytes[at]
+		at += 1
+		return first >> 5
 	if _info > 27:
 		fail("lengths must be told: what has none is not taken")
 		return -1
@@ -101,8 +105,7 @@ func next_is_array_of_arrays() -> bool:
 ## Reads an array's head: how many items follow. Each is a byte at least, so that a length that
 ## the message cannot hold is refused.
 func array(what: String) -> int:
-	var major: int = head()
-	if major != Major.ARRAY:
+	if head() != Major.ARRAY:
 		fail("%s must be an array" % what)
 		return 0
 	return bounded(what)
@@ -118,6 +121,9 @@ func bounded(what: String) -> int:
 
 ## Reads an unsigned integer, [param most] at most.
 func uint(what: String, most: int = MAX_UINT) -> int:
+	if at < _size and _bytes[at] < 24 and _bytes[at] <= most:  # most are: one byte
+		at += 1
+		return _bytes[at - 1]
 	if head() != Major.UINT:
 		fail("%s must be an unsigned integer" % what)
 		return 0
