@@ -279,9 +279,10 @@ func sql(statement: String, params: Array = []) -> FramehubAnswer:
 	return _session.desk.sql(statement, params)
 
 
-## Reads a value that came as [constant FramehubCbor.LARGE].
-func read_large(table_name: String, key: Variant, column: String) -> FramehubAnswer:
-	return _session.pieces.read(table_name, key, column)
+## Reads a value that came as [constant FramehubCbor.LARGE], or a TEXT or BLOB of a row that is not subscribed to:
+## with [param final] where it never changes, so that one of several pieces can be relied on.
+func read_large(table_name: String, key: Variant, column: String, final: bool = false) -> FramehubAnswer:
+	return _session.pieces.read(table_name, key, column, final)
 
 
 ## Closes a frame now, for a server. See [FramehubServer].

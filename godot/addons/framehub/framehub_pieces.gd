@@ -12,6 +12,7 @@ class Reading:
 	var table: String = ""
 	var key: Variant = null
 	var column: String = ""
+	var final: bool = false  # the value never changes
 	var bytes: PackedByteArray = []
 	var size: int = -1
 	var first: int = 0  # the version of the first piece
@@ -44,9 +45,11 @@ func end() -> void:
 		reading.answer.refuse("unavailable", "the connection was lost")
 
 
-## Reads a TEXT or BLOB as it was at one moment. The answer's value is a String or a PackedByteArray.
-func read(table: String, key: Variant, column: String) -> FramehubAnswer:
+## Reads a TEXT or BLOB as it was at one moment. The answer's value is a String or a PackedByteArray. Where the
+## row is not subscribed to, a value of several pieces can only be read if it is [param final]: it never changes.
+func read(table: String, key: Variant, column: String, final: bool = false) -> FramehubAnswer:
 	var reading: Reading = Reading.new()
+	reading.final = final
 	reading.table = table
 	reading.key = key
 	reading.column = column
@@ -114,9 +117,9 @@ func look() -> void:
 	var waiting: Array[Reading] = _whole
 	_whole = []
 	for reading: Reading in waiting:
-		if reading.first != reading.last and not _copy.complete_to(reading.last):
+		if reading.first != reading.last and not reading.final and not _copy.complete_to(reading.last):
 			_whole.append(reading)
-		elif reading.first == reading.last or _unchanged(reading):
+		elif reading.first == reading.last or reading.final or _unchanged(reading):
 			_give(reading)
 		else:
 			_again(reading)
