@@ -36,6 +36,8 @@ const (
 	OperatorRefused   Event = "operator_refused" // who wanted to log in, make an account or change a password
 	Account           Event = "account"          // of an operator: made, or its password changed
 	Reload            Event = "reload"
+	Edit              Event = "edit"   // of a row, by an operator
+	Query             Event = "query"  // in SQL, by an operator
 	Backup            Event = "backup" // asked for by an operator, made, or failed
 )
 
@@ -93,7 +95,7 @@ type sample struct {
 // byOperator says whether the event is what an operator has done, who is one source
 // for all that he does.
 func (e Event) byOperator() bool {
-	return slices.Contains([]Event{Kick, Ban, Unban, Notice, Reload, Backup, Account}, e)
+	return slices.Contains([]Event{Kick, Ban, Unban, Notice, Reload, Backup, Account, Edit, Query}, e)
 }
 
 // allow says whether a source may write a line.

@@ -137,6 +137,9 @@ func (h *Hub) settle(version uint64, outcomes []outcome) (urgent []*client) {
 		case o.ask != nil:
 			o.ask.answer(version, o.refused)
 			continue
+		case o.edit != nil:
+			h.editSettled(version, o)
+			continue
 		}
 		c := h.in.settle(o)
 		if o.refused == nil {

@@ -100,7 +100,9 @@ func (h *Hub) claim(f *store.Frame, items []item) ([]item, error) {
 			mine = append(mine, it)
 			continue
 		}
-		if c := h.in.settle(&outcome{item: it}); c != nil {
+		if it.edit != nil {
+			h.editSettled(h.Version(), &outcome{it, wire.Refuse(wire.CodeForbidden, "another user has the operator's device")})
+		} else if c := h.in.settle(&outcome{item: it}); c != nil {
 			c.sess.End(wire.Goodbye{Code: wire.CloseForbidden, Text: notYours().Reason})
 		}
 	}

@@ -129,6 +129,9 @@ type Hub struct {
 	paces     recall[store.Device, *rules.Pace]
 	shares    recall[owner, *share]
 
+	data    Data
+	editors editors
+
 	in     inbox
 	events eventQueue
 	down   atomic.Pointer[string] // why the hub can't commit, in words; nil: it can
@@ -150,7 +153,7 @@ func New(s *store.Store, o Options) *Hub {
 	h.in.init()
 	h.in.moved = h.presence.moved
 	h.clock.rang = make(chan struct{}, 1)
-	h.metrics = newMetrics(h)
+	h.metrics, h.data.hub = newMetrics(h), h
 	return h
 }
 
@@ -167,6 +170,9 @@ func (h *Hub) Ready() error {
 // Version returns the last version that is durable. Devices may not all have been
 // told of it yet; an answer to one of them may not be older than what another knows.
 func (h *Hub) Version() uint64 { return h.store.Version() }
+
+// Data returns what operators see and change of the database.
+func (h *Hub) Data() *Data { return &h.data }
 
 // Metrics returns the hub's Prometheus metrics.
 func (h *Hub) Metrics() *Metrics { return h.metrics }

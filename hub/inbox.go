@@ -30,6 +30,7 @@ type item struct {
 	refused *wire.Refusal // decided before SQL was asked
 	will    *bequest      // it is a last will to be kept, not to be run now; nil: it is none
 	ask     *ask          // it is SQL; nil: it is none
+	edit    *edit         // it is an operator's; nil: it is none
 	size    int
 }
 
@@ -40,7 +41,7 @@ type outcome struct {
 }
 
 // numbered says whether the item settles a number of its device.
-func (it *item) numbered() bool { return it.will == nil && it.ask == nil }
+func (it *item) numbered() bool { return it.will == nil && it.ask == nil && it.edit == nil }
 
 // A device is a device with a session, or with transactions under way.
 type device struct {
@@ -144,15 +145,18 @@ func (b *inbox) put(it item) (known bool, err error) {
 	return false, nil
 }
 
-// putUnnumbered takes in what has no number: a last will, or SQL.
-func (b *inbox) putUnnumbered(it item) {
+// putUnnumbered takes in what has no number: a last will, SQL, or an operator's edit. It
+// says whether it has: not where the hub is stopping.
+func (b *inbox) putUnnumbered(it item) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.awaitRoom(&it)
-	if !b.closed {
-		b.items = append(b.items, it)
-		b.count(&it, 1)
+	if b.closed {
+		return false
 	}
+	b.items = append(b.items, it)
+	b.count(&it, 1)
+	return true
 }
 
 // awaitRoom waits until there is room for an item. mu is held.

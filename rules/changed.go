@@ -58,6 +58,9 @@ func (t *tableRules) String() string {
 	for _, c := range t.serverOnly {
 		say(" server-only %q", c.name)
 	}
+	for _, c := range t.position {
+		say(" map %q", c.name)
+	}
 	for _, p := range t.precision {
 		say(" precision %q %v", p.name, p.step)
 	}

@@ -44,6 +44,7 @@ type compiledTable struct {
 	scope    int  // place of the scope column where scopes = "token", else -1
 	owner    int  // place of the owner column, -1: none
 	maxOwned int
+	position [2]int // places of the columns of map; -1: none
 }
 
 type access uint8
@@ -114,7 +115,7 @@ type compiler struct {
 
 func compileTable(r *tableRules, t *Table) (*compiledTable, Mistakes) {
 	c := &compiler{t: t, out: &compiledTable{
-		name: t.Name, key: t.Key, own: t.Own, rules: r, columns: make([]compiledColumn, len(t.Columns)), scope: -1, owner: -1, maxOwned: r.maxOwned,
+		name: t.Name, key: t.Key, own: t.Own, rules: r, columns: make([]compiledColumn, len(t.Columns)), scope: -1, owner: -1, maxOwned: r.maxOwned, position: [2]int{-1, -1},
 	}}
 	for i := range t.Columns {
 		c.out.columns[i].name = t.Columns[i].Name
@@ -139,6 +140,7 @@ func compileTable(r *tableRules, t *Table) (*compiledTable, Mistakes) {
 			c.out.columns[at].access = accessTrusted
 		}
 	}
+	c.position(r)
 	for _, one := range r.precision {
 		if at := c.settable(one.column, "precision", true); at >= 0 && c.holds(at, one.column, "precision", "numbers", "REAL", "ANY") {
 			c.out.columns[at].precision = newPrecision(one.step)
@@ -165,6 +167,17 @@ func (c *compiler) ownTable(r *tableRules) {
 			c.add(line, "table %q is the hub's own, which nobody else writes: the only rule for it is read", c.t.Name)
 		}
 	}
+}
+
+// position finds the columns that say where a row is.
+func (c *compiler) position(r *tableRules) {
+	at := [2]int{-1, -1}
+	for i, one := range r.position {
+		if at[i] = c.find(one, "map"); at[i] < 0 || !c.holds(at[i], one, "map", "numbers", "REAL", "INTEGER", "ANY") {
+			return
+		}
+	}
+	c.out.position = at
 }
 
 func (c *compiler) owner(r *tableRules) {
@@ -285,6 +298,16 @@ func (c *Compiled) OwnerColumn(table int) int {
 		return t.owner
 	}
 	return -1
+}
+
+// Map returns the places of the columns that say where a row of a table is; ok is false
+// where none do.
+func (c *Compiled) Map(table int) (x, y int, ok bool) {
+	t := c.tables[table]
+	if t == nil || t.position[0] < 0 {
+		return -1, -1, false
+	}
+	return t.position[0], t.position[1], true
 }
 
 // An Owned is a table whose rows go with their owner, and the place of the column

@@ -103,6 +103,7 @@ func init() { // what a rule for columns reads lists rules itself
 		{"give", func(p *parser, t *tableRules, e *entry) { t.give = p.writers(e) }},
 		{"on-gone", (*parser).onGone},
 		{"max-owned", func(p *parser, t *tableRules, e *entry) { t.maxOwned, t.maxOwnedLine = p.count(e), e.line }},
+		{"map", (*parser).position},
 		{"precision", (*parser).precisions},
 		{"text", (*parser).texts},
 		{"blob", (*parser).blobs},
@@ -267,6 +268,15 @@ func (p *parser) sqlWriters(t *tableRules, e *entry) {
 	default:
 		p.add(e.line, "writers must be \"sql\", for tables that other programs write with SQL too, or \"hub\"")
 	}
+}
+
+func (p *parser) position(t *tableRules, e *entry) {
+	columns := p.columns(e)
+	if e.value.kind == kindList && len(columns) != 2 {
+		p.add(e.line, "map must name two columns that say where a row of table %q is, as in [\"x\", \"y\"]", t.name)
+		return
+	}
+	t.position = columns
 }
 
 func (p *parser) precisions(t *tableRules, e *entry) {

@@ -91,6 +91,7 @@ type tableRules struct {
 	alone                              bool // writers = "hub"
 	shared                             int  // the line of writers = "sql"; 0: there is none
 	onDemand                           bool
+	position                           []column // map = ["x", "y"]: where a row is; nil: nowhere
 	precision                          []precisionRule
 	texts                              []*textRule
 	blobs                              []blobRule

@@ -22,6 +22,8 @@ type Statement struct {
 	// Allow says why it may not do something to a table that devices see; nil: it may.
 	Allow func(t *Table, right wire.Rights) *wire.Refusal
 
+	Private bool // it may also be about tables that devices don't see, but for those of the hub's own
+
 	Limits StatementLimits
 
 	examined int64 // the cookie of the schema by which it may run; 0: of none
@@ -70,17 +72,14 @@ func (s *Store) Examine(q *Statement) (readOnly bool, refused *wire.Refusal, err
 }
 
 // Query runs a statement that only reads, on the database as of a version that is
-// returned, and is least or later. Where that is not merged yet it waits for it.
+// returned, and is least or later. Where that is not merged yet it waits for it. The end
+// of ctx interrupts it.
 func (s *Store) Query(ctx context.Context, q *Statement, least uint64) (r *Result, version uint64, refused *wire.Refusal, err error) {
-	const pause = 2 * time.Millisecond
-	for done := false; !done && err == nil; {
-		err = s.View(ctx, func(v *View) error {
-			if done = v.Version >= least; !done {
-				return nil
-			}
-			version = v.Version
-			v.conn.Restrict(q.Limits.Time)
-			defer v.conn.Free()
+	err = s.viewFrom(ctx, least, func(v *View) error {
+		version = v.Version
+		v.conn.Restrict(q.Limits.Time)
+		defer v.conn.Free()
+		return v.interruptible(ctx, func() error {
 			stmt, no, err := s.examine(v.conn, q)
 			if stmt != nil {
 				r, no, err = q.run(stmt)
@@ -88,14 +87,7 @@ func (s *Store) Query(ctx context.Context, q *Statement, least uint64) (r *Resul
 			refused = no
 			return err
 		})
-		if !done && err == nil {
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-				err = ctx.Err()
-			}
-		}
-	}
+	})
 	return r, version, refused, err
 }
 
@@ -182,7 +174,7 @@ func (s *Store) mayRun(c *sqlite.Conn, q *Statement, stmt *sqlite.Stmt, rest str
 		if t == nil && (a.Table == "" || a.Action == sqlite.ActionRead && !hidden(a.Table)) {
 			continue // a view, a full-text index, what WITH has named, a function that is a table
 		}
-		if t == nil || !t.Synced {
+		if t == nil || !t.Synced && !(q.Private && t.Browsable()) {
 			return wire.Refuse(wire.CodeForbidden, "SQL is for tables that devices see, not for %q", a.Table)
 		}
 		if refusal := q.Allow(t, rightFor[a.Action]); refusal != nil {

@@ -42,6 +42,45 @@ func (s *Store) View(ctx context.Context, f func(*View) error) error {
 	})
 }
 
+// viewFrom calls f with a view of a version that is least or later. Where that is not
+// merged yet it waits for it.
+func (s *Store) viewFrom(ctx context.Context, least uint64, f func(*View) error) error {
+	const pause = 2 * time.Millisecond
+	for {
+		done := false
+		err := s.View(ctx, func(v *View) error {
+			if done = v.Version >= least; !done {
+				return nil
+			}
+			return f(v)
+		})
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// interruptible calls f, whose statements the end of ctx interrupts: then the error is
+// ctx's.
+func (v *View) interruptible(ctx context.Context, f func() error) error {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		v.conn.Interrupt()
+		close(done)
+	})
+	err := f()
+	if !stop() {
+		<-done
+		return errors.Join(ctx.Err(), err)
+	}
+	return err
+}
+
 // openView begins a read transaction. Where another program has changed the schema
 // and no frame has taken that up yet, it waits for the frame.
 func (s *Store) openView(ctx context.Context, c *sqlite.Conn) (*View, error) {

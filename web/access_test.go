@@ -111,7 +111,7 @@ func TestRoles(t *testing.T) {
 		if strings.Contains(path, "/debug/pprof/") {
 			path += "?seconds=1"
 		}
-		path = strings.NewReplacer("{$}", "", "{id}", "none", "{history}", "none", "{version}", "1").Replace(path)
+		path = strings.NewReplacer("{$}", "", "{id}", "none", "{history}", "none", "{version}", "1", "{table}", "entity").Replace(path)
 		for role, b := range callers {
 			refusal := 0
 			switch {

@@ -101,7 +101,12 @@ func by(r *http.Request, why string) string {
 // readJSON reads the body of a request, if it has one. What it does not know is a
 // mistake.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	return readJSONWithin(w, r, v, maxBody)
+}
+
+// readJSONWithin is readJSON for bodies of so many bytes.
+func readJSONWithin(w http.ResponseWriter, r *http.Request, v any, most int64) error {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(v)
 	if errors.Is(err, io.EOF) { // there is none

@@ -263,8 +263,10 @@ func TestAdminAuth(t *testing.T) {
 		switch {
 		case path == "/nowhere":
 			want = 404
-		case strings.HasSuffix(path, "/archive"):
-			want = 404 // there is no such copy
+		case strings.HasSuffix(path, "/archive"), strings.HasSuffix(path, "/rows"):
+			want = 404 // there is no such copy, no such table
+		case strings.HasSuffix(path, "/row"), strings.HasSuffix(path, "/past"):
+			want = 400 // they ask of which
 		case !listed:
 			want = 405 // they take another method
 		case path == "/api/live":

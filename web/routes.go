@@ -32,12 +32,14 @@ func (o Options) routes(h *hub.Hub, ours, process *prometheus.Registry) []route 
 func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 	began := time.Now()
 	look := status(h, metrics, o.Version, began)
+	d := data{o, h}
 	topics := map[string]topic{
 		"status":   plain(func() any { return look() }),
 		"sessions": func(string) (source, func(), error) { return liveSessions(h), nil, nil },
 		"session":  inspect(h),
 		"backups":  plain(o.backupState),
 		"log":      func(string) (source, func(), error) { return o.logSource(began), nil, nil },
+		"rows":     d.follow,
 	}
 	return []route{
 		{"GET /api/me", operators.Anyone, o.me},
@@ -55,6 +57,12 @@ func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 		{"POST /api/bans", operators.Operator, o.ban(h)},
 		{"DELETE /api/bans/{kind}/{name}", operators.Operator, o.liftBan},
 		{"POST /api/reload", operators.Operator, o.reload},
+		{"GET /api/tables", operators.Viewer, d.tables},
+		{"GET /api/tables/{table}/rows", operators.Viewer, d.rows},
+		{"GET /api/tables/{table}/row", operators.Viewer, d.row},
+		{"GET /api/tables/{table}/past", operators.Viewer, d.past},
+		{"POST /api/tables/{table}/rows", operators.Operator, d.edit},
+		{"POST /api/sql", operators.Operator, d.sql},
 		{"GET /api/rules", operators.Viewer, answer(o.Rules)},
 		{"GET /api/settings", operators.Viewer, answer(func() []Setting { return append([]Setting{}, o.Settings...) })},
 		{"GET /api/log", operators.Viewer, o.log(began)},

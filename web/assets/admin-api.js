@@ -14,11 +14,11 @@ export class ApiError extends Error {
 /**
  * Asks the admin API. That a page of another site can't ask in an operator's name is the cookie's and the hub's doing:
  * SameSite, and Sec-Fetch-Site, which no page can set.
- * @param {string} method @param {string} path @param {any} [body] sent as JSON @returns {Promise<any>} the answer's JSON
+ * @param {string} method @param {string} path @param {any} [body] sent as JSON @param {AbortSignal} [stop] ends the waiting @returns {Promise<any>} the answer's JSON
  */
-export async function ask(method, path, body) {
+export async function ask(method, path, body, stop) {
   /** @type {RequestInit} */
-  const how = { method, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) };
+  const how = { method, cache: "no-store", signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ...(stop ? [stop] : [])]) };
   if (body !== undefined) {
     how.body = JSON.stringify(body);
     how.headers = { "Content-Type": "application/json" };

@@ -36,7 +36,7 @@ class Backups {
     /** What the list is of: when that changes, it is asked for again. */
     this.listed = "";
     this.count = make("span", { class: "count" });
-    this.now = make("button", { type: "button", class: "main", "data-needs": "operator", onclick: () => this.ask() }, "Back up now");
+    this.now = api.operatorsOnly(make("button", { type: "button", class: "main", onclick: () => this.ask() }, "Back up now"));
     this.says = make("div", { class: "says", id: "backup-state", role: "status" });
     this.body = make("tbody", {});
     const head = make("thead", {}, make("tr", {}, ...COLUMNS.map(([name, kind]) => make("th", { scope: "col", class: kind }, name)), make("th", { scope: "col" }, make("span", { class: "unseen" }, "Actions"))));
@@ -107,8 +107,8 @@ class Backups {
       make(
         "td",
         { class: "acts" },
-        button("Verify", () => this.verify(c), { "data-needs": "operator", disabled: looking }),
-        button("Download", () => this.download(c), { "data-needs": "operator" }),
+        this.api.operatorsOnly(button("Verify", () => this.verify(c), { disabled: looking })),
+        this.api.operatorsOnly(button("Download", () => this.download(c))),
         button("Restore…", () => this.explain(c)),
       ),
     );

@@ -24,7 +24,7 @@ class Rules {
   constructor(api) {
     this.api = api;
     this.shown = "";
-    this.button = make("button", { type: "button", class: "main", id: "reload", "data-needs": "operator", onclick: () => this.reload() }, "Reload");
+    this.button = api.operatorsOnly(make("button", { type: "button", class: "main", id: "reload", onclick: () => this.reload() }, "Reload"));
     this.says = make("div", { class: "says", id: "rules-state", role: "status" });
     this.told = make("p", { class: "told", id: "reloaded", role: "status", hidden: true });
     this.text = make("ol", { class: "source", id: "rules", tabindex: "0", "aria-label": "The file, line by line" });

@@ -16,6 +16,7 @@ import { show, showGone } from "./admin-strip.js";
 /** In the order of the navigation, the first is where one starts. The key after g goes there. */
 const VIEWS = [
   ["sessions", "Sessions", "s"],
+  ["data", "Data", "d"],
   ["backups", "Backups", "b"],
   ["log", "Log", "l"],
   ["settings", "Settings", "t"],
@@ -48,11 +49,11 @@ class Api {
 
   /**
    * Asks the admin API, and returns the answer's JSON; an ApiError has the hub's words.
-   * @param {string} method @param {string} path @param {any} [body] sent as JSON
+   * @param {string} method @param {string} path @param {any} [body] sent as JSON @param {AbortSignal} [stop] ends the waiting
    */
-  async ask(method, path, body) {
+  async ask(method, path, body, stop) {
     try {
-      return await ask(method, path, body);
+      return await ask(method, path, body, stop);
     } catch (e) {
       if (e instanceof ApiError && e.status === 401) out(ENDED);
       throw e;

@@ -45,6 +45,7 @@ SQL int sqlite3_preupdate_new(sqlite3 *, int, sqlite3_value **);
 SQL int sqlite3_stmt_readonly(sqlite3_stmt *);
 SQL int sqlite3_bind_parameter_count(sqlite3_stmt *);
 SQL const char *sqlite3_column_name(sqlite3_stmt *, int);
+SQL void sqlite3_interrupt(sqlite3 *);
 SQL void sqlite3_progress_handler(sqlite3 *, int, int (*)(void *), void *);
 SQL int sqlite3_limit(sqlite3 *, int, int);
 SQL int sqlite3_set_authorizer(sqlite3 *, int (*)(void *, int, const char *, const char *, const char *, const char *), void *);
@@ -696,15 +697,22 @@ static int64_t monotonic(void) {
 
 static int overdue(void *arg) { return monotonic() > ((fh_authority *)arg)->deadline; }
 
+/* fh_deadline has statements interrupted after ns nanoseconds; 0: never. */
+void fh_deadline(sqlite3 *db, fh_authority *a, int64_t ns) {
+  enum { STEPS = 1000 }; /* of the virtual machine */
+  a->deadline = monotonic() + ns;
+  sqlite3_progress_handler(db, ns ? STEPS : 0, ns ? overdue : 0, a);
+}
+
+void fh_interrupt(sqlite3 *db) { sqlite3_interrupt(db); }
+
 /* fh_restrict restricts statements for ns nanoseconds, after which they are
  * interrupted; 0: they are free again. */
 void fh_restrict(sqlite3 *db, fh_authority *a, int64_t ns) {
-  enum { STEPS = 1000 };                                           /* of the virtual machine */
   enum { LENGTH = 0, LONGEST = 1 << 20, PATTERN = 8, PATTERNS = 1000 }; /* SQLITE_LIMIT_LENGTH, _LIKE_PATTERN_LENGTH */
   a->restricted = ns != 0;
   a->accesses.len = 0;
-  a->deadline = monotonic() + ns;
-  sqlite3_progress_handler(db, ns ? STEPS : 0, ns ? overdue : 0, a);
+  fh_deadline(db, a, ns);
   sqlite3_limit(db, LENGTH, ns ? LONGEST : 1000000000);
   sqlite3_limit(db, PATTERN, ns ? PATTERNS : 50000);
 }

@@ -115,6 +115,8 @@ typedef struct {
 } fh_authority;
 
 void fh_authorize(sqlite3 *db, fh_authority *a);
+void fh_deadline(sqlite3 *db, fh_authority *a, int64_t ns);
+void fh_interrupt(sqlite3 *db);
 void fh_restrict(sqlite3 *db, fh_authority *a, int64_t ns);
 int fh_prepare_one(sqlite3 *db, const char *sql, int len, sqlite3_stmt **out, int *rest);
 int fh_readonly(sqlite3_stmt *s);

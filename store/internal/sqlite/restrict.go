@@ -35,7 +35,16 @@ func (c *Conn) Restrict(within time.Duration) {
 	C.fh_restrict(c.db, c.authority(), C.int64_t(max(1, within)))
 }
 
-// Free ends what Restrict began, and gives back the room that large rows took.
+// Deadline interrupts statements that run after so long (SQLITE_INTERRUPT), until Free.
+func (c *Conn) Deadline(within time.Duration) {
+	C.fh_deadline(c.db, c.authority(), C.int64_t(max(1, within)))
+}
+
+// Interrupt interrupts the statements that run now (SQLITE_INTERRUPT). Other goroutines
+// than the connection's may call it, while that is open.
+func (c *Conn) Interrupt() { C.fh_interrupt(c.db) }
+
+// Free ends what Restrict or Deadline began, and gives back the room that large rows took.
 func (c *Conn) Free() {
 	C.fh_restrict(c.db, c.authority(), 0)
 	const most = 1 << 20
