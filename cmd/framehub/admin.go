@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,7 +56,11 @@ func (s *serveCommand) openAdmin(g *gate, o *web.Options) error {
 		}
 		return nil
 	}
-	accounts, err := operators.Open(operatorsFile(s.OperatorsFile, s.DB))
+	path := operatorsFile(s.OperatorsFile, s.DB)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil { // on mvSQLite nothing else may be in it
+		return err
+	}
+	accounts, err := operators.Open(path)
 	if err != nil {
 		return err
 	}

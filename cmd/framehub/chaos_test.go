@@ -436,7 +436,7 @@ func (h *hubProcess) start(tb testing.TB) {
 	tb.Helper()
 	h.out = newOutput()
 	h.cmd = exec.Command(os.Args[0], "serve", "--config", filepath.Join(h.dir, "framehub.toml"), "--listen", h.addr, //nolint:noctx // killed by kill
-		"--admin-listen", "127.0.0.1:0", "--db", h.db, "--schema", filepath.Join(h.dir, "schema.sql"))
+		"--admin-listen", "127.0.0.1:0", "--admin-auth", "none", "--db", h.db, "--schema", filepath.Join(h.dir, "schema.sql"))
 	h.cmd.Env = append(os.Environ(), childArgs+"=1")
 	h.cmd.Stdout, h.cmd.Stderr = h.out, h.out
 	if err := h.cmd.Start(); err != nil {
