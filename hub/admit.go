@@ -20,19 +20,47 @@ const admitTimeout = 5 * time.Second
 // for the device, and beside it what only the log may say. It never has the token.
 //
 //nolint:contextcheck,nolintlint // a session's hello is nobody's request; contextcheck obeys, and nolintlint does not see it
-func (h *Hub) admit(hello *wire.DeviceHello) (who auth.Identity, role string, err error) {
-	who = auth.Anyone()
+func (h *Hub) admit(hello *wire.DeviceHello) (e entry, err error) {
+	who := auth.Anyone()
 	if h.opts.Gate != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), admitTimeout)
 		defer cancel()
 		if who, err = h.opts.Gate.Enter(ctx, hello.Token); err != nil {
-			return who, "", unauthorized(err)
+			return e, unauthorized(err)
 		}
 	}
-	if role, err = who.Allow(hello.Role); err != nil {
-		return who, "", whose(&wire.Error{Code: wire.CloseForbidden, Reason: err.Error()}, &who)
+	role, err := who.Allow(hello.Role)
+	if err != nil {
+		return e, whose(&wire.Error{Code: wire.CloseForbidden, Reason: err.Error()}, &who)
 	}
-	return who, role, nil
+	return entry{who: who, role: role}, nil
+}
+
+// An entry is how a session has come in.
+type entry struct {
+	who    auth.Identity
+	role   string
+	unseen bool
+}
+
+// An admission says how a session comes in by its hello, or why it doesn't.
+type admission func(hello *wire.DeviceHello) (entry, error)
+
+// observing lets in a user whom somebody else has let in already. What he is called
+// is no user's of the game, whose devices would be his.
+func observing(user string) admission {
+	who := auth.Identity{User: "operator:" + user, Roles: []string{auth.RoleObserver}}
+	return func(hello *wire.DeviceHello) (entry, error) {
+		asked := hello.Role
+		if asked == "" {
+			asked = auth.RoleObserver
+		}
+		role, err := who.Allow(asked)
+		if err != nil {
+			return entry{}, whose(&wire.Error{Code: wire.CloseForbidden, Reason: "on the operators' listener a session only observes: ask for the role observer"}, &who)
+		}
+		return entry{who: who, role: role, unseen: true}, nil
+	}
 }
 
 // whose adds to an error, for the log, who caused it.
@@ -80,7 +108,7 @@ func (h *Hub) recheck(c *client, now time.Time) {
 	if e := h.banned(&c.identity, uuid.UUID(c.device.id), now); e != nil { // since it was let in
 		c.sess.End(wire.Goodbye{Code: e.Code, Text: e.Reason})
 	}
-	if h.opts.Gate == nil {
+	if h.opts.Gate == nil || c.unseen { // whoever let that in looks after it
 		return
 	}
 	if err := h.opts.Gate.Stay(&c.identity, now); err != nil {

@@ -27,6 +27,7 @@ type client struct {
 	form     form
 	identity auth.Identity
 	who      rules.Who // the same as rules take it
+	unseen   bool      // an operator looks: the game does not know
 	program  string    // how it calls itself
 	greeted  *book     // the rules that the hello was answered by
 	owner    owner     // whose part of what all have together it takes

@@ -94,7 +94,9 @@ func (b *inbox) attach(c *client, id store.Device, state func() (uint64, error))
 	d.last = max(d.last, settled)
 	replaced, d.client = d.client, c
 	c.device = d
-	b.moved(&move{device: id, user: c.identity.User, role: c.who.Role, at: time.Now(), here: true})
+	if !c.unseen {
+		b.moved(&move{device: id, user: c.identity.User, role: c.who.Role, at: time.Now(), here: true})
+	}
 	return replaced, nil
 }
 
@@ -112,7 +114,9 @@ func (b *inbox) detach(c *client) {
 	defer b.mu.Unlock()
 	if d := c.device; d != nil && d.client == c {
 		d.client = nil
-		b.moved(&move{device: d.id, at: time.Now(), left: c.sess.Left()})
+		if !c.unseen {
+			b.moved(&move{device: d.id, at: time.Now(), left: c.sess.Left()})
+		}
 		b.forget(d)
 	}
 }

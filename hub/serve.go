@@ -35,12 +35,27 @@ func (h *Hub) capabilities() []string {
 // returns after the hello, with the reason when that was refused. [Hub.Run] waits
 // for the session to end.
 func (h *Hub) Serve(sess *session.Session) error {
+	return h.serve(sess, h.admit, func() {})
+}
+
+// ServeObserver is Serve for a session of a user of the operators' listener, who has
+// been let in there: it is an observer, is not among those who are here, and rules
+// about scopes of tokens do not hold for it. done is closed when it has ended.
+func (h *Hub) ServeObserver(sess *session.Session, user string) (done <-chan struct{}, err error) {
+	ended := make(chan struct{})
+	return ended, h.serve(sess, observing(user), func() { close(ended) })
+}
+
+// serve takes over a session of somebody whom admit lets in. It calls ended when it
+// has ended, if there was no error.
+func (h *Hub) serve(sess *session.Session, admit admission, ended func()) error {
 	if !h.enter(sess) {
 		sess.End(goodbyeStopping)
 		sess.Refuse(&wire.Error{Code: goodbyeStopping.Code, Reason: goodbyeStopping.Text})
+		ended()
 		return nil
 	}
-	c, err := h.greet(sess)
+	c, err := h.greet(sess, admit)
 	if err != nil {
 		h.exit(sess)
 		sess.Refuse(wire.AsError(err))
@@ -50,6 +65,7 @@ func (h *Hub) Serve(sess *session.Session) error {
 	h.auditLogin(c)
 	h.opts.Log.Debug("session begins", "session", sess.ID, "remote", sess.Remote, "device", uuid.UUID(c.device.id), "role", c.who.Role, "user", c.identity.User, "token_id", c.identity.TokenID)
 	go func() {
+		defer ended()
 		defer h.sessions.Done()
 		defer h.dismiss(c)
 		err := sess.Run(c)
@@ -78,28 +94,28 @@ func (h *Hub) exit(sess *session.Session) {
 }
 
 // greet reads the hello, and makes the session one of the hub's.
-func (h *Hub) greet(sess *session.Session) (*client, error) {
+func (h *Hub) greet(sess *session.Session, admit admission) (*client, error) {
 	hello, err := sess.Hello()
 	if err != nil {
 		return nil, err
 	}
-	who, role, err := h.admit(&hello)
+	entry, err := admit(&hello)
 	if err != nil {
 		return nil, err
 	}
-	c, err := h.newClient(sess, &hello, who, role)
+	c, err := h.newClient(sess, &hello, &entry)
 	if err != nil {
 		return nil, err
 	}
 	if err := h.attach(c, &hello); err != nil {
 		h.dismiss(c)
-		return nil, whose(err, &who)
+		return nil, whose(err, &entry.who)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.strangers, sess)
 	h.clients[c] = struct{}{}
-	if h.clock.holder != nil && role == auth.RoleServer {
+	if h.clock.holder != nil && entry.role == auth.RoleServer {
 		c.tellHolder(h.clock.holder)
 	}
 	if is := h.rules.Load(); is.schema != c.greeted.schema {
@@ -113,13 +129,13 @@ func (h *Hub) greet(sess *session.Session) (*client, error) {
 	return c, nil
 }
 
-func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, identity auth.Identity, role string) (*client, error) {
+func (h *Hub) newClient(sess *session.Session, hello *wire.DeviceHello, e *entry) (*client, error) {
 	c := &client{
 		hub: h, sess: sess, form: form{max: hello.MaxMessage, zstd: hello.Zstd},
-		identity: identity, who: whoIs(&identity, role, h.opts.Gate == nil), greeted: h.book(),
+		identity: e.who, who: whoIs(&e.who, e.role, h.opts.Gate == nil || e.unseen), unseen: e.unseen, greeted: h.book(),
 		program: nameOf(hello.Client), jobs: make(chan job, maxJobs), catchup: true,
 	}
-	if role == auth.RoleServer {
+	if e.role == auth.RoleServer {
 		c.ticking, c.form.authors = make(chan struct{}, maxTicks), true
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())

@@ -205,7 +205,7 @@ func adminPaths(t *testing.T) (paths []string) {
 }
 
 // shared are on both listeners.
-var shared = []string{"/{$}", "/healthz", "/readyz", "/assets/common.css", "/assets/common-icon.svg"}
+var shared = []string{"/{$}", session.Path, "/healthz", "/readyz", "/assets/common.css", "/assets/common-icon.svg"}
 
 // TestNothingOfAdminForDevices asks the device listener for all that the admin
 // listener has, in all the ways that a path can be written.

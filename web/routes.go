@@ -24,6 +24,7 @@ func (o Options) routes(h *hub.Hub, ours, process *prometheus.Registry) []route 
 	metrics := promhttp.HandlerFor(prometheus.Gatherers{ours, process}, promhttp.HandlerOpts{})
 	return slices.Concat(health(h), page("admin"), profiles(), o.api(h, ours), []route{
 		{"GET /metrics", operators.Viewer, metrics.ServeHTTP},
+		{"GET /v1/sync", operators.Viewer, o.observe(h)},
 	})
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 	"framehub/hub"
 	"framehub/operators"
 	"framehub/session"
-	"framehub/session/wire"
 )
 
 // Options say what the handlers offer. The zero value of each field means its default.
@@ -88,40 +86,6 @@ func Device(h *hub.Hub, o Options) http.Handler {
 	}
 	return secure(mux)
 }
-
-// sync makes sessions of requests.
-func (o Options) sync(h *hub.Hub) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		recorder := &codeRecorder{ResponseWriter: w}
-		s, err := session.Accept(recorder, r, o.Session)
-		if err != nil {
-			o.Audit.Add(audit.UpgradeRefused, audit.Record{Remote: r.RemoteAddr, Code: codeText(recorder.code), Reason: err.Error()})
-			return
-		}
-		if err := h.Serve(s); err != nil {
-			rec := audit.Record{Session: s.ID, Remote: s.Remote, Reason: err.Error()}
-			if e, ok := errors.AsType[*wire.Error](err); ok {
-				rec.Code, rec.Reason = codeText(int(e.Code)), e.Reason
-			}
-			o.Audit.Add(audit.SessionRefused, rec)
-		}
-	}
-}
-
-// A codeRecorder remembers what was answered.
-type codeRecorder struct {
-	http.ResponseWriter
-	code int
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (c *codeRecorder) WriteHeader(code int) {
-	c.code = code
-	c.ResponseWriter.WriteHeader(code)
-}
-
-// Unwrap lets [http.ResponseController] find what is under it.
-func (c *codeRecorder) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func codeText(code int) string { return strconv.Itoa(code) }
 

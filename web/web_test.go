@@ -52,7 +52,7 @@ func TestPaths(t *testing.T) {
 		{"admin: the page", w.Admin, "/", 200, page, "Sessions"},
 		{"admin: its script", w.Admin, "/assets/admin-live.js", 200, script, "/api/live"},
 		{"admin: shared looks", w.Admin, "/assets/common.css", 200, "text/css; charset=utf-8", ":root"},
-		{"admin: no sync", w.Admin, "/v1/sync", 404, text, ""},
+		{"admin: sync without an upgrade", w.Admin, "/v1/sync", 426, "", ""},
 		{"admin: no demo", w.Admin, "/assets/demo.js", 404, text, ""},
 		{"admin: no client", w.Admin, "/assets/framehub.js", 404, text, ""},
 		{"admin: nothing elsewhere", w.Admin, "/nowhere", 404, text, ""},

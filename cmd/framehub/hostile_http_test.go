@@ -156,7 +156,8 @@ func (w *hostileWorld) adminCases() (all []hostile) {
 	add("asked by a page of another site", "http 403", get("/metrics", root+"Sec-Fetch-Site: cross-site\r\n"))
 	add("posted by a page of another site", "http 403", strings.Replace(get("/metrics", root+"Origin: https://evil.example\r\n"), "GET", "POST", 1))
 	add("posted", "http 405", strings.Replace(get("/metrics", root), "GET", "POST", 1))
-	add("a session", "http 404", get("/v1/sync", root))
+	add("a session that is none", "http 426", get("/v1/sync", root))
+	add("a session without a token", "http 401", get("/v1/sync", ""))
 	add("beside its files", "http 404", get("/..%2f..%2fetc%2fpasswd", root))
 	return all
 }
