@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"framehub/durable"
 )
 
 const (
@@ -231,34 +232,11 @@ func (b *Bans) change(f func(map[banKey]Ban) error) error {
 	return nil
 }
 
-// writeBans replaces the file, which holds the old list or the new one whatever
-// happens.
-func writeBans(path string, bans []Ban) (err error) {
+func writeBans(path string, bans []Ban) error {
 	slices.SortFunc(bans, func(x, y Ban) int { return x.Since.Compare(y.Since) })
 	text, err := json.MarshalIndent(bans, "", "  ")
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return nil // it is written, and nothing more can be done for it
-	}
-	defer func() { _ = dir.Close() }()
-	return dir.Sync()
+	return durable.Replace(path, append(text, '\n'))
 }

@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 
 	"framehub/backup/place"
+	"framehub/durable"
 	"framehub/store"
 )
 
@@ -279,9 +280,5 @@ func (r *restorer) put() error {
 			return fmt.Errorf("put the restored database in its place: %w", err)
 		}
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Sync(dir)
 }

@@ -6,13 +6,14 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"framehub/durable"
 )
 
 // A folder has a file for each blob.
@@ -84,7 +85,7 @@ func (f *folder) Put(ctx context.Context, name, file string) (err error) {
 		}
 	}()
 	if os.Rename(file, part) == nil {
-		if err := sync(part); err != nil {
+		if err := durable.Sync(part); err != nil {
 			return err
 		}
 		return f.settle(part, name)
@@ -135,7 +136,7 @@ func (f *folder) makeDir(dir string) error {
 		return err
 	}
 	for at := dir; ; at = filepath.Dir(at) {
-		if err := sync(filepath.Dir(at)); err != nil {
+		if err := durable.Sync(filepath.Dir(at)); err != nil {
 			return err
 		}
 		if at == f.dir || filepath.Dir(at) == at {
@@ -163,18 +164,7 @@ func (f *folder) settle(part, name string) error {
 	if err := os.Rename(part, path); err != nil {
 		return err
 	}
-	return sync(filepath.Dir(path))
-}
-
-func sync(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s to the disk: %w", path, err)
-	}
-	return nil
+	return durable.Sync(filepath.Dir(path))
 }
 
 // Remove implements [Place]. A folder that is empty then goes, too.
