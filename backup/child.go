@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/fxamacker/cbor/v2"
+
 	"framehub/backup/place"
 	"framehub/store"
 )
@@ -22,14 +25,36 @@ import (
 
 // A job is what a child process is to do.
 type job struct {
+	Dump  *dumpJob
+	Look  *lookJob
+	Load  *loadJob
 	Pack  *packJob
 	Prove *proveJob
+}
+
+// underLibrary says whether the job is for a process under mvSQLite's library, where the
+// database is on mvSQLite: all others open files.
+func (j *job) underLibrary() bool { return j.Dump != nil || j.Look != nil || j.Load != nil }
+
+// A dumpJob copies a version of a namespace of mvSQLite to a file.
+type dumpJob struct {
+	Source, VFS string // as store.CopyNamespace takes them
+	To          string
 }
 
 // A packJob packs a database file.
 type packJob struct {
 	From, To   string
 	Recipients []string
+	Finish     *finishJob // before that; nil: there is nothing to finish
+}
+
+// A finishJob makes a copy of what was dumped.
+type finishJob struct {
+	Schema  []byte
+	Version uint64
+	First   uint64 // the version of the first of the entries
+	Entries string // a file of them, each a byte string in CBOR
 }
 
 // packed is what came of it.
@@ -49,6 +74,7 @@ type proveJob struct {
 
 type answer struct {
 	Packed   *packed
+	There    *store.NamespaceState
 	Restored uint64 // of a proof: the version that was restored from
 	Error    string
 	Damaged  bool // the error says that the copy is not good, and not that something stood in the way
@@ -57,22 +83,30 @@ type answer struct {
 // ChildCommand is the hidden command of the program that is a child process.
 const ChildCommand = "backup-child"
 
-// Child is a child process: it reads a job, does it, and writes the answer. It ends when
-// in ends, for then nobody waits for the answer.
+// Child is a child process: it reads a job in a line, and what belongs to it, does it, and
+// writes the answer. It ends when in ends, for then nobody waits for the answer.
 func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	dec := json.NewDecoder(in)
+	b := bufio.NewReader(in)
+	line, err := b.ReadBytes('\n')
 	var j job
-	if err := dec.Decode(&j); err != nil {
+	if err == nil {
+		err = json.Unmarshal(line, &j)
+	}
+	if err != nil {
 		return fmt.Errorf("read a job: %w", err)
 	}
-	go func() {
-		_, _ = io.Copy(io.Discard, in)
-		cancel()
-	}()
 	var a answer
-	err := a.do(ctx, &j)
+	if j.Load != nil { // which finds the end itself
+		err = j.Load.run(ctx, b)
+	} else {
+		go func() {
+			_, _ = io.Copy(io.Discard, b)
+			cancel()
+		}()
+		err = a.do(ctx, &j)
+	}
 	if err != nil {
 		a.Error, a.Damaged = err.Error(), errors.Is(err, errNotGood)
 	}
@@ -81,6 +115,10 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 
 func (a *answer) do(ctx context.Context, j *job) (err error) {
 	switch {
+	case j.Dump != nil:
+		return store.CopyNamespace(j.Dump.Source, j.Dump.VFS, j.Dump.To)
+	case j.Look != nil:
+		a.There, err = j.Look.run()
 	case j.Pack != nil:
 		a.Packed, err = j.Pack.run(ctx)
 	case j.Prove != nil:
@@ -94,6 +132,11 @@ func (j *packJob) run(ctx context.Context) (*packed, error) {
 	to, err := Recipients(j.Recipients)
 	if err != nil {
 		return nil, err
+	}
+	if j.Finish != nil {
+		if err := j.Finish.run(j.From); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -116,6 +159,23 @@ func (j *packJob) run(ctx context.Context) (*packed, error) {
 	return p, errors.Join(err, r.err)
 }
 
+func (j *finishJob) run(path string) error {
+	f, err := os.Open(j.Entries)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	in := cbor.NewDecoder(bufio.NewReader(f))
+	next := j.First
+	return store.FinishCopy(path, j.Schema, j.Version, func(version uint64) (entry []byte, err error) {
+		if version != next {
+			return nil, fmt.Errorf("entry %d is wanted, and %d is there", version, next)
+		}
+		next++
+		return entry, in.Decode(&entry)
+	})
+}
+
 // run looks at a copy with every eye there is.
 func (j *proveJob) run(ctx context.Context) (restored uint64, err error) {
 	p, err := place.Open(j.Place)
@@ -136,17 +196,23 @@ func (j *proveJob) run(ctx context.Context) (restored uint64, err error) {
 // A runner runs child processes.
 type runner struct {
 	program []string // and its first arguments
+	env     []string // of those that open files; nil: this process's
+	library []string // of those under mvSQLite's library; the same
 }
 
 const niceness = 10
 
-// run runs a child process until it has answered.
-func (r runner) run(ctx context.Context, j *job) (*answer, error) {
+// run runs a child process until it has answered. feed, which may be nil, writes what belongs
+// to the job.
+func (r runner) run(ctx context.Context, j *job, feed func(io.Writer) error) (*answer, error) {
 	text, err := json.Marshal(j)
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, r.program[0], r.program[1:]...) //nolint:gosec // the program itself
+	if cmd.Env = r.env; j.underLibrary() {
+		cmd.Env = r.library
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
@@ -159,6 +225,14 @@ func (r runner) run(ctx context.Context, j *job) (*answer, error) {
 	}
 	_ = syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, niceness) // all of its threads; that it can't be is no harm
 	_, err = in.Write(append(text, '\n'))
+	if err == nil && feed != nil {
+		if err = feed(in); err != nil && !errors.Is(err, syscall.EPIPE) { // then its answer says why
+			_ = in.Close()
+			_ = cmd.Wait()
+			return nil, err
+		}
+		err = nil
+	}
 	if e := cmd.Wait(); e != nil || err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

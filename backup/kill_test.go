@@ -22,6 +22,7 @@ import (
 	"framehub/backup"
 	"framehub/backup/place"
 	"framehub/store"
+	"framehub/store/storetest"
 )
 
 // In the environment of a child: the folder of the hub that it is to be, what is random,
@@ -40,16 +41,32 @@ const (
 func TestKill(t *testing.T) { testKill(t, 10, 0) }
 
 // TestSoakKill does so 200 times at least, and for FRAMEHUB_SOAK.
-func TestSoakKill(t *testing.T) {
+func TestSoakKill(t *testing.T) { testKill(t, 200, soakTime(t)) }
+
+// soakTime returns for how long a soak test is to run.
+func soakTime(t *testing.T) time.Duration {
+	t.Helper()
 	text := os.Getenv("FRAMEHUB_SOAK")
 	if text == "" {
 		t.Skip("set FRAMEHUB_SOAK=10m (or run make soak)")
 	}
 	lasting, err := time.ParseDuration(text)
 	if err != nil {
-		lasting = 10 * time.Minute
+		t.Fatal("FRAMEHUB_SOAK:", err)
 	}
-	testKill(t, 200, lasting)
+	return lasting
+}
+
+// TestMVSQLiteKill does the same on a simulation of mvSQLite.
+func TestMVSQLiteKill(t *testing.T) {
+	storetest.OpenMvsim(t, "world", "world.frames")
+	testKill(t, 5, 0)
+}
+
+// TestSoakMVSQLiteKill does so for FRAMEHUB_SOAK.
+func TestSoakMVSQLiteKill(t *testing.T) {
+	storetest.OpenMvsim(t, "world", "world.frames")
+	testKill(t, 0, soakTime(t))
 }
 
 func testKill(t *testing.T, rounds int, lasting time.Duration) {

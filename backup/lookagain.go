@@ -99,7 +99,7 @@ func (w *Worker) lookAt(ctx context.Context, name string) error {
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return err
 	}
-	_, err = w.run.run(ctx, &job{Prove: &proveJob{Place: w.o.Place.String(), Manifest: name, Scratch: scratch}})
+	_, err = w.run.run(ctx, &job{Prove: &proveJob{Place: w.o.Place.String(), Manifest: name, Scratch: scratch}}, nil)
 	return errors.Join(err, os.RemoveAll(scratch))
 }
 

@@ -11,11 +11,15 @@ import (
 	"go.uber.org/goleak"
 
 	"framehub/backup"
+	"framehub/store/storetest"
 )
 
 // TestMain fails on a goroutine that a test left behind. The test binary is also the
 // program of the child processes.
 func TestMain(m *testing.M) {
+	if onMvsim() {
+		storetest.JoinMvsim(childTB{})
+	}
 	if len(os.Args) > 1 && os.Args[1] == backup.ChildCommand {
 		signal.Ignore(syscall.SIGXFSZ)
 		limitFiles()

@@ -1,11 +1,14 @@
 package backup
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"framehub/store"
 )
@@ -18,6 +21,7 @@ type staged struct {
 	at      time.Time
 	doc     []byte
 	made    time.Time
+	finish  *finishJob // what is still to be done with it; nil: nothing
 }
 
 // stage copies a snapshot to the local disk, which ends it.
@@ -28,10 +32,53 @@ func (w *Worker) stage(ctx context.Context, sn *store.Snapshot, name, why string
 	}
 	_ = os.Remove(path)
 	st := &staged{path: path, why: why, version: sn.Version, at: sn.Time, doc: sn.SchemaDoc(), made: time.Now().UTC()}
+	if sn.Source() != "" {
+		return st, w.dump(ctx, sn, st)
+	}
 	err = sn.Copy(ctx, path, func(done, total int) {
 		w.update(func(s *State) { s.Phase, s.Done, s.Total = "copying", int64(done), int64(total) })
 	})
 	return st, err
+}
+
+// dump has a child process copy a snapshot on mvSQLite to the local disk. That is finished
+// later, by one without mvSQLite's library, with the entries that it needs.
+func (w *Worker) dump(ctx context.Context, sn *store.Snapshot, st *staged) error {
+	st.finish = &finishJob{Schema: st.doc, Version: st.version, First: sn.Unsettled(), Entries: st.path + ".entries"}
+	w.update(func(s *State) { s.Phase, s.Done, s.Total = "copying", 0, 0 })
+	if err := w.writeEntries(st.finish); err != nil {
+		return err
+	}
+	_, err := w.run.run(ctx, &job{Dump: &dumpJob{Source: sn.Source(), VFS: w.o.VFS, To: st.path}}, nil)
+	return err
+}
+
+func (w *Worker) writeEntries(j *finishJob) (err error) {
+	f, err := os.Create(j.Entries)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	b := bufio.NewWriter(f)
+	out := cbor.NewEncoder(b)
+	for v := j.First; v <= j.Version; v++ {
+		entry, err := w.src.EntryBytes(v)
+		if err == nil {
+			err = out.Encode(entry)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return b.Flush()
+}
+
+// remove removes what was staged.
+func (st *staged) remove() {
+	_ = os.Remove(st.path)
+	if st.finish != nil {
+		_ = os.Remove(st.finish.Entries)
+	}
 }
 
 // make makes a copy, of what was staged or of what there is now.
@@ -51,7 +98,7 @@ func (w *Worker) make(ctx context.Context, st *staged, o *Outcome) (*Manifest, e
 	}
 	w.ship.from(st.version) // also where what follows fails
 	o.Version = st.version
-	defer func() { _ = os.Remove(st.path) }()
+	defer st.remove()
 	m, err := w.pack(ctx, st)
 	if err != nil {
 		return nil, err
@@ -76,7 +123,7 @@ func (w *Worker) pack(ctx context.Context, st *staged) (*Manifest, error) {
 	}
 	_ = os.Remove(out)
 	defer func() { _ = os.Remove(out) }()
-	a, err := w.run.run(ctx, &job{Pack: &packJob{From: st.path, To: out, Recipients: w.o.Recipients}})
+	a, err := w.run.run(ctx, &job{Pack: &packJob{From: st.path, To: out, Recipients: w.o.Recipients, Finish: st.finish}}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("pack the copy: %w", err)
 	}
@@ -124,7 +171,7 @@ func (w *Worker) prove(ctx context.Context, m *Manifest, plain string, o *Outcom
 		w.ship.now(ctx, m.Version) // what leads here from the copy before
 	}
 	began := time.Now()
-	a, err := w.run.run(ctx, &job{Prove: j})
+	a, err := w.run.run(ctx, &job{Prove: j}, nil)
 	if err != nil && !errors.Is(err, errNotGood) {
 		return fmt.Errorf("the copy of version %d is made and could not be proven: %w", m.Version, err)
 	}

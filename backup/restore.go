@@ -27,6 +27,8 @@ type RestoreOptions struct {
 	Force   bool           // what is there is put aside; false: then nothing is done
 	Keys    []age.Identity // for encrypted backups
 
+	Into *Namespace // where the database is to be on mvSQLite; nil: in DB. It is built in a folder beside DB first
+
 	Progress func(phase string, done, total int64) // may be nil
 }
 
@@ -47,7 +49,12 @@ type Restored struct {
 // Restore makes a database of backups, at exactly one version, as the beginning of a new
 // history. Where it can't give that, it gives nothing: the error says what is missing. A
 // hub must not have the database open.
-func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
+func Restore(ctx context.Context, o RestoreOptions) (res *Restored, err error) {
+	defer func() {
+		if err != nil {
+			res = nil
+		}
+	}()
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64) {}
 	}
@@ -67,7 +74,7 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if there := existing(o.DB); len(there) > 0 && !o.Force {
+	if there := existing(o.DB); len(there) > 0 && !o.Force && o.Into == nil {
 		return nil, fmt.Errorf("%s is there: --force puts it aside, under another name, and restores", there[0])
 	}
 	r := &restorer{o: &o, h: h, res: &Restored{DB: o.DB, History: h.Name, OnlyCopy: []string{}, Aside: []string{}, Notes: []string{}}}
@@ -75,13 +82,20 @@ func Restore(ctx context.Context, o RestoreOptions) (_ *Restored, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
+	if o.Into != nil {
+		return r.res, r.into(ctx)
+	}
 	if err := r.build(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.put(); err != nil {
+	built, err := store.OpenCopy(r.path(), r.schema())
+	if err != nil {
 		return nil, err
 	}
-	return r.res, nil
+	if err := built.Found(fmt.Sprintf("%s, restored %s", r.what(), time.Now().UTC().Format(time.RFC3339))); err != nil {
+		return nil, err
+	}
+	return r.res, r.put()
 }
 
 // existing returns the files that a database would have.
@@ -119,9 +133,15 @@ type restorer struct {
 	dir string
 }
 
+// path is where the database is built.
+func (r *restorer) path() string { return filepath.Join(r.dir, filepath.Base(r.o.DB)) }
+
+// what says what is restored.
+func (r *restorer) what() string { return fmt.Sprintf("version %d of %s", r.res.Version, r.h.Name) }
+
 // build builds the database in the folder.
 func (r *restorer) build(ctx context.Context) error {
-	path := filepath.Join(r.dir, filepath.Base(r.o.DB))
+	path := r.path()
 	if err := r.buildFrom(ctx, path, r.h.candidates(r.o.To)); err != nil {
 		return err
 	}
@@ -130,14 +150,7 @@ func (r *restorer) build(ctx context.Context) error {
 	if r.res.Contents, err = store.ReadContents(ctx, path); err != nil {
 		return err
 	}
-	if err := r.compare(); err != nil {
-		return err
-	}
-	c, err := store.OpenCopy(path, r.schema())
-	if err != nil {
-		return err
-	}
-	return c.Found(fmt.Sprintf("version %d of %s, restored %s", r.res.Version, r.h.Name, time.Now().UTC().Format(time.RFC3339)))
+	return r.compare()
 }
 
 // buildFrom tries copies, the best first: one that is damaged leaves the work to one

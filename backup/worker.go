@@ -36,6 +36,8 @@ type Options struct {
 	Recipients []string      // as [Recipients] takes them; none: nothing is encrypted
 	Program    string        // its version, for manifests
 	Child      []string      // the program that is a child process, with its first arguments; default: this one
+	ChildEnv   []string      // the environment of child processes that open files, as those under mvSQLite's library can't; default: this process's
+	VFS        string        // as the store's Options have it
 	Log        *slog.Logger  // default: slog.Default()
 	Done       func(Outcome) // is told what became of each copy
 }
@@ -75,7 +77,7 @@ func New(src Source, o Options) (*Worker, error) {
 	if _, err := Recipients(o.Recipients); err != nil {
 		return nil, err
 	}
-	w := &Worker{src: src, o: o, run: runner{o.Child}, ask: make(chan string, 1), look: make(chan string, 1)}
+	w := &Worker{src: src, o: o, run: runner{program: o.Child, env: o.ChildEnv}, ask: make(chan string, 1), look: make(chan string, 1)}
 	w.state = State{Place: o.Place.String(), Shipping: o.ShipEvery > 0}
 	w.ship = shipper{w: w}
 	return w, nil
@@ -317,7 +319,7 @@ func (w *Worker) one(ctx context.Context, st *staged, why string) {
 	o := Outcome{Why: why, Began: time.Now()}
 	if st != nil {
 		if o.Why = st.why; w.have(st.version) { // one was under way when it was staged
-			_ = os.Remove(st.path)
+			st.remove()
 			return
 		}
 	}

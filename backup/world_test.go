@@ -17,6 +17,7 @@ import (
 	"framehub/backup/place"
 	"framehub/session/wire"
 	"framehub/store"
+	"framehub/store/storetest"
 )
 
 // worldSchema has what a restore must give exactly: rowids, sequences, generated columns,
@@ -47,7 +48,14 @@ type world struct {
 
 var quiet = slog.New(slog.DiscardHandler)
 
+// onMvsim says whether worlds are on a simulation of mvSQLite, as after storetest.OpenMvsim,
+// in this process or in the one that started it.
+func onMvsim() bool { return os.Getenv("MVSIM_DIR") != "" }
+
 func (w *world) options() store.Options {
+	if onMvsim() {
+		return store.Options{Path: "world", MVSQLite: true, VFS: storetest.VFS, Schema: worldSchema, MergeEvery: 50 * time.Millisecond, Ship: true, PinSchemas: true, Log: quiet}
+	}
 	return store.Options{Path: filepath.Join(w.dir, "world.db"), Schema: worldSchema, Ship: true, PinSchemas: true, Log: quiet}
 }
 
@@ -133,8 +141,15 @@ func (w *world) merge() {
 	w.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, err := w.Merge(w.now, true); err != nil {
-		w.Fatal("merge:", err)
+	for {
+		if _, err := w.Merge(w.now, true); err != nil {
+			w.Fatal("merge:", err)
+		}
+		if !onMvsim() || w.Merged() == w.Version() {
+			return
+		}
+		w.now = w.now.Add(time.Second)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // a merge beside the frames tells nobody that it is over
 	}
 }
 
@@ -201,7 +216,12 @@ func contentsNow(tb testing.TB, s *store.Store) (uint64, *store.Contents) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "copy.db")
-	if err := sn.Copy(context.Background(), path, nil); err != nil {
+	if sn.Source() == "" {
+		err = sn.Copy(context.Background(), path, nil)
+	} else if err = store.CopyNamespace(sn.Source(), storetest.VFS, path); err == nil {
+		err = store.FinishCopy(path, sn.SchemaDoc(), version, s.EntryBytes)
+	}
+	if err != nil {
 		tb.Fatal("copy:", err)
 	}
 	c, err := store.ReadContents(context.Background(), path)
@@ -219,6 +239,9 @@ func (w *world) backup(o backup.Options) (b *backup.Worker, stop func()) {
 	}
 	if o.Keep == (backup.Keep{}) {
 		o.Keep = backup.DefaultKeep
+	}
+	if onMvsim() {
+		o.VFS = storetest.VFS
 	}
 	o.Scratch, o.Child, o.Program = filepath.Join(w.dir, "scratch"), []string{os.Args[0], backup.ChildCommand}, "a test"
 	if o.Log == nil {

@@ -32,6 +32,26 @@ func (c *Cluster) Environ(base []string, library string) ([]string, error) {
 	return env, nil
 }
 
+// Plain returns an environment for a process that opens databases in files, of one for the
+// child: without the library, and what it has to know.
+func Plain(env []string, library string) []string {
+	var plain []string
+	for _, kv := range env {
+		key, value, _ := strings.Cut(kv, "=")
+		if key == "LD_PRELOAD" {
+			others := slices.DeleteFunc(preloaded(value), func(path string) bool { return path == library })
+			if len(others) == 0 {
+				continue
+			}
+			kv = "LD_PRELOAD=" + strings.Join(others, ":")
+		}
+		if !strings.HasPrefix(key, "MVSQLITE_") && key != supervisedKey {
+			plain = append(plain, kv)
+		}
+	}
+	return plain
+}
+
 // lookup returns the last value that an environment has for a key.
 func lookup(env []string, key string) (value string, ok bool) {
 	for _, kv := range env {

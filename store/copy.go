@@ -48,12 +48,19 @@ func openLoose(path string) (*sqlite.Conn, error) {
 }
 
 // OpenCopy opens a copy that [Snapshot.Copy] has made, with the numbering of its schema.
-func OpenCopy(path string, schema []byte) (_ *Copy, err error) {
+func OpenCopy(path string, schema []byte) (*Copy, error) {
+	return openCopy(Options{Path: path}, schema)
+}
+
+// openCopy opens a copy in a file, or in a namespace of mvSQLite.
+func openCopy(o Options, schema []byte) (_ *Copy, err error) {
+	path := o.Path
 	doc, err := decodeSchemaDoc(schema)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: Options{Path: path, Log: slog.New(slog.DiscardHandler)}}
+	o.Log = slog.New(slog.DiscardHandler)
+	s := &Store{opts: o}
 	s.recent.init()
 	s.devices.init()
 	c := &Copy{s: s, doc: doc, writers: map[string]*replayWriter{}}
@@ -62,12 +69,20 @@ func OpenCopy(path string, schema []byte) (_ *Copy, err error) {
 			err = explain(path, errors.Join(err, c.Close()))
 		}
 	}()
-	if s.w, err = openLoose(path); err != nil {
+	if o.MVSQLite {
+		s.w, err = openNamespace(path, o.VFS, 0)
+	} else {
+		s.w, err = openLoose(path)
+	}
+	if err != nil {
 		return nil, err
 	}
 	meta, err := readMeta(s.w, "_framehub_meta")
 	if err != nil {
 		return nil, fmt.Errorf("%s is no copy of a hub's database: %w", path, err)
+	}
+	if meta["partial"] != nil {
+		return nil, fmt.Errorf("%s was copied in the middle of a merge: it is no version", path)
 	}
 	s.id, s.epoch = blob(meta["id"]), blob(meta["epoch"])
 	s.merged.Store(uint64(number64(meta["merged"])))
@@ -200,7 +215,7 @@ func (c *Copy) commit(now time.Time) error {
 // could take one over.
 var travels = []string{"_framehub_meta", "_framehub_device", changeTable, WillTable, "_framehub_migration"}
 
-// scrub empties all other tables of the hub's own.
+// scrub empties all other tables of the hub's own, and forgets which process had the database.
 func (c *Copy) scrub() error {
 	if err := c.commit(time.Now()); err != nil {
 		return err
@@ -212,11 +227,11 @@ func (c *Copy) scrub() error {
 		}
 		return nil
 	})
-	if err != nil || len(empty) == 0 {
+	if err != nil {
 		return err
 	}
 	var sql strings.Builder
-	sql.WriteString(`PRAGMA secure_delete = ON;`)
+	sql.WriteString(`PRAGMA secure_delete = ON; DELETE FROM _framehub_meta WHERE key = 'hub';`)
 	for _, name := range empty {
 		sql.WriteString("DELETE FROM " + quote(name) + ";")
 	}
@@ -241,50 +256,61 @@ func (c *Copy) Found(from string) (err error) {
 	if err != nil {
 		return err
 	}
-	epoch := random()
-	if err := s.w.Exec(`BEGIN; DELETE FROM _framehub_change; DELETE FROM _framehub_meta`); err != nil {
-		return explain(s.opts.Path, err)
-	}
-	for _, kv := range []struct {
-		key   string
-		value driver.Value
-	}{{"id", s.id}, {"epoch", epoch}, {"merged", int64(0)}, {"devices", int64(0)}, {"taken", int64(0)}, {"restored", from}} {
-		if err := s.w.Exec(`INSERT INTO _framehub_meta VALUES (?, ?)`, kv.key, kv.value); err != nil {
-			return explain(s.opts.Path, err)
-		}
-	}
-	if err := s.w.Exec(`COMMIT`); err != nil {
-		return explain(s.opts.Path, err)
-	}
 	ddl, err := sumDDL(s.w, keyless(s.Schema().Tables))
 	if err != nil {
 		return explain(s.opts.Path, err)
 	}
-	if err := c.Close(); err != nil {
+	epoch := random()
+	// The log first: without the game database nobody takes it for one.
+	if err := foundLog(&s.opts, s.id, epoch, schema, ddl); err != nil {
 		return err
 	}
-	if err := foundLog(&s.opts, s.id, epoch, schema, ddl); err != nil {
+	if err := transact(s.w, func() error { return c.foundMeta(epoch, from) }); err != nil {
+		return explain(s.opts.Path, err)
+	}
+	if err := c.Close(); err != nil || s.opts.MVSQLite {
 		return err
 	}
 	return errors.Join(syncFile(s.opts.Path), syncFile(s.opts.logPath()))
 }
 
-// foundLog makes the frame log of a new history whose schema is numbered already.
+func (c *Copy) foundMeta(epoch []byte, from string) error {
+	if err := c.s.w.Exec(`DELETE FROM _framehub_change; DELETE FROM _framehub_meta`); err != nil {
+		return err
+	}
+	for _, kv := range []struct {
+		key   string
+		value driver.Value
+	}{{"id", c.s.id}, {"epoch", epoch}, {"merged", int64(0)}, {"devices", int64(0)}, {"taken", int64(0)}, {"restored", from}} {
+		if err := c.s.w.Exec(`INSERT INTO _framehub_meta VALUES (?, ?)`, kv.key, kv.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foundLog makes the frame log of a new history whose schema is numbered already. One that
+// was made for it before, and came to nothing, is taken up.
 func foundLog(o *Options, id, epoch, schema, ddl []byte) (err error) {
 	l, err := openLog(o, "")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	for _, kv := range []struct {
-		key   string
-		value driver.Value
-	}{{"format", int64(logFormat)}, {"epoch", epoch}, {"id", id}, {"ddl", ddl}} {
-		if err := l.setMeta(kv.key, kv.value); err != nil {
+	return transact(l.w, func() error {
+		if err := l.w.Exec(`DELETE FROM meta; DELETE FROM schema`); err != nil {
 			return err
 		}
-	}
-	return l.w.Exec(`INSERT INTO schema VALUES (1, 0, ?)`, schema)
+		for _, kv := range []struct {
+			key   string
+			value driver.Value
+		}{{"format", int64(logFormat)}, {"epoch", epoch}, {"id", id}, {"ddl", ddl}} {
+			if err := l.writeMeta(kv.key, kv.value); err != nil {
+				return err
+			}
+		}
+		return l.w.Exec(`INSERT INTO schema VALUES (1, 0, ?)`, schema)
+	})
 }
 
 func syncFile(path string) error {

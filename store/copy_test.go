@@ -14,6 +14,7 @@ import (
 
 	"framehub/session/wire"
 	"framehub/store"
+	"framehub/store/storetest"
 )
 
 // A keptCopy is a copy of a database, and what it holds.
@@ -37,7 +38,13 @@ func (d *testDB) keepCopy() keptCopy {
 func (d *testDB) keepSnapshot(sn *store.Snapshot) keptCopy {
 	d.Helper()
 	k := keptCopy{path: filepath.Join(d.TempDir(), "copy.db"), version: sn.Version, doc: sn.SchemaDoc()}
-	if err := sn.Copy(d.context(), k.path, nil); err != nil {
+	var err error
+	if sn.Source() == "" {
+		err = sn.Copy(d.context(), k.path, nil)
+	} else if err = store.CopyNamespace(sn.Source(), storetest.VFS, k.path); err == nil {
+		err = store.FinishCopy(k.path, k.doc, k.version, d.EntryBytes)
+	}
+	if err != nil {
 		d.Fatal("copy:", err)
 	}
 	k.contents = readContents(d, k.path)

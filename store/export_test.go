@@ -157,6 +157,15 @@ func Break(s *Store) { s.broken = true }
 // EndMerge waits for the merge beside the frames, and takes note of it.
 func EndMerge(s *Store) error { return s.endMerge(true) }
 
+// CommitAtMost lets merges beside the frames, and loads, write so many pages in a commit, about, until
+// the test ends.
+func CommitAtMost(tb testing.TB, pages int) {
+	tb.Helper()
+	was := pagesPerCommit
+	pagesPerCommit = pages
+	tb.Cleanup(func() { pagesPerCommit = was })
+}
+
 // Abandon closes what a process that ends would: nothing is merged, nothing rolled back
 // in so many words.
 func Abandon(s *Store) {

@@ -22,15 +22,13 @@ import (
 // which memory grows: at that, frames wait for the merge. Changed by tests alone.
 var maxLag = 64 << 20
 
-const (
-	// mergeShare: merging takes at most one in so many parts of the time, so that it
-	// does not starve the log, which has the same disks.
-	mergeShare = 4
+// pagesPerCommit is how many pages a commit writes, about: mvSQLite ends the process at
+// 50,000. Changed by tests alone.
+var pagesPerCommit = 20_000
 
-	// pagesPerCommit is how many pages a commit writes, about: mvSQLite ends the process
-	// at 50,000.
-	pagesPerCommit = 20_000
-)
+// mergeShare: merging takes at most one in so many parts of the time, so that it does not
+// starve the log, which has the same disks.
+const mergeShare = 4
 
 // lag is what the frame loop knows of merges beside it.
 type lag struct {
@@ -225,7 +223,8 @@ func (l *lag) try(j *mergeJob, m mark) error {
 
 // write writes all of it into the open transaction, which it commits and begins again
 // where that would become too large: rows may then be newer than the version that
-// the database says it has, as they may be for who replays the log over them.
+// the database says it has, as they may be for who replays the log over them. A mark
+// says so to who copies it.
 func (l *lag) write(j *mergeJob) error {
 	pages := 0
 	for _, c := range j.tables {
@@ -233,7 +232,7 @@ func (l *lag) write(j *mergeJob) error {
 		err := l.writer.put(c.table, c.rows, func(part []*memRow) bool {
 			if pages += len(part) * (1 + len(c.table.indexed)); pages > pagesPerCommit {
 				pages = 0
-				failed = errors.Join(l.sql.commit.Run(), l.sql.begin.Run())
+				failed = l.split(j)
 			}
 			return failed == nil
 		})
@@ -249,7 +248,18 @@ func (l *lag) write(j *mergeJob) error {
 			return err
 		}
 	}
-	return l.sql.merged.RunWith(wire.IntegerValue(int64(j.to)))
+	return errors.Join(l.sql.whole.Run(), l.sql.merged.RunWith(wire.IntegerValue(int64(j.to))))
+}
+
+// split commits what there is of a merge, marks it as a part, and begins the next.
+func (l *lag) split(j *mergeJob) error {
+	if err := l.sql.partial.RunWith(wire.IntegerValue(int64(j.to))); err != nil {
+		return err
+	}
+	if err := l.sql.commit.Run(); err != nil {
+		return err
+	}
+	return l.sql.begin.Run()
 }
 
 // endMerge takes note of a merge that is over; with wait, it waits for that.
@@ -280,6 +290,7 @@ func (s *Store) endMerge(wait bool) error {
 	s.durablyMerged(j.to, j.devices)
 	s.stats.Merges.Add(1)
 	s.stats.MergeNanos.Add(uint64(j.took))
+	s.pinSchema()
 	return s.lookAnew()
 }
 

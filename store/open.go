@@ -106,6 +106,15 @@ func (s *Store) prepareDatabase() error {
 }
 
 func (s *Store) makeTables(empty bool) error {
+	if s.opts.MVSQLite && !empty {
+		n := &NamespaceState{}
+		if err := n.readLoading(s.w); err != nil {
+			return err
+		}
+		if n.Loading != "" {
+			return ErrLoading
+		}
+	}
 	if empty {
 		if err := s.w.Exec(s.opts.Schema); err != nil {
 			return err

@@ -11,9 +11,10 @@ import (
 	"framehub/store/internal/sqlite"
 )
 
-// A Snapshot is the game database at exactly one version, in a read transaction of its
-// own. It belongs to one goroutine, and must soon be copied or closed: while it is open
-// the write-ahead log can't begin anew, and grows with all that frames write.
+// A Snapshot is the game database at exactly one version. It belongs to one goroutine, and
+// must soon be copied or closed: it is a read transaction of its own, and while that is open
+// the write-ahead log can't begin anew, and grows with all that frames write. On mvSQLite,
+// which keeps old versions, it is nothing but the name of one.
 type Snapshot struct {
 	Version uint64
 	Time    time.Time // of that version
@@ -23,6 +24,9 @@ type Snapshot struct {
 	conn  *sqlite.Conn
 	doc   []byte // the schema's numbering
 	begun time.Time
+
+	source  string // on mvSQLite: NAMESPACE@VERSION
+	devices uint64 // the version up to which the tables have what devices had settled
 }
 
 // ErrUnsettled is a game database that other programs write all the time, so that no
@@ -36,9 +40,9 @@ const snapshotPatience = 10 * time.Second
 // Snapshot opens a snapshot of the version that the game database has at some moment
 // from now on.
 func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
-	const pause = 500 * time.Microsecond
-	if s.opts.MVSQLite {
-		return nil, errors.New("copies are of databases in files: back this one up with FoundationDB's tools")
+	pause := 500 * time.Microsecond
+	if s.opts.MVSQLite { // where looking is a question to the cluster
+		pause = 20 * time.Millisecond
 	}
 	sn, err := s.newSnapshot()
 	if err != nil {
@@ -64,7 +68,7 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 }
 
 func (s *Store) newSnapshot() (*Snapshot, error) {
-	c, err := openConn(s.opts.Path, "NORMAL", readBusy)
+	c, err := s.opts.open(s.opts.Path, "NORMAL", readBusy)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +85,22 @@ func (sn *Snapshot) begin() (exact bool, err error) {
 	}
 	if exact, err = sn.look(); exact && err == nil {
 		sn.begun = time.Now()
-		return true, nil
+		if !sn.s.opts.MVSQLite {
+			return true, nil
+		}
+		if err = sn.nameVersion(); err == nil {
+			return true, sn.Close()
+		}
 	}
 	return false, errors.Join(err, sn.conn.Exec(`ROLLBACK`))
+}
+
+// nameVersion notes the version of mvSQLite's that the transaction reads.
+func (sn *Snapshot) nameVersion() error {
+	return sn.conn.Query(`SELECT mv_last_known_version('main')`, nil, func(row []driver.Value) error {
+		sn.source = sn.s.opts.Path + "@" + text(row[0])
+		return checkSource(sn.source)
+	})
 }
 
 // look says whether all that the transaction sees has a version: other programs' writes
@@ -91,16 +108,23 @@ func (sn *Snapshot) begin() (exact bool, err error) {
 func (sn *Snapshot) look() (exact bool, err error) {
 	s := sn.s
 	var taken, noted, cookie int64
+	var partial bool
 	err = sn.conn.Query(`SELECT schema_version,
 			(SELECT value FROM _framehub_meta WHERE key = 'merged'),
 			(SELECT value FROM _framehub_meta WHERE key = 'taken'),
-			(SELECT max(id) FROM _framehub_change)
+			(SELECT max(id) FROM _framehub_change),
+			(SELECT value FROM _framehub_meta WHERE key = 'devices'),
+			(SELECT value FROM _framehub_meta WHERE key = 'partial')
 		FROM pragma_schema_version`, nil, func(row []driver.Value) error {
 		cookie, sn.Version, taken, noted = number64(row[0]), uint64(number64(row[1])), number64(row[2]), number64(row[3])
+		sn.devices, partial = uint64(number64(row[4])), row[5] != nil
 		return nil
 	})
 	sn.Schema = s.Schema()
-	if err != nil || noted > taken || cookie != sn.Schema.cookie.Load() {
+	if s.opts.MVSQLite { // other programs' writes have no version there
+		noted = taken
+	}
+	if err != nil || partial || noted > taken || cookie != sn.Schema.cookie.Load() {
 		return false, err
 	}
 	since, doc, err := s.log.schemaSince(sn.Schema.Version)
@@ -171,16 +195,23 @@ func (sn *Snapshot) Copy(ctx context.Context, path string, progress func(done, t
 	if err := sn.Close(); err != nil {
 		return err
 	}
-	c, err := OpenCopy(path, sn.doc)
+	return FinishCopy(path, sn.doc, sn.Version, sn.s.EntryBytes)
+}
+
+// FinishCopy makes a copy of what was copied page by page, or by [CopyNamespace]: it brings
+// what devices have settled up to the version, by the entries before it, and empties the
+// tables that no copy keeps. schema is the numbering of the tables.
+func FinishCopy(path string, schema []byte, version uint64, entry func(version uint64) ([]byte, error)) (err error) {
+	c, err := OpenCopy(path, schema)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	if c.Version() != sn.Version {
-		return fmt.Errorf("the copy %s has version %d, it should have %d", path, c.Version(), sn.Version)
+	if c.Version() != version {
+		return fmt.Errorf("the copy %s has version %d, it should have %d", path, c.Version(), version)
 	}
-	for v := c.devices + 1; v <= sn.Version; v++ {
-		b, err := sn.s.EntryBytes(v)
+	for v := c.devices + 1; v <= version; v++ {
+		b, err := entry(v)
 		if err == nil {
 			err = c.settle(v, b)
 		}

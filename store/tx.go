@@ -33,6 +33,7 @@ type fixedStatements struct {
 // mergeStatements are those of every merge.
 type mergeStatements struct {
 	begin, commit, merged, device, devices, unnote *sqlite.Stmt
+	partial, whole                                 *sqlite.Stmt // mark a merge of several commits, and take the mark away
 }
 
 func (m *mergeStatements) prepare(c *sqlite.Conn) error {
@@ -47,6 +48,8 @@ func (m *mergeStatements) prepare(c *sqlite.Conn) error {
 			ON CONFLICT(id) DO UPDATE SET settled = excluded.settled, refused = excluded.refused, seen = excluded.seen, owner = excluded.owner`},
 		{&m.devices, `UPDATE _framehub_meta SET value = ?1 WHERE key = 'devices'`},
 		{&m.unnote, `DELETE FROM _framehub_change WHERE id < ?1`}, // the last stays: see changeTable
+		{&m.partial, `INSERT OR REPLACE INTO _framehub_meta VALUES ('partial', ?1)`},
+		{&m.whole, `DELETE FROM _framehub_meta WHERE key = 'partial'`},
 	} {
 		var err error
 		if *p.to, err = c.Prepare(p.sql); err != nil {
@@ -150,6 +153,9 @@ func (s *Store) commitTx(now time.Time) error {
 			err = s.sql.merged.RunWith(wire.IntegerValue(int64(version)))
 		}
 	}
+	if err == nil && s.opts.MVSQLite {
+		err = s.sql.whole.Run()
+	}
 	if err == nil && s.taken != s.takenMerged {
 		err = s.sql.taken.RunWith(wire.IntegerValue(s.taken))
 	}
@@ -169,6 +175,7 @@ func (s *Store) commitTx(now time.Time) error {
 	if s.opts.MVSQLite {
 		s.lag.bytes = 0
 		s.durablyMerged(version, flushed)
+		s.pinSchema()
 		return nil
 	}
 	s.merged.Store(version)

@@ -17,7 +17,6 @@ import (
 	"framehub/audit"
 	"framehub/backup"
 	"framehub/backup/place"
-	"framehub/mvsqlite"
 	"framehub/store"
 	"framehub/web"
 )
@@ -99,15 +98,6 @@ func (f *backupFlags) backsUp() bool { return f.BackupEvery > 0 || f.ShipEvery >
 
 func (s *serveCommand) place() (place.Place, error) { return s.placeFlag.open(s.DB) }
 
-// withoutBackups turns off, and says so, what works with files alone.
-func (s *serveCommand) withoutBackups(log *slog.Logger) {
-	if !mvsqlite.Is(s.DB) || !s.backsUp() {
-		return
-	}
-	s.BackupEvery, s.ShipEvery = 0, 0
-	log.Warn("the hub backs up databases in files alone: back this one up with FoundationDB's tools")
-}
-
 // backups is the worker, for the rest of the program.
 type backups struct {
 	worker *backup.Worker
@@ -118,16 +108,20 @@ type backups struct {
 
 func (s *serveCommand) worker(st *store.Store, p place.Place, log *slog.Logger, lines *audit.Log) (*backups, error) {
 	switch {
-	case s.BackupEvery > 0, mvsqlite.Is(s.DB):
+	case s.BackupEvery > 0:
 	case s.ShipEvery > 0:
 		log.Warn("the database is copied only when somebody asks for it (--backup-every 0): without a copy, what is shipped leads nowhere")
 	default:
 		log.Warn("nothing is backed up (--backup-every 0 and --ship-every 0): if this machine is lost, so is the world")
 	}
+	env, err := s.childEnv()
+	if err != nil {
+		return nil, err
+	}
 	m := backup.NewMetrics()
 	w, err := backup.New(st, backup.Options{
 		Place: p, Every: s.BackupEvery, ShipEvery: s.ShipEvery, Keep: s.keep(), Scratch: besideDB(s.DB) + ".backup-scratch",
-		Recipients: s.BackupRecipient, Program: "framehub " + versionText(), Log: log,
+		Recipients: s.BackupRecipient, Program: "framehub " + versionText(), ChildEnv: env, Log: log,
 		Done: func(o backup.Outcome) {
 			m.Done(&o)
 			if o.Skipped {

@@ -18,27 +18,36 @@ type mvsqliteFlags struct {
 	Create bool   `help:"Make the namespaces that are missing, through the admin API that --db tells with ?admin=HOST:PORT."`
 }
 
-// supervise runs the hub in a child process, under mvSQLite's library.
-func (s *serveCommand) supervise(ctx context.Context, a *app) error {
-	c, err := mvsqlite.Parse(s.DB)
-	if err != nil {
-		return fmt.Errorf("--db: %w", err)
+// prepare returns the cluster of an address, mvSQLite's library, and the environment of a
+// child process under it.
+func (f *mvsqliteFlags) prepare(ctx context.Context, db string) (c *mvsqlite.Cluster, library string, env []string, err error) {
+	if c, err = mvsqlite.Parse(db); err != nil {
+		return nil, "", nil, fmt.Errorf("--db: %w", err)
 	}
 	program, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, "", nil, err
 	}
 	if err := mvsqlite.CheckProgram(program); err != nil {
-		return err
+		return nil, "", nil, err
 	}
-	library, err := mvsqlite.FindLibrary(s.MVSQLite.Lib, program)
+	if library, err = mvsqlite.FindLibrary(f.Lib, program); err != nil {
+		return nil, "", nil, err
+	}
+	if err := c.Prepare(ctx, f.Create); err != nil {
+		return nil, "", nil, err
+	}
+	env, err = c.Environ(os.Environ(), library)
+	return c, library, env, err
+}
+
+// supervise runs the hub in a child process, under mvSQLite's library.
+func (s *serveCommand) supervise(ctx context.Context, a *app) error {
+	c, library, env, err := s.MVSQLite.prepare(ctx, s.DB)
 	if err != nil {
 		return err
 	}
-	if err := c.Prepare(ctx, s.MVSQLite.Create); err != nil {
-		return err
-	}
-	env, err := c.Environ(os.Environ(), library)
+	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
@@ -48,6 +57,20 @@ func (s *serveCommand) supervise(ctx context.Context, a *app) error {
 		return exitError(code)
 	}
 	return err
+}
+
+// childEnv returns the environment of the hub's own child processes that open files; nil:
+// this process's.
+func (s *serveCommand) childEnv() ([]string, error) {
+	if !mvsqlite.Is(s.DB) {
+		return nil, nil
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	library, err := mvsqlite.FindLibrary(s.MVSQLite.Lib, program)
+	return mvsqlite.Plain(os.Environ(), library), err
 }
 
 // onMVSQLite sets up the hub where it is that child.

@@ -118,6 +118,88 @@ func (c *cluster) add(t *testing.T, d *session.Device, n int) {
 	}
 }
 
+// TestMVSQLiteBackup: the hub backs up what is on mvSQLite, also after it was aborted; what
+// was backed up is restored into a file and into other namespaces, each with all that
+// devices were told.
+func TestMVSQLiteBackup(t *testing.T) {
+	c := newCluster(t)
+	addr, admin := freePort(t), freePort(t)
+	p := start(t, "serve", "--listen", addr, "--admin-listen", admin, "--db", clusterURL, "--mvsqlite-lib", c.library, "--schema", c.schema, "--ship-every", "50ms")
+	p.out.await(t, `(ws://\S+)`)
+	if every := p.out.await(t, `backups +data/backups +every (\S+)`); every != "30m0s," {
+		t.Errorf("the hub backs up every %s", every)
+	}
+	d, err := session.NewDevice(session.DeviceOptions{URL: "ws://" + addr + session.Path, Strict: true, MinWait: 10 * time.Millisecond, MaxWait: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := d.Run(t.Context()); err != nil {
+			t.Errorf("the device: %v", err)
+		}
+	})
+	n := 0
+	for range 3 {
+		for range 20 {
+			n++
+			c.add(t, d, n)
+		}
+		if code, out, err := run(t, "backup", "now", "--admin-url", "http://"+admin); code != 0 || !strings.Contains(out, "proven") {
+			t.Fatalf("backup now: exit code %d\n%s\n%s\nthe hub said\n%s", code, out, err, p.err)
+		}
+		c.Plan("commit world.frames 3 storeabort")
+		n++
+		c.add(t, d, n)
+		n++
+		c.add(t, d, n)
+		n++
+		c.add(t, d, n)
+		c.Plan()
+	}
+	if code := p.end(); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, p.err)
+	}
+	if code, out, err := run(t, "backup", "verify"); code != 0 || strings.Count(out, "good ") < 4 {
+		t.Errorf("verify: exit code %d\n%s\n%s", code, out, err)
+	}
+	if code, out, err := run(t, "restore", "--to", "latest", "--db", "elsewhere/world.db", "--backup-dir", "data/backups"); code != 0 {
+		t.Fatalf("restore into a file: exit code %d\n%s\n%s", code, out, err)
+	}
+	want := fmt.Sprintf("1 %d", n)
+	db, err := sqlOpen("elsewhere/world.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := column(t, db, `SELECT count(*) || ' ' || sum(a) FROM thing`); len(got) != 1 || got[0] != want {
+		t.Errorf("the file has %s, want %s", got, want)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+
+	other := storetest.OpenMvsim(t, "again", "again.frames")
+	again := []string{"restore", "--to", "latest", "--db", "mvsqlite://127.0.0.1:7000/again", "--backup-dir", "data/backups", "--mvsqlite-lib", c.library}
+	other.Plan("commit again 2 abort")
+	if code, out, err := run(t, again...); code != 1 || !strings.Contains(err, "the child process ended before its work did") {
+		t.Errorf("a restore that is aborted: exit code %d\n%s\n%s", code, out, err)
+	}
+	other.Plan()
+	code, out, errText := run(t, again...)
+	if code != 0 || !strings.Contains(out, "mvsqlite://127.0.0.1:7000/again is version") || !strings.Contains(out, "was gone on with") {
+		t.Fatalf("restore into namespaces: exit code %d\n%s\n%s", code, out, errText)
+	}
+	if code, out, err := run(t, append(again, "--force")...); code != 1 || !strings.Contains(err, "not empty") {
+		t.Errorf("a second restore: exit code %d\n%s\n%s", code, out, err)
+	}
+	other.Open("again").Want(`SELECT count(*) || ' ' || sum(a) FROM thing`, want)
+	q := start(t, "serve", "--listen", freePort(t), "--admin-listen", "127.0.0.1:0", "--db", "mvsqlite://127.0.0.1:7000/again", "--mvsqlite-lib", c.library)
+	q.out.await(t, `(ws://\S+)`)
+	if code := q.end(); code != 0 {
+		t.Errorf("a hub on what was restored: exit code %d:\n%s", code, q.err)
+	}
+}
+
 // TestMVSQLiteReplaced: a second hub takes the database over; the first ends in words,
 // with an exit code of its own, and is not started again.
 func TestMVSQLiteReplaced(t *testing.T) {

@@ -24,7 +24,7 @@ func TestMVSQLiteRefused(t *testing.T) {
 		"no library": {[]string{"serve", "--db", clusterURL}, 1, map[bool]string{true: "mvSQLite's library is missing", false: "make build-mvsqlite"}[libsqlite3]},
 		"migrate":    {[]string{"migrate", ".", "--db", clusterURL}, 1, "framehub migrate works on a file"},
 		"loadtest":   {[]string{"loadtest", "--url", "ws://127.0.0.1:1/", "--db", clusterURL}, 2, "loadtest: --db works on a file"},
-		"restore":    {[]string{"restore", "--to", "latest", "--db", clusterURL}, 1, "framehub restore works on a file"},
+		"restore":    {[]string{"restore", "--to", "latest", "--db", clusterURL}, 1, map[bool]string{true: "mvSQLite's library is missing", false: "make build-mvsqlite"}[libsqlite3]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if code, out, err := run(t, tc.args...); code != tc.code || out != "" || !strings.Contains(err, tc.words) {

@@ -10,23 +10,23 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"framehub/backup"
+	"framehub/mvsqlite"
 )
 
 type restoreCommand struct {
 	BackupDir string `placeholder:"DIR|s3://BUCKET/PREFIX" help:"Where the backups lie; by default the folder backups beside the database."`
-	DB        string `name:"db" default:"data/world.db" placeholder:"FILE" help:"The database to make (${default}). No hub may have it open."`
+	DB        string `name:"db" default:"data/world.db" placeholder:"FILE" help:"The database to make (${default}). No hub may have it open. On mvSQLite: mvsqlite://HOST:PORT/NAMESPACE, which must be empty."`
 	To        string `required:"" placeholder:"latest|VERSION|TIME" help:"The moment: latest, a version, or a time like 2026-01-31T18:00:00Z or \"2026-01-31 18:00:00\"."`
 	History   string `placeholder:"NAME" help:"The history, as backup list prints it, where there are several; the beginning of its name is enough."`
 	Identity  string `placeholder:"FILE" help:"The key of age, of encrypted backups."`
 	Force     bool   `help:"Put aside a database that is there, under another name."`
 	JSON      bool   `name:"json" help:"Print what was done in JSON, and nothing else, on standard output."`
+
+	MVSQLite mvsqliteFlags `embed:"" prefix:"mvsqlite-"`
 }
 
 // Run restores, and says what there is now.
 func (c *restoreCommand) Run(ctx context.Context, a *app) error {
-	if err := onlyFiles("framehub restore", c.DB, "restore into a file"); err != nil {
-		return err
-	}
 	to, err := backup.ParseTarget(c.To)
 	if err != nil {
 		return fmt.Errorf("--to: %w", err)
@@ -40,9 +40,14 @@ func (c *restoreCommand) Run(ctx context.Context, a *app) error {
 		return fmt.Errorf("--%w", err)
 	}
 	bar := newBar(a)
-	r, err := backup.Restore(ctx, backup.RestoreOptions{
-		Place: p, To: to, History: c.History, DB: c.DB, Force: c.Force, Keys: keys, Progress: bar.show,
-	})
+	o := backup.RestoreOptions{Place: p, To: to, History: c.History, DB: c.DB, Force: c.Force, Keys: keys, Progress: bar.show}
+	if mvsqlite.Is(c.DB) {
+		o.DB = besideDB(c.DB) + ".db"
+		if o.Into, err = c.into(ctx); err != nil {
+			return err
+		}
+	}
+	r, err := backup.Restore(ctx, o)
 	bar.end()
 	if err != nil {
 		return err
@@ -51,6 +56,15 @@ func (c *restoreCommand) Run(ctx context.Context, a *app) error {
 		return json.NewEncoder(a.out).Encode(r)
 	}
 	return c.print(a, r)
+}
+
+// into returns the database on mvSQLite that is to be made.
+func (c *restoreCommand) into(ctx context.Context) (*backup.Namespace, error) {
+	cluster, _, env, err := c.MVSQLite.prepare(ctx, c.DB)
+	if err != nil {
+		return nil, err
+	}
+	return &backup.Namespace{Address: c.DB, Name: cluster.Namespace, Env: env}, nil
 }
 
 func (c *restoreCommand) print(a *app, r *backup.Restored) error {

@@ -62,7 +62,6 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if mvsqlite.Is(s.DB) && !mvsqlite.Supervised() {
 		return s.supervise(ctx, a)
 	}
-	s.withoutBackups(a.log)
 	lines := audit.New(a.log)
 	place, err := s.place()
 	if err != nil {
@@ -240,10 +239,10 @@ func (s *serveCommand) announce(a *app, devices, operators *edge.Server) {
 		_, _ = fmt.Fprintf(a.out, "tokens     framehub token --user NAME --key-file %s\n", keyFile(s.KeyFile, s.DB))
 	}
 	_, _ = fmt.Fprintf(a.out, "operators  %s://%s/   metrics: /metrics\n", scheme("http", operators), operators.Addr())
+	s.announceBackups(a)
 	if mvsqlite.Is(s.DB) {
 		_, _ = fmt.Fprintf(a.out, "database   %s\n", s.DB)
 		return
 	}
-	s.announceBackups(a)
 	_, _ = fmt.Fprintf(a.out, "database   %s   look with: sqlite3 -readonly %s\n", s.DB, s.DB)
 }
