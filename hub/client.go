@@ -143,6 +143,7 @@ func (h *Hub) settle(version uint64, outcomes []outcome) (urgent []*client) {
 			continue
 		}
 		c := h.in.settle(o)
+		h.counts.add(o)
 		if o.refused == nil {
 			h.metrics.committed.Inc()
 		} else {

@@ -105,3 +105,6 @@ func (h *Hub) HoldBack(session uuid.UUID, until time.Time) {
 		}
 	}
 }
+
+// Record takes the samples of the history.
+func (h *Hub) Record(ctx context.Context) { h.record(ctx) }

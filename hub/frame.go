@@ -134,7 +134,7 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 	waits := waiting{}
 	for i := range items {
 		it := &items[i]
-		if waits.add(it, !h.last && it.share.over(h.count, h.interval())) {
+		if waits.add(it, !h.last && it.share.over(h.count, h.Interval())) {
 			held = append(held, *it)
 			continue
 		}
@@ -154,7 +154,7 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 			if err != nil {
 				return undone(items), err
 			}
-			it.share.spend(h.count, h.interval(), it.write.Rows(), start, time.Now())
+			it.share.spend(h.count, h.Interval(), it.write.Rows(), start, time.Now())
 		}
 		outcomes = append(outcomes, o)
 	}

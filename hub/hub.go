@@ -123,6 +123,10 @@ type Hub struct {
 
 	presence presence
 
+	counts  counts  // of all transactions
+	ended   traffic // of sessions that have ended; guarded by mu
+	history samples
+
 	rules     atomic.Pointer[book] // written under reforming, or by book
 	reforming sync.Mutex           // held while rules or the schema change; taken before mu
 	toldBook  *book                // guarded by reforming: that sessions were told last
@@ -186,6 +190,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	beside.Go(func() { failed <- h.store.Run(until) })
 	beside.Go(func() { h.watch(until) })
+	beside.Go(func() { h.record(until) })
 	h.frames(ctx)
 	h.stop()
 	stop()
@@ -196,7 +201,7 @@ func (h *Hub) Run(ctx context.Context) error {
 func (h *Hub) frames(ctx context.Context) {
 	h.watchdog.turn.Lock()
 	defer h.watchdog.turn.Unlock()
-	own := time.NewTicker(h.interval())
+	own := time.NewTicker(h.Interval())
 	defer own.Stop()
 	soon := time.NewTimer(leastFrame) // for ticks that come too fast
 	soon.Stop()
@@ -219,8 +224,12 @@ func (h *Hub) frames(ctx context.Context) {
 	}
 }
 
-// interval is the time from one frame to the next.
-func (h *Hub) interval() time.Duration {
+// Sizes returns the bytes of the files of the game database and of the frame log; 0 on
+// mvSQLite, where there are none.
+func (h *Hub) Sizes() (database, log int64) { return h.store.Sizes() }
+
+// Interval returns the time from one frame to the next by the hub's own clock.
+func (h *Hub) Interval() time.Duration {
 	return time.Duration(float64(time.Second) / h.opts.FrameHz)
 }
 

@@ -337,6 +337,9 @@ func (b *book) schemaFor(role string) *wire.Schema {
 func (h *Hub) dismiss(c *client) {
 	h.mu.Lock()
 	delete(h.strangers, c.sess)
+	if _, in := h.clients[c]; in {
+		h.ended.add(c)
+	}
 	delete(h.clients, c)
 	h.release(c, "the server has left")
 	h.leave(c)

@@ -124,7 +124,7 @@ func (h *Hub) attend(f *store.Frame, now time.Time) (*attendance, error) {
 }
 
 // half is half of a frame's time.
-func (h *Hub) half() time.Duration { return h.interval() / 2 }
+func (h *Hub) half() time.Duration { return h.Interval() / 2 }
 
 // leaving returns who goes with this frame: not those of whom a transaction still
 // waits for its turn, which came before they left.

@@ -18,6 +18,8 @@ import (
 type Backups interface {
 	// State is what it does now, in JSON's form.
 	State() any
+	// Health is how backing up goes.
+	Health() BackupHealth
 	// Ask asks for a backup now, and returns how many were asked for so far: with the
 	// state's "answer" it can be told when that is done.
 	Ask(why string) uint64
@@ -27,6 +29,14 @@ type Backups interface {
 	Verify(ctx context.Context, history string, version uint64) error
 	// Find finds one, to be downloaded.
 	Find(ctx context.Context, history string, version uint64) (Download, error)
+}
+
+// BackupHealth is how backing up goes, in a [Status].
+type BackupHealth struct {
+	LastGood  time.Time `json:"last_good,omitzero"` // when it was begun; left out where there is none
+	Failed    string    `json:"failed,omitempty"`   // why the last try failed
+	Unshipped time.Time `json:"unshipped,omitzero"` // since when there is something that is not shipped
+	Gap       string    `json:"gap,omitempty"`      // versions that were lost before they were shipped
 }
 
 // A Download is a file that does not lie about its size.

@@ -14,6 +14,7 @@ import (
 
 // fakeBackups has what it is told to have, and remembers what is asked of it.
 type fakeBackups struct {
+	health   web.BackupHealth
 	mu       sync.Mutex // guards the following
 	why      []string
 	answered uint64
@@ -32,6 +33,12 @@ func (f *fakeBackups) State() any {
 		"last_good": map[string]any{"version": 4711, "began": now.Add(-12 * time.Minute), "good": true},
 		"next":      now.Add(18 * time.Minute), "shipping": true, "shipped": 4823, "ship_trouble": f.trouble,
 	}
+}
+
+func (f *fakeBackups) Health() web.BackupHealth {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.health
 }
 
 func (f *fakeBackups) Ask(why string) uint64 {

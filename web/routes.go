@@ -32,12 +32,13 @@ func (o Options) routes(h *hub.Hub, ours, process *prometheus.Registry) []route 
 // an operator.
 func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 	began := time.Now()
-	look := status(h, metrics, o.Version, began)
+	look := o.status(h, metrics, began)
 	d := data{o, h}
 	topics := map[string]topic{
 		"status":   plain(func() any { return look() }),
 		"sessions": func(string) (source, func(), error) { return liveSessions(h), nil, nil },
 		"session":  inspect(h),
+		"history":  history(h),
 		"backups":  plain(o.backupState),
 		"log":      func(string) (source, func(), error) { return o.logSource(began), nil, nil },
 		"rows":     d.follow,
@@ -54,6 +55,7 @@ func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 		{"POST /api/sessions/{id}/kick", operators.Operator, o.kick(h)},
 		{"POST /api/sessions/{id}/notice", operators.Operator, o.notice(h)},
 		{"POST /api/notice", operators.Operator, o.notice(h)},
+		{"GET /api/history", operators.Viewer, pastOf(h)},
 		{"GET /api/bans", operators.Viewer, answer(o.bans)},
 		{"POST /api/bans", operators.Operator, o.ban(h)},
 		{"DELETE /api/bans/{kind}/{name}", operators.Operator, o.liftBan},

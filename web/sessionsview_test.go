@@ -155,7 +155,7 @@ func (t *tab) session(p *player) {
 		}
 	}()
 	defer func() { close(stop); <-done }()
-	t.until("its charts have values", `document.querySelectorAll(".panel .chart-line").length === 6 && document.querySelector(".panel .chart-line").getAttribute("d").split("L").length > 3`, patience)
+	t.until("its charts have values", `document.querySelectorAll(".session .chart-line").length === 6 && document.querySelector(".session .chart-line").getAttribute("d").split("L").length > 3`, patience)
 	t.until("its round trip is known", `document.querySelector(".facts").textContent.includes(" ms")`, patience)
 	t.accessibleInBoth("a session")
 	t.shot("admin-session")
@@ -171,7 +171,7 @@ func (t *tab) session(p *player) {
 	t.size(1280, 800)
 	eval[any](t, `document.getElementById("messages").scrollIntoView({ block: "end" })`)
 	t.shot("admin-session-messages")
-	t.click(".panel button", "Pause")
+	t.click(".session button", "Pause")
 	before := eval[string](t, `document.getElementById("messages").firstElementChild.textContent`)
 	t.until("a pause holds them", `/[1-9]\d* not shown/.test(document.querySelector(".subheading .count").textContent)`, patience)
 	if after := eval[string](t, `document.getElementById("messages").firstElementChild.textContent`); before != after {
@@ -213,7 +213,7 @@ func (t *tab) deeds(w *world, p *player, device string) {
 	if g := soon(t.tb, p.bye); g.Code != wire.CloseForbidden || !strings.Contains(g.Text, "banned until") {
 		t.tb.Errorf("the goodbye is %+v", g)
 	}
-	t.until("it has ended", `document.querySelector(".panel .chip").textContent === "Ended" && document.querySelector(".deeds [data-live]").disabled`, patience)
+	t.until("it has ended", `document.querySelector(".session .chip").textContent === "Ended" && document.querySelector(".deeds [data-live]").disabled`, patience)
 	t.click(".heading button", "Bans")
 	t.until("it is listed", fmt.Sprintf(`document.querySelector(".bans").textContent.includes(%q)`, device), patience)
 	t.shot("admin-bans")
@@ -223,7 +223,7 @@ func (t *tab) deeds(w *world, p *player, device string) {
 	again := w.play(wire.DeviceHello{SubsSet: true, Device: p.Hello.Device})
 	t.until("it is back", `document.getElementById("count").textContent === "31"`, patience)
 	eval[any](t, fmt.Sprintf(`(location.hash = "#/sessions/%s", 1)`, uuid.UUID(again.Hello.Session)))
-	t.until("its address opens it", fmt.Sprintf(`document.querySelector(".panel h2")?.textContent === %q`, device), patience)
+	t.until("its address opens it", fmt.Sprintf(`document.querySelector(".session h2")?.textContent === %q`, device), patience)
 	t.click(".deeds button", "Kick")
 	t.click("dialog button", "Kick")
 	t.told("has been ended")
@@ -238,7 +238,7 @@ func TestSessionsViewGone(t *testing.T) {
 	w := newWorld(t)
 	w.dial(wire.DeviceHello{SubsSet: true})
 	page := newBrowser(t).open("operator", "http://"+w.Admin+"/#/sessions/"+uuid.NewString(), 1280, 800)
-	page.until("it says so", `document.querySelector(".panel .note")?.textContent.includes("there is no session")`, patience)
+	page.until("it says so", `document.querySelector(".session .note")?.textContent.includes("there is no session")`, patience)
 	page.until("the list is there", `document.getElementById("count").textContent === "1"`, patience)
 	page.until("it is ready", `document.getElementById("state").textContent === "Ready"`, patience)
 }

@@ -20,6 +20,18 @@ type Status struct {
 	Clock    string    `json:"clock,omitempty"`   // the device whose ticks close frames; left out where the hub's own clock does
 	Totals   Totals    `json:"totals"`
 	Sessions int       `json:"sessions"`
+
+	Warnings []string `json:"warnings"` // what somebody should look at, in words
+	Sizes    Sizes    `json:"sizes"`
+	FrameMS  float64  `json:"frame_ms"` // that a frame may take: the time to the next one by the hub's own clock
+
+	Backups *BackupHealth `json:"backups,omitempty"` // left out where the hub makes none
+}
+
+// Sizes are what files take on the disk, in bytes; 0 on mvSQLite, which has none.
+type Sizes struct {
+	Database int64 `json:"database"`
+	Log      int64 `json:"log"`
 }
 
 // Totals count since the hub was started; two of them make rates.
@@ -39,12 +51,17 @@ type Bucket struct {
 }
 
 // status returns what tells how the hub is.
-func status(h *hub.Hub, metrics prometheus.Gatherer, program string, started time.Time) func() Status {
+func (o Options) status(h *hub.Hub, metrics prometheus.Gatherer, started time.Time) func() Status {
 	return func() Status {
 		s := Status{
-			Program: program, Started: started, Now: time.Now(),
-			Version: h.Version(), Ready: true, Sessions: h.SessionCount(),
+			Program: o.Version, Started: started, Now: time.Now(),
+			Version: h.Version(), Ready: true, Sessions: h.SessionCount(), FrameMS: 1000 * h.Interval().Seconds(),
 		}
+		s.Sizes.Database, s.Sizes.Log = h.Sizes()
+		if o.Backups != nil {
+			s.Backups = new(o.Backups.Health())
+		}
+		s.Warnings = append([]string{}, warnings(h.History(hub.ShortStep, s.Now.Add(-lookBack)), h.Interval(), s.Backups)...)
 		err := h.Ready()
 		if device, held := h.ClockHolder(); held {
 			s.Clock = device.String()

@@ -11,6 +11,19 @@ import (
 // State implements [web.Backups].
 func (b *backups) State() any { return b.worker.State() }
 
+// Health implements [web.Backups].
+func (b *backups) Health() web.BackupHealth {
+	s := b.worker.State()
+	h := web.BackupHealth{Unshipped: s.Unshipped, Gap: s.Gap}
+	if s.Last != nil {
+		h.Failed = s.Last.Error
+	}
+	if s.LastGood != nil {
+		h.LastGood = s.LastGood.Began
+	}
+	return h
+}
+
 // Ask implements [web.Backups].
 func (b *backups) Ask(why string) uint64 { return b.worker.Ask(why) }
 

@@ -51,7 +51,8 @@ export class Chart {
     this.samples = [];
     this.from = 0;
     this.to = 1;
-    this.value = make("span", { class: "chart-value number" });
+    this.values = given.lines.map(() => make("strong"));
+    this.when = make("span", { class: "chart-when" });
     this.svg = svg("svg", { role: "img", class: "chart-svg", height: HEIGHT + FOOT });
     this.top = svg("text", { class: "chart-top", x: 0, y: 11 });
     this.begin = svg("text", { class: "chart-time", x: 0, y: HEIGHT + FOOT - 4 });
@@ -62,9 +63,8 @@ export class Chart {
     this.bands = given.lines.map((_, i) => svg("path", { class: `chart-band chart-${i}` }));
     this.lines = given.lines.map((_, i) => svg("path", { class: `chart-line chart-${i}` }));
     this.svg.append(this.base, this.limit, ...this.bands, ...this.lines, this.cursor, this.top, this.begin, this.end);
-    const legend = given.lines.length > 1 ? given.lines.map((l, i) => make("span", { class: `chart-key chart-${i}` }, l.label)) : [];
-    const head = make("div", { class: "chart-head" }, make("h3", {}, given.label), ...legend, this.value);
-    this.el = make("figure", { class: "chart" }, head, this.svg);
+    const keys = given.lines.map((l, i) => make("span", { class: `chart-key chart-${i}` }, `${l.label} `, this.values[i]));
+    this.el = make("figure", { class: "chart" }, make("h3", {}, given.label), make("p", { class: "chart-keys" }, ...keys, this.when), this.svg);
     if (given.note) this.el.append(make("figcaption", {}, given.note));
     /** Where the pointer is, in pixels; null: elsewhere. @type {number | null} */
     this.pointer = null;
@@ -127,12 +127,13 @@ export class Chart {
     const { lines, say, label } = this.given;
     const last = this.samples.at(-1);
     const at = this.pointer === null ? last : this.nearest(this.pointer);
-    const words = (/** @type {any} */ s) =>
-      lines.map((l) => say(s[l.key] ?? null) + (l.band ? `, p99 ${say(s[l.band] ?? null)}` : "")).join(" · ");
-    put(this.value, at ? words(at) + (at === last ? "" : `, ${new Date(at.at).toLocaleTimeString("en-GB")}`) : "–");
-    const x = at && this.pointer !== null ? this.x(at.at) : -1;
-    this.cursor.setAttribute("x1", x);
-    this.cursor.setAttribute("x2", x);
+    const value = (/** @type {any} */ s, /** @type {Line} */ l) => say(s[l.key] ?? null) + (l.band ? `, p99 ${say(s[l.band] ?? null)}` : "");
+    const words = (/** @type {any} */ s) => lines.map((l) => `${l.label} ${value(s, l)}`).join(", ");
+    lines.forEach((l, i) => put(this.values[i], at ? value(at, l) : "–"));
+    put(this.when, at && at !== last ? `at ${new Date(at.at).toLocaleTimeString("en-GB")}` : "");
+    const shown = at && this.pointer !== null;
+    this.cursor.setAttribute("visibility", shown ? "visible" : "hidden");
+    if (shown) for (const end of ["x1", "x2"]) this.cursor.setAttribute(end, String(this.x(at.at)));
     const extremes = (/** @type {Line} */ l) => {
       const values = this.samples.map((s) => s[l.key]).filter((v) => v != null);
       return values.length > 0 ? `, ${say(Math.min(...values))} to ${say(Math.max(...values))}` : "";

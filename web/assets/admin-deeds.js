@@ -26,13 +26,13 @@ const RETRIES = [
 function choice(label, choices, chosen) {
   const options = choices.map(([text, value]) => make("option", { value, selected: value === chosen }, text));
   const select = make("select", {}, ...options);
-  return { el: make("label", { class: "field" }, label, select), value: () => Number(select.value) };
+  return { el: make("label", { class: "asked" }, label, select), value: () => Number(select.value) };
 }
 
 /** @param {string} label @param {number} most bytes, nearly */
 function words(label, most) {
   const input = make("input", { type: "text", maxlength: Math.floor(most / 2), autocomplete: "off", autofocus: true });
-  return { el: make("label", { class: "field" }, label, input), value: () => input.value.trim() };
+  return { el: make("label", { class: "asked" }, label, input), value: () => input.value.trim() };
 }
 
 /** Says at the foot of the page what came of it. @param {string} text @param {boolean} [bad] */

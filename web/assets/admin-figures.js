@@ -61,4 +61,4 @@ export function moment(at, now) {
 
 /** @param {number | null} seconds */
 export const milliseconds = (seconds) =>
-  seconds === null ? "–" : `${(1000 * seconds).toFixed(seconds < 0.01 ? 2 : 1)} ms`;
+  seconds === null ? "–" : `${(1000 * seconds).toFixed(seconds < 0.01 ? 2 : seconds < 0.1 ? 1 : 0)} ms`;

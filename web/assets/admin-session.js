@@ -40,7 +40,7 @@ export class Panel {
     this.unfollow = () => {};
     /** @type {Chart[]} */
     this.charts = [];
-    this.el = make("section", { class: "panel", id: "panel", "aria-labelledby": "panel-title", hidden: true });
+    this.el = make("section", { class: "session", id: "panel", "aria-labelledby": "panel-title", hidden: true });
   }
 
   /** Shows a session, or with null none. @param {string | null} id */

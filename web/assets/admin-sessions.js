@@ -31,7 +31,7 @@ const COLUMNS = [
 ]; // prettier-ignore
 
 /** @param {number} us 0: not known yet */
-const roundTrip = (us) => (us === 0 ? "–" : us < 100_000 ? milliseconds(us / 1e6) : `${whole(us / 1000)} ms`);
+const roundTrip = (us) => (us === 0 ? "–" : milliseconds(us / 1e6));
 
 /** How the list is sorted, for as long as the page is open. */
 const sorting = { name: "since", falling: false };

@@ -25,6 +25,10 @@ export function show(status) {
   el("state").dataset.is = status.ready ? "good" : "bad";
   put(el("state"), status.ready ? "Ready" : "Not ready");
   trouble(status.ready ? "" : `The hub takes no writes: ${status.trouble}`);
+  const warns = status.warnings.length;
+  put(el("warns"), warns === 1 ? "1 warning" : `${warns} warnings`);
+  el("warns").hidden = warns === 0;
+  el("warns").title = status.warnings.join("\n");
   figures(status);
 }
 

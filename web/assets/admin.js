@@ -16,6 +16,7 @@ import { show, showGone } from "./admin-strip.js";
 /** In the order of the navigation, the first is where one starts. The key after g goes there. */
 const VIEWS = [
   ["sessions", "Sessions", "s"],
+  ["overview", "Overview", "o"],
   ["data", "Data", "d"],
   ["backups", "Backups", "b"],
   ["log", "Log", "l"],
