@@ -51,9 +51,15 @@ var numbers = map[string]func(*Report) *float64{
 		}
 		return count(map[bool]int64{true: 1}[*p.Converged])
 	},
-	"kills":             ofRecovery(func(b *Recovery) *float64 { return count(int64(b.Kills)) }),
-	"reconnects":        ofRecovery(func(b *Recovery) *float64 { return count(b.Reconnects) }),
-	"resumed":           ofRecovery(func(b *Recovery) *float64 { return count(b.Resumed) }),
+	"kills":      ofRecovery(func(b *Recovery) *float64 { return count(int64(b.Kills)) }),
+	"reconnects": ofRecovery(func(b *Recovery) *float64 { return count(b.Reconnects) }),
+	"resumed":    ofRecovery(func(b *Recovery) *float64 { return count(b.Resumed) }),
+	"conflicts": func(p *Report) *float64 {
+		if p.Transfers == nil {
+			return nil
+		}
+		return count(p.Transfers.Conflicts)
+	},
 	"events_lost":       ofEvents(func(e *EventReport) *float64 { return count(e.Lost) }),
 	"catch_ups":         ofHub(func(h *Hub) *float64 { return count(h.CatchUps) }),
 	"cpu_us_per_update": ofHub(func(h *Hub) *float64 { return &h.CPUPerUpdate }),

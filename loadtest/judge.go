@@ -81,6 +81,9 @@ func (r *run) compare(ctx context.Context, c *cast, v *verdict) error {
 		for _, o := range c.observers {
 			v.lost = max(v.lost, c.lost(o.row))
 		}
+		if r.ledger != nil {
+			v.lost += r.ledger.audit(tablesOf(c.observers[0].view, accounts, transfers))
+		}
 		if !r.opts.Unchecked {
 			r.fail("nothing was compared with SQL: name the hub's database with --db, or say --unchecked where there is none to be had")
 		}
@@ -104,6 +107,9 @@ func (r *run) compare(ctx context.Context, c *cast, v *verdict) error {
 		r.fail("the copies are not what SQL has at version %d: %d differences", v.version, v.different)
 	}
 	v.lost = c.lost(func(id wire.Value) []wire.Value { return p.tables[r.opts.Table][keyOf([]wire.Value{id})] })
+	if r.ledger != nil {
+		v.lost += r.ledger.audit(p.tables)
+	}
 	return nil
 }
 

@@ -227,6 +227,9 @@ func (l *lasting) lose() {
 }
 
 func (l *lasting) write(_ context.Context, w *writer, i int) error {
+	if w.compose != nil {
+		return l.client.Submit(w.compose(i), nil)
+	}
 	kind, places := w.places(i)
 	return l.client.Submit(w.layout.tx(kind, places, w.stamp(i)), nil)
 }

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,27 +14,36 @@ import (
 // old what comes is: from when a write was meant to be sent until its row is in
 // the copy.
 type observer struct {
-	run   *run
-	name  string
-	table string
-	times bool        // what it sees is in the figures
-	flaky bool        // its line is
-	view  viewer      // what keeps the copy; set by dial
-	over  atomic.Bool // nothing more will come
+	run     *run
+	name    string
+	table   string      // whose rows tell when they were meant to be written
+	stamped string      // by this column
+	times   bool        // what it sees is in the figures
+	flaky   bool        // its line is
+	view    viewer      // what keeps the copy; set by dial
+	over    atomic.Bool // nothing more will come
 
 	mu      sync.Mutex        // taken inside view, and when rows have come; guards the following
 	changed map[string]uint64 // by table: the version that last changed it
-	seen    map[int64]int64   // by entity: the newest stamp that came in a frame
-	ages    []time.Duration   // of one message
-	early   []time.Duration   // of one message, of the warm-up
-	flawed  []time.Duration   // of one message, where the observer or the writer is flaky
+	money   balances
+	seen    map[int64]int64 // by entity: the newest stamp that came in a frame
+	ages    []time.Duration // of one message
+	early   []time.Duration // of one message, of the warm-up
+	flawed  []time.Duration // of one message, where the observer or the writer is flaky
 }
 
 // A viewer shows a copy, which does not change meanwhile.
 type viewer interface{ View(f func(*session.Copy)) }
 
 func newObserver(r *run, name string, times bool) *observer {
-	return &observer{run: r, name: name, table: r.opts.Table, times: times, changed: map[string]uint64{}, seen: map[int64]int64{}}
+	o := &observer{
+		run: r, name: name, table: r.opts.Table, stamped: stampColumn, times: times,
+		changed: map[string]uint64{}, seen: map[int64]int64{}, money: balances{of: map[string]int64{}},
+	}
+	if r.opts.Profile == Transfers {
+		o.table, o.stamped = transfers, "note"
+	}
+	return o
 }
 
 // onRows is called when a message is in place, while nobody else may view the copy.
@@ -41,11 +51,15 @@ func (o *observer) onRows(rows session.Rows) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.changed[rows.Table.Name] = max(o.changed[rows.Table.Name], rows.Version)
+	if o.run.ledger != nil && rows.Table.Name == accounts {
+		o.money.take(&rows)
+		o.run.ledger.check(o.name, &o.money, rows.Version)
+	}
 	if rows.Snapshot {
 		return
 	}
 	o.run.decoded.Add(int64(len(rows.Changed) + len(rows.Removed)))
-	stamp := rows.Table.Column(stampColumn)
+	stamp := rows.Table.Column(o.stamped)
 	if rows.Table.Name != o.table || stamp < 0 {
 		return
 	}
@@ -55,11 +69,19 @@ func (o *observer) onRows(rows session.Rows) {
 	now := time.Since(o.run.base)
 	o.ages, o.early, o.flawed = o.ages[:0], o.early[:0], o.flawed[:0]
 	for _, row := range rows.Changed {
-		o.see(row.Values[0].Int64(), row.Values[stamp], now)
+		o.see(row.Values[0].Int64(), stampOf(row.Values[stamp]), now)
 	}
 	o.run.ages.record(o.ages...)
 	o.run.ages.early(o.early...)
 	o.run.flakyAges.record(o.flawed...)
+}
+
+// stampOf returns a stamp, also one that is written as text.
+func stampOf(v wire.Value) wire.Value {
+	if n, err := strconv.ParseInt(v.Bytes(), 10, 64); v.Kind() == wire.Text && err == nil {
+		return wire.IntegerValue(n)
+	}
+	return v
 }
 
 // see takes note of a row's stamp. Each write of a row has a newer one, so the

@@ -87,7 +87,7 @@ func (o *Options) warmupOf(length time.Duration) time.Duration {
 
 // lasts says whether devices come back when their connection is lost, and all who
 // watch keep a copy.
-func (o *Options) lasts() bool { return o.Kills > 0 || o.Profile == Flaky }
+func (o *Options) lasts() bool { return o.Kills > 0 || o.Profile == Flaky || o.Profile == Transfers }
 
 func set[T comparable](field *T, value T) {
 	var zero T

@@ -194,6 +194,9 @@ func (p *Report) facts() []fact {
 	if p.Events != nil {
 		facts = append(facts, fact{"events", []string{p.Events.String()}})
 	}
+	if p.Transfers != nil {
+		facts = append(facts, fact{"money", []string{p.Transfers.String()}})
+	}
 	facts = append(facts, p.Recovery.facts()...)
 	return append(facts, fact{"load test", []string{p.generator()}}, fact{"hub", p.hub()}, fact{"order", []string{p.order()}}, fact{"check", []string{p.check()}})
 }

@@ -39,6 +39,12 @@ type actor struct {
 // who watch have their snapshots.
 func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, error) {
 	c := &cast{}
+	if r.opts.Profile == Transfers {
+		var err error
+		if r.ledger, err = r.openAccounts(load); err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range scripts {
 		c.actors = append(c.actors, &actor{script: s})
 	}
@@ -87,7 +93,9 @@ func (r *run) connect(load, sessions context.Context, scripts []script) (*cast, 
 	}
 	if err == nil {
 		c.epoch, c.schema = first.hello.Epoch, first.hello.Schema
-		c.layout, err = newLayout(c.schema, r.opts.Table)
+		if r.ledger == nil {
+			c.layout, err = newLayout(c.schema, r.opts.Table)
+		}
 		if err == nil && r.opts.Profile == Zones && !c.layout.zoned() {
 			err = fmt.Errorf("the profile zones needs a table with the column zone, and table %q has none", r.opts.Table)
 		}
@@ -188,7 +196,7 @@ func (r *run) sample(load context.Context, c *cast, last time.Duration) {
 	defer timer.Stop()
 	for at := r.warmup; at <= last && sleepUntil(load, timer, r.base.Add(r.start+at)); at += often {
 		for _, o := range c.observers {
-			if !o.times {
+			if !o.times || r.ledger != nil { // transfers are written once
 				continue
 			}
 			o.sample(time.Since(r.base))
@@ -212,6 +220,9 @@ func (r *run) act(load, sessions context.Context, l *layout, a *actor) {
 		a.device = d
 	}
 	a.writer = newWriter(r, a.script, l, a.device)
+	if r.ledger != nil {
+		r.ledger.employ(a)
+	}
 	a.device.writer.Store(a.writer)
 	if r.opts.Profile == Zones {
 		a.device.zone = firstZone(a.script)

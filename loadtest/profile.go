@@ -45,9 +45,13 @@ const (
 	// Flaky is a mesh in which some devices have bad connections: they are cut, slow and
 	// half-open in turns, and the devices come back. The observers are among the others.
 	Flaky Profile = "flaky"
+
+	// Transfers is devices that move money from account to account and see all accounts, with
+	// observers beside them: the sum of all is to be the same in every version.
+	Transfers Profile = "transfers"
 )
 
-var profiles = []Profile{Mesh, Writers, Zones, Server, JoinStorm, Events, Flaky}
+var profiles = []Profile{Mesh, Writers, Zones, Server, JoinStorm, Events, Flaky, Transfers}
 
 func profileNames() string {
 	var names []string
@@ -112,6 +116,10 @@ func (r *run) guests(c *cast) (early, storm []guest) {
 		for _, a := range c.actors {
 			zone := firstZone(a.script)
 			early = append(early, guest{name: a.script.name(), watches: true, actor: a, subs: []wire.Sub{r.zoneSub(zone)}})
+		}
+	case Transfers:
+		for _, a := range c.actors {
+			early = append(early, guest{name: a.script.name(), watches: true, actor: a, subs: []wire.Sub{{Name: accounts}}})
 		}
 	case Events: // which are for who is there
 		for i, a := range c.actors {
@@ -190,6 +198,8 @@ func (o *Options) checkProfile() error {
 		return fmt.Errorf("there is no profile %q, only %s", o.Profile, profileNames())
 	case o.Profile == Events && (o.Devices < 2 || o.Group < 1):
 		return fmt.Errorf("events go from device to device: devices must be 2 at least, those of a group 1, they are %d and %d", o.Devices, o.Group)
+	case o.Profile == Transfers && o.Devices < 2:
+		return errors.New("money goes from device to device: devices must be 2 at least")
 	case o.Profile == Flaky && o.checkFlaky() != nil:
 		return o.checkFlaky()
 	case math.IsNaN(o.EventHz) || o.EventHz <= 0 || o.EventHz > most:

@@ -35,8 +35,9 @@ type Report struct {
 	Join     *Quantiles `json:"join_ms"`     // from the dial until the snapshots have come whole
 	Enter    *Quantiles `json:"enter_ms"`    // from when a device asks for another zone's rows until it has them; nil: nobody did
 
-	Events   *EventReport `json:"events"`   // nil: the profile has none
-	Recovery *Recovery    `json:"recovery"` // nil: nothing was done to connections
+	Events    *EventReport    `json:"events"`    // nil: the profile has none
+	Transfers *TransferReport `json:"transfers"` // nil: the profile has none
+	Recovery  *Recovery       `json:"recovery"`  // nil: devices do not come back
 
 	Delivered      int64   `json:"delivered_updates"` // rows in frames, to all who watch
 	BytesPerUpdate float64 `json:"bytes_per_update"`  // of frames
@@ -91,6 +92,7 @@ func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Re
 		Gaps: r.gaps.Load(), Snapshots: r.resnapshots.Load(),
 		Ack: r.acks.quantiles(), Age: r.ages.quantiles(), Stale: r.stale.quantiles(), Interval: r.intervals.quantiles(), Join: r.joins.quantiles(), Enter: r.enters.quantiles(),
 		Events:    r.events(),
+		Transfers: r.transfers(),
 		Recovery:  r.recovery(),
 		Generator: Generator{CPUSeconds: (after.cpu - before.cpu).Seconds(), own: r.own.quantiles()},
 		Gates:     []GateResult{},
@@ -162,6 +164,9 @@ func (r *run) blame(p *Report) {
 	}
 	if p.Acked == 0 {
 		r.fail("nothing was acknowledged")
+	}
+	if t := p.Transfers; t != nil && t.Wrong > 0 {
+		r.fail("%d of %d sums of all accounts that copies had were wrong", t.Wrong, t.Seen)
 	}
 	if e := p.Events; e != nil && e.Delivered == 0 {
 		r.fail("no event came: rules must let devices send the event %q to scopes and to devices", eventName)

@@ -97,6 +97,7 @@ func TestCheckOptions(t *testing.T) {
 		"only flaky devices":          {Profile: loadtest.Flaky, FlakyShare: 1},
 		"one flaky device":            {Profile: loadtest.Flaky, Devices: 1},
 		"mishaps all the time":        {Profile: loadtest.Flaky, FlakyEvery: time.Millisecond},
+		"money of one device":         {Profile: loadtest.Transfers, Devices: 1},
 		"fewer than no kills":         {Kills: -1},
 	} {
 		if o.Check() == nil {

@@ -105,8 +105,11 @@ func (w *writer) recall(h *wire.HubHello, now time.Time) error {
 	return w.settle(&m, now)
 }
 
+// any says whether there was anything to come back from.
+func (b *Recovery) any() bool { return b != nil && (b.Kills > 0 || b.Lost > 0 || b.Mishaps != nil) }
+
 func (b *Recovery) facts() (facts []fact) {
-	if b == nil {
+	if !b.any() {
 		return nil
 	}
 	if b.Kills > 0 {

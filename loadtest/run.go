@@ -41,6 +41,7 @@ type run struct {
 	returns                                  returns
 	mishaps                                  mishapCounts
 	flakyAges                                *latency    // as ages, of flaky devices
+	ledger                                   *ledger     // nil: nobody moves money; set before devices connect
 	begun                                    atomic.Bool // the load has
 
 	readers sync.WaitGroup
@@ -211,6 +212,10 @@ func (r *run) scripts() ([]script, error) {
 	switch {
 	case r.opts.Profile.writesAlone():
 		return serverScripts(&r.opts), nil
+	case r.opts.Profile == Transfers:
+		times := r.opts
+		times.Entities = 0 // what is written is the tellers' business
+		return meshScripts(&times), nil
 	case r.opts.Trace == "":
 		return meshScripts(&r.opts), nil
 	}

@@ -255,7 +255,7 @@ func TestJSON(t *testing.T) {
 	for in, want := range map[string][]string{
 		"": {
 			"devices", "duration_s", "sent", "acked", "refused", "lost", "duplicated", "reordered", "converged", "ack_ms", "age_ms",
-			"unsettled", "gaps", "snapshots", "sessions_lost", "stale_ms", "interval_ms", "join_ms", "enter_ms", "events", "recovery", "delivered_updates", "bytes_per_update", "bytes_per_device_s", "generator", "hub", "gates", "ok", "interrupted",
+			"unsettled", "gaps", "snapshots", "sessions_lost", "stale_ms", "interval_ms", "join_ms", "enter_ms", "events", "transfers", "recovery", "delivered_updates", "bytes_per_update", "bytes_per_device_s", "generator", "hub", "gates", "ok", "interrupted",
 			"distributions", "series",
 		},
 		"ack_ms":    {"p50", "p90", "p99", "max"},

@@ -17,6 +17,9 @@ func (p *Report) Text(w io.Writer) error {
 	if p.Events != nil {
 		t.line("events", "%s", p.Events)
 	}
+	if p.Transfers != nil {
+		t.line("money", "%s", p.Transfers)
+	}
 	for _, f := range p.Recovery.facts() {
 		t.lines(f.Label, f.Lines)
 	}
@@ -29,7 +32,9 @@ func (p *Report) Text(w io.Writer) error {
 	if b := p.Recovery; b != nil && b.Mishaps != nil {
 		t.quantiles("from or to flaky ones", b.Mishaps.Age)
 	}
-	t.quantiles("a row in its copy", p.Stale)
+	if p.Transfers == nil { // what is written once is as old as that
+		t.quantiles("a row in its copy", p.Stale)
+	}
 	t.quantiles("sent", p.late)
 	t.heads("ms")
 	t.quantiles("from version to version", p.Interval)
@@ -37,7 +42,7 @@ func (p *Report) Text(w io.Writer) error {
 	if p.opts.Profile == Zones {
 		t.quantiles("into another zone", p.Enter)
 	}
-	if p.Recovery != nil {
+	if p.Recovery.any() {
 		t.quantiles("until live again", p.Recovery.Live)
 	}
 	if p.Hub != nil {

@@ -22,6 +22,9 @@ func (p *Report) what() string {
 		return fmt.Sprintf("%s at %v × its speed: %s devices", filepath.Base(o.Trace), o.Speed, humanize.Comma(int64(p.Devices)))
 	}
 	s := fmt.Sprintf("%s: %s devices, each writes %s %v times a second", o.Profile, humanize.Comma(int64(p.Devices)), rowsOf(o.Entities), o.Hz)
+	if o.Profile == Transfers {
+		s = fmt.Sprintf("%s: %s devices, each moves money %v times a second", o.Profile, humanize.Comma(int64(p.Devices)), o.Hz)
+	}
 	if o.Profile.writesAlone() {
 		s = fmt.Sprintf("%s: %s devices, for each of which %s %s written %v times a second",
 			o.Profile, humanize.Comma(int64(p.Devices)), rowsOf(o.Entities), map[bool]string{true: "is", false: "are"}[o.Entities == 1], o.Hz)

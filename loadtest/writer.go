@@ -8,20 +8,23 @@ import (
 	"sync"
 	"time"
 
+	"framehub/session"
 	"framehub/session/wire"
 )
 
 // A writer keeps one device's writes to their times, and learns what became of them.
 type writer struct {
 	// Set before it runs, never changed after.
-	run    *run
-	script script
-	layout *layout
-	conn   connection
-	seq    uint64                                             // the number of its first transaction
-	slots  chan struct{}                                      // holds one for each transaction under way
-	idle   chan struct{}                                      // gets one when none is left under way
-	after  func(sessions context.Context, first *place) error // each write; nil: nothing
+	run     *run
+	script  script
+	layout  *layout
+	conn    connection
+	seq     uint64                                             // the number of its first transaction
+	slots   chan struct{}                                      // holds one for each transaction under way
+	idle    chan struct{}                                      // gets one when none is left under way
+	compose func(i int) *session.Tx                            // a write, instead of the script; nil: the script does
+	told    func(i int, refused *wire.Refusal)                 // what became of a write; nil: nobody needs it
+	after   func(sessions context.Context, first *place) error // each write; nil: nothing
 
 	// The writing goroutine's own.
 	rows []place // of the last write
@@ -182,6 +185,9 @@ func outcomes(m *wire.Settled) []outcome {
 // commit takes in that a write was committed. mu is held.
 func (w *writer) commit(i int, now time.Time) {
 	w.run.acked.Add(1)
+	if w.told != nil {
+		w.told(i, nil)
+	}
 	w.run.took(w.run.acks, w.at(i), now.Sub(w.run.base)-w.at(i))
 	w.committed = max(w.committed, i)
 	w.exists = w.exists || i == 0
@@ -190,6 +196,9 @@ func (w *writer) commit(i int, now time.Time) {
 // refuse takes in that a write was refused. mu is held.
 func (w *writer) refuse(i int, why *wire.Refusal) {
 	w.run.refused.Add(1)
+	if w.told != nil {
+		w.told(i, why)
+	}
 	w.run.refusal(fmt.Sprintf("%s, transaction %d", w.script.name(), w.seq+uint64(i)), why)
 }
 

@@ -30,7 +30,7 @@ type loadtestCommand struct {
 
 	AdminToken string `placeholder:"TOKEN|@FILE" help:"An admin's token for that, where the listener asks; @FILE keeps it out of the list of processes."`
 
-	Profile    string        `enum:"mesh,writers,zones,server,join-storm,events,flaky" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; zones: devices see the zone that they drive through; server: one session writes for all, who watch; join-storm: that, and all come at once; events: writers that send each other events; flaky: a mesh in which some connections are cut, slow and half-open (${default})."`
+	Profile    string        `enum:"mesh,writers,zones,server,join-storm,events,flaky,transfers" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; zones: devices see the zone that they drive through; server: one session writes for all, who watch; join-storm: that, and all come at once; events: writers that send each other events; flaky: a mesh in which some connections are cut, slow and half-open; transfers: devices move money between accounts (${default})."`
 	Table      string        `default:"entity" placeholder:"NAME" help:"The table that devices write (${default})."`
 	Devices    int           `default:"100" placeholder:"N" help:"Devices that write (${default})."`
 	Observers  int           `default:"8" placeholder:"N" help:"Devices that keep a copy of what they see; others count it (${default})."`

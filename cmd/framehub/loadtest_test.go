@@ -77,6 +77,17 @@ func TestLoadtest(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	})
+	t.Run("money, while the hub is killed", func(t *testing.T) {
+		code, out, stderr := execute(ctx, t, program, "loadtest", "--hub", "embedded", "--profile", "transfers", "--kill", "--devices", "6", "--observers", "1",
+			"--hz", "5", "--duration", "3s", "--gate", "lost=0,kills=1", "--json")
+		var report struct {
+			Sent, Acked, Refused int
+			Transfers            struct{ Sum, SumsSeen, SumsWrong int }
+		}
+		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 || report.Sent != 90 || report.Acked+report.Refused != 90 || report.Transfers.Sum != 1_001_000 {
+			t.Errorf("exit code %d, %v:\n%s%s", code, err, out, stderr)
+		}
+	})
 	for name, tc := range map[string]struct {
 		args []string
 		code int
