@@ -134,6 +134,7 @@ type timing struct{ label, hint, name string }
 var timings = []timing{
 	{"events heard", "from when an event was due until a device that it was for had it", "event_ms"},
 	{"seen by an observer", "from when a write was due until an observer had it: the age of what players see", "age_ms"},
+	{"from or to flaky ones", "the same, where who writes or who sees it is flaky", "flaky_age_ms"},
 	{"acknowledged", "from when a write was due until its writer knew that it is durable", "ack_ms"},
 	{"a row in its copy", "how old what an observer has is, looked at ten times a second", "stale_ms"},
 	{"sent", "from when a write was due until it was handed to the system", "late_ms"},
