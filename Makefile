@@ -1,7 +1,7 @@
 # Each target is one script or command; `make` alone lists them. Scripts say in their first lines what they take.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build build-mvsqlite test lint fmt bench bench-peers bench-export fuzz soak cover conformance godot-test godot-zip loadtest clean
+.PHONY: help run build build-mvsqlite test lint fmt bench bench-map bench-peers bench-export fuzz soak cover conformance godot-test godot-zip loadtest clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ fmt: ## formats the Go code
 
 bench: ## runs the Go benchmarks and sums them up (COUNT, BENCH, BASE: see scripts/bench)
 	@scripts/bench
+
+bench-map: ## measures how many frames a second the operators' map paints in Chromium (COUNT)
+	@scripts/bench-map
 
 bench-peers: ## measures the hub beside Colyseus and bare relays (SIZES, ARGS: see scripts/bench-peers)
 	@scripts/bench-peers $(ARGS)

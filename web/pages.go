@@ -33,7 +33,7 @@ func page(name string) []route {
 }
 
 // belongs says whether a page needs a file: those named for a page are its own,
-// the others are shared, but for the client, which only the demo uses.
+// the others, the client among them, are shared.
 func belongs(name, page string) bool {
 	switch {
 	case strings.HasSuffix(name, ".html"):
@@ -41,7 +41,7 @@ func belongs(name, page string) bool {
 	case strings.HasPrefix(name, "admin"), strings.HasPrefix(name, "demo"):
 		return strings.HasPrefix(name, page)
 	default:
-		return page == "demo" || strings.HasPrefix(name, "common")
+		return true
 	}
 }
 

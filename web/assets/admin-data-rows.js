@@ -69,6 +69,9 @@ export class Rows {
     this.trouble.hidden = true;
     this.show(page);
     this.follow(page);
+    const row = this.api.query.get("row"); // that somebody was sent to
+    this.api.query.delete("row");
+    if (row !== null) this.open(keyOf(row));
   }
 
   /** @param {any} page */
@@ -144,6 +147,15 @@ export class Rows {
   /** @param {any[] | null} key null: a new row */
   open(key) {
     this.panel.open(key);
+  }
+}
+
+/** A key in an address; [] where somebody has typed what is none. @param {string} text */
+function keyOf(text) {
+  try {
+    return [JSON.parse(text)].flat();
+  } catch {
+    return [];
   }
 }
 

@@ -18,6 +18,7 @@ const VIEWS = [
   ["sessions", "Sessions", "s"],
   ["overview", "Overview", "o"],
   ["data", "Data", "d"],
+  ["map", "Map", "m"],
   ["backups", "Backups", "b"],
   ["log", "Log", "l"],
   ["settings", "Settings", "t"],

@@ -34,6 +34,22 @@ const FORMS = new Map([
   [86, { size: 8, make: (n) => new Float64Array(n), get: (v, at) => finite(v.getFloat64(at, true)) }],
 ]);
 
+/** The arrays of this machine that have the bytes of a form as they come: on one that is little endian. */
+const VIEWS = new Map(
+  new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
+    ? [
+        [64, Uint8Array],
+        [69, Uint16Array],
+        [70, Uint32Array],
+        [72, Int8Array],
+        [77, Int16Array],
+        [78, Int32Array],
+        [85, Float32Array],
+        [86, Float64Array],
+      ]
+    : [],
+);
+
 /** Reads a block. @param {Reader} r @returns {Block} */
 export function readBlock(r) {
   let left = r.array("a block");
@@ -80,7 +96,8 @@ function readColumn(r, column, n) {
  * @param {Reader} r @param {string} what @param {number} [n]
  */
 function readTyped(r, what, n) {
-  const form = FORMS.get(Number(r.arg));
+  const tag = Number(r.arg);
+  const form = FORMS.get(tag);
   if (!form) throw new ProtocolError(`${what} has the CBOR tag ${r.arg}, which is not one of the protocol's typed arrays`);
   const size = Number(r.expect(Major.BYTES, "a typed array"));
   n ??= Math.ceil(size / form.size);
@@ -88,6 +105,13 @@ function readTyped(r, what, n) {
     throw new ProtocolError(`${what} holds ${size} bytes, ${n} values of ${form.size} bytes are ${n * form.size}`);
   const at = r.at;
   r.take(size);
+  const View = VIEWS.get(tag);
+  if (View) {
+    const from = r.view.byteOffset + at;
+    const values = new View(r.view.buffer.slice(from, from + size));
+    if (tag === 85 || tag === 86) values.forEach(finite);
+    return values;
+  }
   const values = form.make(n);
   for (let i = 0; i < n; i++) values[i] = form.get(r.view, at + i * form.size);
   return values;

@@ -62,7 +62,11 @@ export class Table {
   /** The keys of a block's rows. @param {Block} b */
   keys(b) {
     const n = this.schema.keyLength;
-    if (n === 1) return Array.from(b.data[0], keyOfOne);
+    const [first] = b.data;
+    if (n === 1 && ArrayBuffer.isView(first) && !(first instanceof Float64Array || first instanceof Float32Array)) {
+      return Array.from(/** @type {Int32Array} */ (first)); // integers of 32 bits are their own keys
+    }
+    if (n === 1) return Array.from(first, keyOfOne);
     return Array.from({ length: b.n }, (_, i) => keyOf(b.data.slice(0, n).map((column) => column[i])));
   }
 }
@@ -263,13 +267,10 @@ export class Copy {
     }
     for (const { table, keys, block } of changed) {
       const change = of(table);
-      const rows = keys.map((k) => table.rows.get(k) ?? {});
+      const rows = keys.map((k) => table.rows.get(k) ?? table.rows.set(k, {}).get(k));
       this.fill(table, block, rows, version);
-      keys.forEach((k, i) => table.rows.set(k, rows[i]));
-      for (const k of keys) {
-        change.removed.delete(k); // a key in both is a replacement
-        change.changed.push(k);
-      }
+      if (change.removed.size > 0) for (const k of keys) change.removed.delete(k); // a key in both is a replacement
+      change.changed = change.changed.length > 0 ? change.changed.concat(keys) : keys;
     }
     return Array.from(changes.values(), (c) => ({ table: c.table, changed: c.changed, removed: [...c.removed] }));
   }
