@@ -55,7 +55,7 @@ func _stream() -> String:
 		pack = _make_pack()
 	if pack.is_empty():
 		return "the export holds no pack that can be read, and none can be made beside it"
-	_progress = FramehubExportProgress.new()
+	_progress = FramehubExportProgress.new(FramehubExportProgress.front())
 	var words: String = _export(pack)
 	_progress.end()
 	if own:
