@@ -13,6 +13,8 @@ export class RowPanel {
     this.api = api;
     this.table = table;
     this.changed = changed;
+    /** The row that is shown, as the hub has it. @type {any} */
+    this.values = null;
     this.at = `/api/tables/${encodeURIComponent(table.name)}`;
     this.title = make("h2", { tabindex: "-1" });
     this.says = make("p", { role: "status", class: "told", hidden: true });

@@ -45,6 +45,7 @@ export class Chart {
     this.image = new ImageData(1, 1);
     this.below = this.image.data;
     this.groundOf = "";
+    this.ground = this.line = this.text = "";
     this.recolour();
     this.listen();
   }

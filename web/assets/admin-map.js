@@ -63,6 +63,10 @@ class View {
     this.gone = gone;
     /** Scopes with how many rows they had when all were seen. @type {[any, number][]} */
     this.known = [];
+    this.listed = "";
+    this.frames = 0;
+    /** How much there was when it was counted last. */
+    this.before = { frames: 0, painted: 0, at: 0 };
     /** A button for each of them. @type {HTMLElement[]} */
     this.buttons = [];
     /** @type {Framehub | null} */
@@ -143,7 +147,7 @@ class View {
     if (!this.table.scope) return;
     const now = this.chart.counts();
     if (this.scope === undefined) this.known = [...now].sort(byScope);
-    else if (!this.known.some(([scope]) => scope === this.scope)) this.known = [...this.known, [this.scope, 0]].sort(byScope);
+    else if (!this.known.some(([scope]) => scope === this.scope)) this.known = [...this.known, /** @type {[any, number]} */ ([this.scope, 0])].sort(byScope);
     const listed = JSON.stringify([this.scope ?? "", this.known.map(([scope]) => String(scope))]);
     if (listed !== this.listed) {
       this.listed = listed;
@@ -152,7 +156,7 @@ class View {
       const more = this.known.length - shown.length;
       this.scopes.replaceChildren(this.scopeButton(undefined), ...this.buttons, more > 0 ? make("span", { class: "soft" }, `and ${whole(more)} others`) : "");
     }
-    this.buttons.forEach((button, i) => put(button.lastElementChild, whole(now.get(this.known[i][0]) ?? this.known[i][1])));
+    this.buttons.forEach((button, i) => put(/** @type {Element} */ (button.lastElementChild), whole(now.get(this.known[i][0]) ?? this.known[i][1])));
   }
 
   /** @param {any} scope undefined: all */

@@ -34,21 +34,16 @@ const FORMS = new Map([
   [86, { size: 8, make: (n) => new Float64Array(n), get: (v, at) => finite(v.getFloat64(at, true)) }],
 ]);
 
-/** The arrays of this machine that have the bytes of a form as they come: on one that is little endian. */
-const VIEWS = new Map(
-  new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
-    ? [
-        [64, Uint8Array],
-        [69, Uint16Array],
-        [70, Uint32Array],
-        [72, Int8Array],
-        [77, Int16Array],
-        [78, Int32Array],
-        [85, Float32Array],
-        [86, Float64Array],
-      ]
-    : [],
-);
+/**
+ * The arrays of this machine that have the bytes of a form as they come: on one that is little endian.
+ * @type {Map<number, new (bytes: ArrayBuffer) => any>}
+ */
+const VIEWS = new Map();
+if (new Uint8Array(new Uint16Array([1]).buffer)[0] === 1) {
+  VIEWS.set(64, Uint8Array).set(69, Uint16Array).set(70, Uint32Array);
+  VIEWS.set(72, Int8Array).set(77, Int16Array).set(78, Int32Array);
+  VIEWS.set(85, Float32Array).set(86, Float64Array);
+}
 
 /** Reads a block. @param {Reader} r @returns {Block} */
 export function readBlock(r) {
@@ -108,7 +103,7 @@ function readTyped(r, what, n) {
   const View = VIEWS.get(tag);
   if (View) {
     const from = r.view.byteOffset + at;
-    const values = new View(r.view.buffer.slice(from, from + size));
+    const values = new View(/** @type {ArrayBuffer} */ (r.view.buffer).slice(from, from + size));
     if (tag === 85 || tag === 86) values.forEach(finite);
     return values;
   }

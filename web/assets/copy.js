@@ -97,6 +97,14 @@ export class Sub {
   }
 }
 
+/** A new row of a table, without values. @param {Table} table @param {any} key */
+function added(table, key) {
+  /** @type {Row} */
+  const row = {};
+  table.rows.set(key, row);
+  return row;
+}
+
 export class Copy {
   constructor() {
     /** @type {Map<string, Table>} */
@@ -267,7 +275,7 @@ export class Copy {
     }
     for (const { table, keys, block } of changed) {
       const change = of(table);
-      const rows = keys.map((k) => table.rows.get(k) ?? table.rows.set(k, {}).get(k));
+      const rows = keys.map((k) => table.rows.get(k) ?? added(table, k));
       this.fill(table, block, rows, version);
       if (change.removed.size > 0) for (const k of keys) change.removed.delete(k); // a key in both is a replacement
       change.changed = change.changed.length > 0 ? change.changed.concat(keys) : keys;

@@ -134,7 +134,10 @@ export class Outbox {
       t.seq = this.lastSeq + 1;
       this.underway.set(t.seq, t);
       if (this.transmit(t)) this.lastSeq = t.seq;
-      while (this.send && this.events[0]?.after === t) this.send(this.events.shift().message);
+      for (let event = this.events[0]; event?.after === t && this.send !== null; event = this.events[0]) {
+        this.events.shift();
+        this.send(event.message);
+      }
     }
   }
 

@@ -44,7 +44,7 @@ export class Will {
       this.send(writeWill(++this.lastID, this.outbox.schemaVersion, written));
     } catch (e) {
       this.present = null;
-      reject(e);
+      reject(/** @type {Error} */ (e));
     }
   }
 
