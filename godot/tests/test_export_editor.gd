@@ -16,6 +16,7 @@ custom_template/debug=""
 const _PROJECT: String = """config_version=5
 [application]
 config/name="Exported"
+run/main_scene="res://main.tscn"
 config/features=PackedStringArray("4.6")
 [editor_plugins]
 enabled=PackedStringArray("res://addons/framehub/plugin.cfg")
@@ -29,6 +30,33 @@ const _SCRIPT: String = """extends RefCounted
 
 func _framehub_export(exporter: FramehubExporter) -> void:
 	exporter.put("quest", {"id": 1, "title": "Find the lighthouse"})
+"""
+# A game that says what it has, fetches the newest release, and says it again.
+const _MAIN: String = """[gd_scene format=3]
+[ext_resource type="Script" path="res://main.gd" id="1"]
+[node name="Main" type="Node"]
+script = ExtResource("1")
+"""
+const _GAME: String = """extends Node
+
+func _ready() -> void:
+	var hub: FramehubClient = FramehubClient.new()
+	hub.keep_device = false
+	hub.everything = false
+	add_child(hub)
+	var assets: FramehubAssets = FramehubAssets.new()
+	assets.client = hub
+	assets.preset = "Linux"
+	assets.released.connect(_on_released.bind(assets))
+	add_child(assets)
+
+func _on_released(number: int, assets: FramehubAssets) -> void:
+	print("before ", load("res://level.tscn").instantiate().name if ResourceLoader.exists("res://level.tscn") else "none")
+	var answer: FramehubAnswer = await assets.load_pack(["res://level.tscn"]).wait()
+	print("release ", number, " ", answer.code, answer.text, " ", answer.value)
+	print("after ", load("res://level.tscn").instantiate().name)
+	print("next ", load("res://next.gd").new().word())
+	get_tree().quit()
 """
 
 static var _folder: String = ""  # made once: an import takes its time
@@ -52,6 +80,8 @@ func _make_project(hub: FramehubTestHub) -> void:
 		DirAccess.copy_absolute("res://tests/" + scene, _folder.path_join("tests/" + scene))
 	_store("project.godot", (_PROJECT % hub.url).to_utf8_buffer())
 	_store("export_presets.cfg", _PRESETS.to_utf8_buffer())
+	_store("main.tscn", _MAIN.to_utf8_buffer())
+	_store("main.gd", _GAME.to_utf8_buffer())
 	_store("rows.gd", _SCRIPT.to_utf8_buffer())
 	_store("data.bin", FramehubTestExport.noise(600000, 5))
 	_godot(["--import"])
@@ -103,3 +133,21 @@ func test_an_archive_and_a_hub_that_is_gone() -> void:
 	_store("project.godot", (_PROJECT % hub.url).replace('("Linux")', "()").to_utf8_buffer())
 	var alone: Array = _export("alone.pck")
 	check(alone[0] == 0 and FileAccess.file_exists(_folder.path_join("alone.pck")), alone[1] as String)
+
+
+# A game that was exported before there was a level fetches it, with what it names, of what was exported since.
+func test_a_game_fetches_what_is_new() -> void:
+	await _begin()
+	check(_export("old.pck")[0] == 0, "the first export")
+	_store("next.gd", 'extends Node\n\nfunc word() -> String:\n\treturn "lighthouse"\n'.to_utf8_buffer())
+	var level: String = '[gd_scene format=3]\n[ext_resource type="Script" path="res://next.gd" id="1"]\n'
+	level += '[node name="Lighthouse" type="Node"]\nscript = ExtResource("1")\n'
+	_store("level.tscn", level.to_utf8_buffer())
+	check(_export("new.pck")[0] == 0, "the second export")
+	var out: Array = []
+	var game: PackedStringArray = ["60", OS.get_environment("GODOT"), "--headless", "--main-pack"]
+	game.append(_folder.path_join("old.pck"))
+	var code: int = OS.execute("timeout", game, out, true)
+	equal(code, 0, "exit code")
+	for line: String in ["before none", "release 2  4", "after Lighthouse", "next lighthouse"]:
+		check(str(out[0]).contains(line + "\n"), "no line %s in: %s" % [line, out[0]])
