@@ -36,6 +36,9 @@ bench-peers: ## measures the hub beside Colyseus and bare relays (SIZES, ARGS: s
 bench-export: ## measures an export of 200 MiB from Godot, beside cp
 	@scripts/bench-export
 
+bench-admin: ## measures what the operators' page costs the hub and the browser with 2,000 sessions
+	@scripts/bench-admin
+
 fuzz: ## runs every fuzz target for a minute (FUZZTIME=10m: longer)
 	@scripts/fuzz
 

@@ -2,6 +2,8 @@ package hub
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"framehub/session/wire"
 )
 
 // Metrics are what the hub counts and times, for Prometheus. All times are in
@@ -46,6 +48,10 @@ func newMetrics(h *Hub) *Metrics {
 	m.events = m.counter("framehub_events_total", "Events that were taken, to be sent on.")
 	m.delivered = m.counter("framehub_events_delivered_total", "Events handed to a session's connection, once for each session.")
 	m.eventsRefused = m.counters("framehub_events_refused_total", "Events refused, by the refusal's code.", "code")
+	for _, code := range wire.Codes() { // so that the first of them is seen to rise
+		m.refused.WithLabelValues(string(code))
+		m.eventsRefused.WithLabelValues(string(code))
+	}
 	lost := m.counters("framehub_events_dropped_total", "Events that a session did not get, by the reason, and those for which there was no session.", "reason")
 	for f := behind; f < fates; f++ {
 		m.eventsLost[f] = lost.WithLabelValues(f.String())

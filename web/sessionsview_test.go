@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,6 +70,12 @@ func (w *world) play(hello wire.DeviceHello) *player {
 // write sends a transaction of one entity.
 func (p *player) write(kind wire.OpKind, id int64) {
 	p.tb.Helper()
+	if err := p.tryWrite(p.tb.Context(), kind, id); err != nil {
+		p.tb.Fatal(err)
+	}
+}
+
+func (p *player) tryWrite(ctx context.Context, kind wire.OpKind, id int64) error {
 	p.seq++
 	tables := p.Hello.Schema.Tables
 	table := tables[slices.IndexFunc(tables, func(t wire.SchemaTable) bool { return t.Name == "entity" })]
@@ -76,9 +83,7 @@ func (p *player) write(kind wire.OpKind, id int64) {
 		wire.IntegerValue(id), wire.RealValue(float64(p.seq)), wire.RealValue(2),
 	}}, nil)
 	h := wire.WriteHeader{Seq: p.seq, SchemaVersion: p.Hello.Schema.Version}
-	if err := p.Write(p.tb.Context(), h, [][]byte{wire.AppendOp(nil, kind, block)}); err != nil {
-		p.tb.Fatal(err)
-	}
+	return p.Write(ctx, h, [][]byte{wire.AppendOp(nil, kind, block)})
 }
 
 // soon returns what comes on a channel, which it must.

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -46,14 +47,52 @@ func TestMetricNames(t *testing.T) {
 // TestNamedMetricsExist: every metric that a file names is one.
 func TestNamedMetricsExist(t *testing.T) {
 	metrics := everyMetric(t)
-	for _, file := range []string{"deploy/alerts.yml"} {
-		names := regexp.MustCompile(`framehub_[a-z_]+`).FindAllString(project(t, file), -1)
-		if len(names) < 4 {
+	for file, least := range map[string]int{"deploy/alerts.yml": 10, "deploy/grafana.json": 20} {
+		names := regexp.MustCompile(`\b(framehub|process)_[a-z_]+`).FindAllString(project(t, file), -1)
+		if len(names) < least {
 			t.Errorf("%s names only %v", file, names)
 		}
 		for _, name := range names {
-			if !strings.Contains(metrics, "\n"+name) {
+			if !regexp.MustCompile(`(?m)^` + name + `[ {]`).MatchString(metrics) {
 				t.Errorf("%s: there is no metric %s", file, name)
+			}
+		}
+	}
+}
+
+// TestDashboard: Grafana can read the dashboard, whose panels ask for something and
+// don't lie over each other.
+func TestDashboard(t *testing.T) {
+	var d struct {
+		Title  string
+		Panels []struct {
+			ID      int
+			Title   string
+			GridPos struct{ X, Y, W, H int }
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(project(t, "deploy/grafana.json")), &d); err != nil || len(d.Panels) < 10 {
+		t.Fatalf("%v: %d panels", err, len(d.Panels))
+	}
+	taken, ids := map[[2]int]string{}, map[int]bool{}
+	for _, p := range d.Panels {
+		if len(p.Targets) == 0 || p.Title == "" || ids[p.ID] {
+			t.Errorf("panel %d, %q, has no title, asks for nothing, or has another's id", p.ID, p.Title)
+		}
+		ids[p.ID] = true
+		for x := range p.GridPos.W {
+			for y := range p.GridPos.H {
+				at := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
+				if taken[at] != "" || at[0] >= 24 {
+					t.Fatalf("%q lies over %q, or beyond the edge", p.Title, taken[at])
+				}
+				taken[at] = p.Title
+			}
+		}
+		for _, target := range p.Targets {
+			if strings.Count(target.Expr, "(") != strings.Count(target.Expr, ")") {
+				t.Errorf("%s: %s", p.Title, target.Expr)
 			}
 		}
 	}

@@ -45,6 +45,14 @@ const (
 	CodeClockHeld     Code = "clock_held" // of a tick: another session holds the clock (section 6)
 )
 
+// Codes lists all refusal codes.
+func Codes() []Code {
+	return []Code{
+		CodeType, CodeConstraint, CodeUnknownTable, CodeUnknownColumn, CodeSchema, CodeForbidden, CodeNotOwner, CodeExists, CodeMissing,
+		CodeConflict, CodeStale, CodeTooLarge, CodeRate, CodeReadOnly, CodeUnavailable, CodeClockHeld,
+	}
+}
+
 const (
 	// maxDepth bounds the nesting of any item; the deepest that the protocol
 	// itself has is 7 (a schema's column).

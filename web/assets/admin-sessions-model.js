@@ -21,12 +21,12 @@ export class Sessions {
     this.now = Date.parse(news.now);
     this.version = news.version;
     const seconds = before > 0 ? (this.now - before) / 1000 : 0;
-    const known = new Map([...this.rows.values()].map((s) => [s.id, s]));
+    const known = news.came ? new Map([...this.rows.values()].map((s) => [s.id, s])) : new Map();
     if (news.first) this.rows.clear(); // another stream, with numbers of its own
     for (const s of this.rows.values()) s.rate_in = s.rate_out = s.rate_done = 0;
     for (const s of news.came ?? []) {
       const row = known.get(s.id) ?? { news: before > 0 };
-      rates(row, s, known.has(s.id) ? seconds : 0);
+      rates(row, row, s, known.has(s.id) ? seconds : 0);
       Object.assign(row, s, { started: Date.parse(s.since), address: address(s.remote), searched: null });
       this.rows.set(s.n, row);
     }
@@ -34,9 +34,12 @@ export class Sessions {
     for (const [n, ...figures] of news.figures) {
       const row = this.rows.get(n);
       if (!row) continue;
-      const s = Object.fromEntries(FIGURES.map((name, i) => [name, figures[i]]));
-      rates(row, s, seconds);
-      Object.assign(row, s, { state: STATES[s.state], searched: null });
+      const before = { bytes_in: row.bytes_in, bytes_out: row.bytes_out, committed: row.committed, refused: row.refused };
+      FIGURES.forEach((name, i) => (row[name] = figures[i]));
+      rates(row, before, row, seconds);
+      const state = STATES[row.state];
+      if (state !== row.shown_state) row.searched = null;
+      row.state = row.shown_state = state;
     }
   }
 
@@ -46,9 +49,9 @@ export class Sessions {
   }
 }
 
-/** @param {any} row as it was @param {any} s as it is @param {number} seconds between */
-function rates(row, s, seconds) {
-  const rate = (/** @type {string} */ key) => (seconds > 0 && s[key] >= row[key] ? (s[key] - row[key]) / seconds : 0);
+/** Notes how fast figures rise. @param {any} row @param {any} was as it was @param {any} s as it is @param {number} seconds between */
+function rates(row, was, s, seconds) {
+  const rate = (/** @type {string} */ key) => (seconds > 0 && s[key] >= was[key] ? (s[key] - was[key]) / seconds : 0);
   row.rate_in = rate("bytes_in");
   row.rate_out = rate("bytes_out");
   row.rate_done = rate("committed") + rate("refused");
