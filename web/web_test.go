@@ -54,7 +54,8 @@ func TestPaths(t *testing.T) {
 		{"admin: shared looks", w.Admin, "/assets/common.css", 200, "text/css; charset=utf-8", ":root"},
 		{"admin: sync without an upgrade", w.Admin, "/v1/sync", 426, "", ""},
 		{"admin: no demo", w.Admin, "/assets/demo.js", 404, text, ""},
-		{"admin: no client", w.Admin, "/assets/framehub.js", 404, text, ""},
+		{"admin: the client", w.Admin, "/assets/framehub.js", 200, script, "export class Framehub"},
+		{"admin: nothing of the demo", w.Admin, "/assets/demo.js", 404, text, ""},
 		{"admin: nothing elsewhere", w.Admin, "/nowhere", 404, text, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
