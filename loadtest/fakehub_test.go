@@ -269,3 +269,43 @@ func TestDelay(t *testing.T) {
 		}
 	}
 }
+
+// What the hub makes writes wait is not the load test's own fault, neither for the write that
+// waited nor for those that were due meanwhile.
+func TestHeldWrites(t *testing.T) {
+	const room, hold = 64, 500 * time.Millisecond
+	var answering sync.WaitGroup
+	var mu sync.Mutex
+	var held []*wire.Write
+	open := false
+	f := startFake(t, func(s *fakeSession, w *wire.Write) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if open {
+			s.settle(w)
+			return nil
+		}
+		if held = append(held, w); len(held) == room {
+			answering.Add(1)
+			time.AfterFunc(hold, func() {
+				defer answering.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				open = true
+				for _, w := range held {
+					s.settle(w)
+				}
+			})
+		}
+		return nil
+	})
+	r, err := loadtest.Run(t.Context(), loadtest.Options{URL: f.url, Unchecked: true, Devices: 1, Hz: 250, Duration: time.Second, Warmup: -1})
+	answering.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, own := r.Distributions["late_ms"], r.Distributions["generator_late_ms"]
+	if late.Max < 400 || own.Max > 250 || own.Max > late.Max {
+		t.Errorf("writes were held for half a second: %v ms late at most, %v by the load test's own fault\n%s", late.Max, own.Max, text(t, r))
+	}
+}

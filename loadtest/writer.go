@@ -56,21 +56,22 @@ func newWriter(r *run, s script, l *layout, d *device) *writer {
 // that is late is sent at once, so that none is left out. An end of the load cuts
 // no message short.
 func (w *writer) write(load, sessions context.Context, timer *time.Timer) error {
+	var free time.Time // the hub last took another again
 	for i := range w.script.count() {
 		due := w.run.base.Add(w.at(i))
 		if !sleepUntil(load, timer, due) {
 			return nil
 		}
-		free, ok := w.takeSlot(load)
+		held, ok := w.takeSlot(load)
 		if !ok {
 			return nil
 		}
 		now := time.Now()
-		if free.Before(due) {
-			free = due
+		if held.After(free) {
+			free = held
 		}
 		w.run.took(w.run.late, w.at(i), now.Sub(due))
-		w.run.took(w.run.own, w.at(i), now.Sub(free))
+		w.run.took(w.run.own, w.at(i), min(now.Sub(due), now.Sub(free))) // what was due in the meantime was held, too
 		err := w.send(sessions, i)
 		if err == nil && w.after != nil {
 			err = w.after(sessions, &w.rows[0])
