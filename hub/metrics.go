@@ -59,6 +59,7 @@ func newMetrics(h *Hub) *Metrics {
 	m.gauges(h)
 	m.traffic(h)
 	m.storeCounters(h)
+	m.collectors = append(m.collectors, syncCollector{h.store})
 	return m
 }
 

@@ -84,6 +84,7 @@ var times = map[string]func(*Report) *Quantiles{
 	}),
 	"live":  ofRecovery(func(b *Recovery) *Quantiles { return b.Live }),
 	"frame": ofHub(func(h *Hub) *Quantiles { return h.Frame }),
+	"fsync": ofHub((*Hub).fsync),
 }
 
 func ofEvents[T any](f func(*EventReport) *T) func(*Report) *T {

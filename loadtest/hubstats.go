@@ -71,11 +71,24 @@ func (l look) value(name string) float64 {
 	return m.GetGauge().GetValue()
 }
 
-func (l look) metric(name string) *dto.Metric {
-	if all := l.hub[name].GetMetric(); len(all) > 0 {
-		return all[0]
+// metric returns the first metric of a name whose labels have the values, nil where there
+// is none.
+func (l look) metric(name string, labels ...string) *dto.Metric {
+	for _, m := range l.hub[name].GetMetric() {
+		if has(m, labels) {
+			return m
+		}
 	}
 	return nil
+}
+
+func has(m *dto.Metric, labels []string) bool {
+	for _, want := range labels {
+		if !slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetValue() == want }) {
+			return false
+		}
+	}
+	return true
 }
 
 // Hub is what the hub used and how long its frames took, by its own figures.
@@ -88,6 +101,7 @@ type Hub struct {
 	versions      int64            // committed
 	merges        int64            // into the game database
 	CatchUps      int64            `json:"catch_ups"` // frames in which sessions that fell behind caught up
+	Fsync         *Fsync           `json:"fsync"`     // nil: the hub tells of none
 	behind        int64            // sessions that fell behind
 	lost          map[string]int64 // events, by the hub's reason
 }
@@ -108,6 +122,7 @@ func hubBetween(before, after look, delivered int64) *Hub {
 		behind:        int64(delta("framehub_sessions_behind_total")),
 		CatchUps:      int64(delta("framehub_catch_up_frames_total")),
 	}
+	h.Fsync = fsyncBetween(before, after)
 	h.lost = labelled(before, after, "framehub_events_dropped_total")
 	if delivered > 0 {
 		h.CPUPerUpdate = h.CPUSeconds * 1e6 / float64(delivered)
@@ -150,8 +165,8 @@ type bucket struct {
 // bucketQuantiles estimates quantiles, in ms, of what a histogram of seconds took
 // in between two looks: as Prometheus does, as if values lay evenly in their
 // bucket. The largest is known as its bucket's end alone.
-func bucketQuantiles(before, after look, name string) *Quantiles {
-	was, is := before.metric(name).GetHistogram().GetBucket(), after.metric(name).GetHistogram().GetBucket()
+func bucketQuantiles(before, after look, name string, labels ...string) *Quantiles {
+	was, is := before.metric(name, labels...).GetHistogram().GetBucket(), after.metric(name, labels...).GetHistogram().GetBucket()
 	buckets := make([]bucket, len(is))
 	for i, b := range is {
 		buckets[i] = bucket{b.GetUpperBound(), float64(b.GetCumulativeCount())}

@@ -154,17 +154,9 @@ func (p *Report) latencyRows() (rows []latencyRow) {
 		q := d.quantiles
 		rows = append(rows, latencyRow{t.label, t.hint, humanize.Comma(d.Count), plain(d.Mean), plain(q.P50), plain(q.P90), plain(q.P99), plain(d.p999), plain(q.Max)})
 	}
-	if p.Hub != nil {
-		for _, h := range []struct {
-			label, hint string
-			q           *Quantiles
-		}{
-			{"hub: frame durable", "from a frame's boundary until it was durable, by the hub's own histogram", p.Hub.durable},
-			{"hub: frame told", "from a frame's boundary until it was handed to every session, by the hub's own histogram", p.Hub.Frame},
-		} {
-			if h.q != nil {
-				rows = append(rows, latencyRow{h.label, h.hint, "", "", plain(h.q.P50), plain(h.q.P90), plain(h.q.P99), "", plain(h.q.Max)})
-			}
+	for _, h := range p.Hub.timings() {
+		if q := h.times; q != nil {
+			rows = append(rows, latencyRow{h.label, h.hint, "", "", plain(q.P50), plain(q.P90), plain(q.P99), "", plain(q.Max)})
 		}
 	}
 	return rows

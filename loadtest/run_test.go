@@ -31,7 +31,7 @@ func TestMesh(t *testing.T) {
 	if r.Ack == nil || r.Age == nil || r.Age.P50 <= 0 || r.Age.Max < r.Age.P99 || r.Generator.CPUSeconds <= 0 {
 		t.Errorf("the times are %+v, %+v, %+v", r.Ack, r.Age, r.Generator)
 	}
-	if r.Hub == nil || r.Hub.CPUSeconds <= 0 || r.Hub.Frame == nil {
+	if r.Hub == nil || r.Hub.CPUSeconds <= 0 || r.Hub.Frame == nil || r.Hub.Fsync == nil || r.Hub.Fsync.Count < 10 || r.Hub.Fsync.Times == nil {
 		t.Errorf("the hub's figures are %+v", r.Hub)
 	}
 	if got := text(t, r); !strings.Contains(got, "5 copies are what SQL has") || !strings.Contains(got, "\nok") {
@@ -261,7 +261,7 @@ func TestJSON(t *testing.T) {
 		"ack_ms":    {"p50", "p90", "p99", "max"},
 		"age_ms":    {"p50", "p90", "p99", "max"},
 		"generator": {"cpu_s", "late_ms_p99", "limited"},
-		"hub":       {"cpu_s", "cpu_us_per_update", "rss_bytes", "frame_ms", "catch_ups"},
+		"hub":       {"cpu_s", "cpu_us_per_update", "rss_bytes", "frame_ms", "catch_ups", "fsync"},
 		"series":    {"step_s", "warmup_s", "points"},
 	} {
 		object := got

@@ -42,7 +42,8 @@ type Point struct {
 // A HubPoint is what the hub's own figures say of a step.
 type HubPoint struct {
 	FrameP99      *float64 `json:"frame_ms_p99"`
-	CPU           float64  `json:"cpu_cores"` // processor time a second
+	FsyncP99      *float64 `json:"fsync_ms_p99"` // of the frame log
+	CPU           float64  `json:"cpu_cores"`    // processor time a second
 	ResidentBytes int64    `json:"rss_bytes"`
 }
 
@@ -138,6 +139,7 @@ func hubPoint(before, after look) *HubPoint {
 	}
 	return &HubPoint{
 		FrameP99:      bucketQuantiles(before, after, "framehub_frame_seconds").p99(),
+		FsyncP99:      bucketQuantiles(before, after, fsyncs, logWAL...).p99(),
 		CPU:           used / after.at.Sub(before.at).Seconds(),
 		ResidentBytes: int64(after.value("process_resident_memory_bytes")),
 	}

@@ -45,9 +45,8 @@ func (p *Report) Text(w io.Writer) error {
 	if p.Recovery.any() {
 		t.quantiles("until live again", p.Recovery.Live)
 	}
-	if p.Hub != nil {
-		t.quantiles("hub: frame durable", p.Hub.durable)
-		t.quantiles("hub: frame told", p.Hub.Frame)
+	for _, h := range p.Hub.timings() {
+		t.quantiles(h.label, h.times)
 	}
 	t.print("\n")
 	t.line("load test", "%s", p.generator())

@@ -66,6 +66,9 @@ var timelines = []timeline{
 	{title: "Hub: a frame, until told", unit: "ms", label: milliseconds, lines: []field{
 		ofPoint("p99", func(h *HubPoint) *float64 { return h.FrameP99 }),
 	}},
+	{title: "Hub: fsync of the frame log", unit: "ms", label: milliseconds, lines: []field{
+		ofPoint("p99", func(h *HubPoint) *float64 { return h.FsyncP99 }),
+	}},
 	{title: "Hub: processor", unit: "cores", label: plain, lines: []field{
 		ofPoint("cores", func(h *HubPoint) *float64 { return &h.CPU }),
 	}},

@@ -120,10 +120,34 @@ func (p *Report) hub() []string {
 		fmt.Sprintf("%s versions, %s merges into the database; sessions fell behind %s times and caught up in %s frames",
 			humanize.Comma(h.versions), humanize.Comma(h.merges), humanize.Comma(h.behind), humanize.Comma(h.CatchUps)),
 	}
+	if f := h.Fsync; f != nil {
+		lines = append(lines, fmt.Sprintf("%s fsyncs of the frame log, %.1f s in them; %s of other files, beside the frames",
+			humanize.Comma(f.Count), f.Seconds, humanize.Comma(f.Others)))
+	}
 	if p.Events != nil {
 		lines = append(lines, "events that sessions did not get: "+h.dropped())
 	}
 	return lines
+}
+
+// A hubTiming is what the hub has timed itself.
+type hubTiming struct {
+	label, hint string
+	times       *Quantiles
+}
+
+func (h *Hub) timings() []hubTiming {
+	if h == nil {
+		return nil
+	}
+	all := []hubTiming{
+		{"hub: frame durable", "from a frame's boundary until it was durable, by the hub's own histogram", h.durable},
+		{"hub: frame told", "from a frame's boundary until it was handed to every session, by the hub's own histogram", h.Frame},
+	}
+	if h.Fsync != nil {
+		all = append(all, hubTiming{"hub: fsync of the log", "what a frame waits for the disk, by the hub's own histogram", h.Fsync.Times})
+	}
+	return all
 }
 
 func (p *Report) order() string {

@@ -74,10 +74,10 @@ type checkpointer struct {
 
 func (s *Store) newCheckpointer(now time.Time) (c *checkpointer, err error) {
 	c = &checkpointer{s: s, last: now}
-	if c.game, err = openConn(s.opts.Path, "NORMAL", 0); err != nil {
+	if c.game, err = s.opts.open(s.opts.Path, "NORMAL", 0); err != nil {
 		return nil, explain(s.opts.Path, err)
 	}
-	if c.log, err = openConn(s.log.path, "NORMAL", 0); err != nil {
+	if c.log, err = s.opts.open(s.log.path, "NORMAL", 0); err != nil {
 		return nil, explain(s.log.path, errors.Join(err, c.close()))
 	}
 	return c, nil

@@ -21,12 +21,11 @@ const writeBusy = 100 * time.Millisecond
 
 // openConn opens a database in WAL mode with checkpoints left to the
 // checkpointer: SQLite's automatic one would fsync inside a frame. It waits up
-// to busy for a lock that another connection holds.
-func openConn(path, synchronous string, busy time.Duration) (*sqlite.Conn, error) {
-	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
-		"_mutex":   {"no"},
-		"_timeout": {strconv.FormatInt(busy.Milliseconds(), 10)},
-	}.Encode()}
+// to busy for a lock that another connection holds. With syncs, those are counted.
+func openConn(path, synchronous string, busy time.Duration, syncs *sqlite.Syncs) (*sqlite.Conn, error) {
+	query := url.Values{"_mutex": {"no"}, "_timeout": {strconv.FormatInt(busy.Milliseconds(), 10)}}
+	syncs.Ask(query)
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
 	c, err := sqlite.Open(dsn.String())
 	if err != nil {
 		return nil, err

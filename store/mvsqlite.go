@@ -51,7 +51,11 @@ func (o *Options) open(path, synchronous string, busy time.Duration) (*sqlite.Co
 	if o.MVSQLite {
 		return openNamespace(path, o.VFS, busy)
 	}
-	return openConn(path, synchronous, busy)
+	syncs := o.syncs.game
+	if path == o.logPath() {
+		syncs = o.syncs.log
+	}
+	return openConn(path, synchronous, busy, syncs)
 }
 
 func openNamespace(name, vfs string, busy time.Duration) (*sqlite.Conn, error) {

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS _framehub_device(
 // another database, a log that is gone or too old, another hub on the same files.
 func Open(o Options) (_ *Store, err error) {
 	o = o.withDefaults()
+	o.syncs.begin(o.MVSQLite)
 	s := &Store{opts: o, takenMerged: -1, viewers: make(chan struct{}, max(2, runtime.NumCPU())), looks: make(chan struct{}, 4)}
 	s.recent.init()
 	s.devices.init()
@@ -343,6 +344,7 @@ func (s *Store) Close() error {
 		errs = append(errs, s.lock.unlock())
 		s.lock = nil
 	}
+	s.opts.syncs.end()
 	return errors.Join(errs...)
 }
 

@@ -45,6 +45,8 @@ type Options struct {
 	NewEpoch bool // make a new history of a game database whose frame log is lost
 
 	Log *slog.Logger // default: slog.Default()
+
+	syncs syncs // of the open store's connections
 }
 
 func (o Options) withDefaults() Options {
