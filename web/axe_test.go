@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -64,7 +65,8 @@ func (t *tab) accessibleInBoth(what string) {
 	}
 }
 
-// TestAccessible looks at both pages, and at the operators' at a phone's width.
+// TestAccessible looks at the demo, and at every view of the operators' page, in light
+// and dark and at a phone's width.
 func TestAccessible(t *testing.T) {
 	axe(t)
 	w := newWorld(t)
@@ -74,8 +76,14 @@ func TestAccessible(t *testing.T) {
 	page := b.open("operator", "http://"+w.Admin+"/", 1280, 800)
 	page.until("a session is listed", `document.querySelectorAll(".grid-row").length === 1`, patience)
 	page.accessibleInBoth("the sessions")
-	page.size(360, 800)
-	page.accessible("the sessions on a phone")
+	for _, view := range eval[[]string](page, `[...document.querySelectorAll("#nav a")].map((a) => a.hash.slice(2))`) {
+		eval[any](page, fmt.Sprintf(`(location.hash = "#/%s", 1)`, view))
+		page.until("the view "+view+" is there", fmt.Sprintf(`document.querySelector(".view-%s")?.childElementCount > 0 && document.querySelector("#nav a[aria-current]").hash === "#/%[1]s"`, view), patience)
+		page.size(1280, 800)
+		page.accessibleInBoth("the view " + view)
+		page.size(360, 800)
+		page.accessible("the view " + view + " on a phone")
+	}
 	eval[any](page, `(document.getElementById("main").append(document.createElement("button")), 1)`)
 	if faults := page.faults(); len(faults) != 1 || !strings.Contains(faults[0], "button-name") {
 		t.Errorf("of a button without a name it says: %q", faults)
