@@ -74,7 +74,6 @@ func (w *world) Start() {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	admin = checked(w.tb, admin)
 	if w.admin != nil {
 		admin = w.admin(admin)
 	}

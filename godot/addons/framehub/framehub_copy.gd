@@ -199,9 +199,9 @@ func apply(frame: FramehubMessage) -> String:
 	if not words.is_empty():
 		return words
 	_carry_out(parts)
-	var complete: Array = range(subs.size()) if frame.complete == null else Array(frame.complete)
-	for i: int in complete:
-		if i < subs.size() and subs[i].since >= 0:  # before its snapshot nothing is complete
+	for i: int in subs.size():
+		# Before its snapshot nothing is complete.
+		if subs[i].since >= 0 and (frame.complete == null or i in frame.complete):
 			subs[i].since = frame.version
 	version = maxi(version, frame.version)
 	return ""
@@ -212,55 +212,51 @@ func in_frame() -> bool:
 	return not _parts.is_empty()
 
 
-# Looks at all of a frame before anything of it is done.
+# Looks at all of a frame before anything of it is done. Blocks then have their keys.
 func _look_over(parts: Array[FramehubMessage]) -> String:
+	var gone: Dictionary[int, Dictionary] = {}  # keys, by the numbers of tables
 	for part: FramehubMessage in parts:
-		for block: FramehubBlock in part.removed + part.blocks:
+		for block: FramehubBlock in part.removed:
 			var words: String = _fault(block, false)
 			if not words.is_empty():
 				return words
-	for part: FramehubMessage in parts:
-		for block: FramehubBlock in part.removed:
 			var table: FramehubTable = _by_number[block.table]
 			if block.columns.size() != table.shape.key_length:
 				return "rows of %s to remove have more than their key" % table.name
-	return _look_for_parts(parts)
-
-
-# A part of a row is only good for a row that is here, and is not removed by the same frame.
-func _look_for_parts(parts: Array[FramehubMessage]) -> String:
-	var gone: Dictionary[String, Dictionary] = {}
-	for part: FramehubMessage in parts:
-		for block: FramehubBlock in part.removed:
-			var table: FramehubTable = _by_number[block.table]
-			var keys: Dictionary = gone.get_or_add(table.name, {})
-			for key: Variant in table.block_keys(block):
+			block.keys = table.block_keys(block)
+			var keys: Dictionary = gone.get_or_add(block.table, {})
+			for key: Variant in block.keys:
 				keys[key] = true
 	for part: FramehubMessage in parts:
 		for block: FramehubBlock in part.blocks:
+			var words: String = _fault(block, false)
+			if not words.is_empty():
+				return words
 			var table: FramehubTable = _by_number[block.table]
-			if block.columns.size() == table.shape.columns.size():
-				continue
-			var keys: Array = table.block_keys(block)
-			var left: Dictionary = gone.get(table.name, {})
-			if (
-				not table.has_all(keys)
-				or (not left.is_empty() and keys.any(func(key: Variant) -> bool: return left.has(key)))
-			):
+			block.keys = table.block_keys(block)
+			if block.columns.size() < table.shape.columns.size() and not _all_there(table, block, gone):
 				return "a part came of a row of %s that this copy does not have" % table.name
 	return ""
 
 
+# A part of a row is only good for a row that is here, and is not removed by the same frame.
+func _all_there(table: FramehubTable, block: FramehubBlock, gone: Dictionary[int, Dictionary]) -> bool:
+	if gone.has(block.table):
+		var left: Dictionary = gone[block.table]
+		if block.keys.any(func(key: Variant) -> bool: return left.has(key)):
+			return false
+	return table.has_all(block.keys)
+
+
 func _carry_out(parts: Array[FramehubMessage]) -> void:
-	var of: Dictionary[String, FramehubChange] = {}
+	var of: Dictionary[int, FramehubChange] = {}  # by the numbers of tables
 	for part: FramehubMessage in parts:
 		for block: FramehubBlock in part.removed:
-			var table: FramehubTable = _by_number[block.table]
-			_change_of(of, table).removed.append_array(table.remove(table.block_keys(block)))
+			_change_of(of, block.table).removed.append_array(_by_number[block.table].remove(block.keys))
 	for part: FramehubMessage in parts:
 		for block: FramehubBlock in part.blocks:
-			var table: FramehubTable = _by_number[block.table]
-			_change_of(of, table).rows.append_array(table.put(table.block_keys(block), block, parts[-1].version))
+			var places: PackedInt32Array = _by_number[block.table].put(block.keys, block, parts[-1].version)
+			_change_of(of, block.table).rows.append_array(places)
 	for change: FramehubChange in of.values():
 		if not change.removed.is_empty() and not change.rows.is_empty():
 			var table: FramehubTable = change.table
@@ -269,11 +265,11 @@ func _carry_out(parts: Array[FramehubMessage]) -> void:
 		_note(change)
 
 
-func _change_of(of: Dictionary[String, FramehubChange], table: FramehubTable) -> FramehubChange:
-	if not of.has(table.name):
-		of[table.name] = FramehubChange.new()
-		of[table.name].table = table
-	return of[table.name]
+func _change_of(of: Dictionary[int, FramehubChange], number: int) -> FramehubChange:
+	if not of.has(number):
+		of[number] = FramehubChange.new()
+		of[number].table = _by_number[number]
+	return of[number]
 
 
 ## Whether all subscriptions are complete to a version.

@@ -26,6 +26,8 @@ var _columns: Dictionary[String, int] = {}
 var _keys: Array = []  # by place
 var _rows: Dictionary = {}  # places by key
 var _versions: PackedInt64Array = []  # by place: the version that changed the row last
+var _plain_key: bool = false  # the key is one column, whose values are keys as they come
+var _fitting: PackedInt32Array = []  # the columns of the last block that fitted
 
 
 func _init(described: FramehubSchema.TableShape) -> void:
@@ -118,6 +120,8 @@ func describe(described: FramehubSchema.TableShape) -> void:
 	var fits: bool = shape != null and shape.same_shape(described)
 	shape = described
 	name = described.name
+	_plain_key = shape.key_length == 1 and shape.types[0] in ["INTEGER", "TEXT", "BLOB"]
+	_fitting = []
 	if not fits:
 		clear()
 
@@ -137,9 +141,10 @@ func clear() -> void:
 
 ## The keys of a block's rows.
 func block_keys(block: FramehubBlock) -> Array:
+	if _plain_key:
+		return Array(block.data[0])
 	if shape.key_length == 1:
-		var values: Array = Array(block.data[0])
-		return values if shape.types[0] in ["INTEGER", "TEXT", "BLOB"] else values.map(FramehubKey.of)
+		return Array(block.data[0]).map(FramehubKey.of)
 	var list: Array = []
 	for i: int in block.rows:
 		var key: Array = []
@@ -153,6 +158,8 @@ func block_keys(block: FramehubBlock) -> Array:
 ## What is wrong with a block that is to be put in here, in words. With [param whole] it must have all
 ## columns.
 func fault(block: FramehubBlock, whole: bool) -> String:
+	if block.columns == _fitting and not whole:
+		return ""
 	var n: int = block.columns.size()
 	for i: int in n:
 		if block.columns[i] >= shape.columns.size() or (i < shape.key_length and block.columns[i] != i):
@@ -161,6 +168,7 @@ func fault(block: FramehubBlock, whole: bool) -> String:
 		return "a block of %s lacks its key" % name
 	if whole and n < shape.columns.size():
 		return "a snapshot of %s lacks columns" % name
+	_fitting = block.columns
 	return ""
 
 

@@ -16,6 +16,8 @@ var table: int = 0
 var columns: PackedInt32Array = []
 ## How many rows.
 var rows: int = 0
+## The keys of the rows, once a table has looked at them (see [method FramehubTable.block_keys]).
+var keys: Array = []
 ## One array of [member rows] values for each of [member columns].
 var data: Array = []
 

@@ -70,9 +70,9 @@ func head() -> int:
 	if _size - at < width:
 		fail("the message ends in the middle of an item")
 		return -1
-	argument = 0
-	for i: int in width:
-		argument = argument << 8 | _bytes[at + i]
+	argument = _bytes[at]
+	for i: int in range(at + 1, at + width):
+		argument = argument << 8 | _bytes[i]
 	at += width
 	return first >> 5
 
@@ -105,6 +105,10 @@ func next_is_array_of_arrays() -> bool:
 ## Reads an array's head: how many items follow. Each is a byte at least, so that a length that
 ## the message cannot hold is refused.
 func array(what: String) -> int:
+	if at < _size and _bytes[at] >> 3 == 0x10:  # most are short: one byte
+		at += 1
+		argument = _bytes[at - 1] & 7
+		return bounded(what)
 	if head() != Major.ARRAY:
 		fail("%s must be an array" % what)
 		return 0
@@ -147,6 +151,19 @@ func bytes(what: String) -> PackedByteArray:
 		fail("%s must be a byte string" % what)
 		return PackedByteArray()
 	return _take()
+
+
+## Reads a typed array's tag and bytes where both are short, as most are: the tag is in [member argument] then.
+## Reads nothing, and returns null, where they are not.
+func short_typed() -> Variant:
+	if at + 3 > _size or _bytes[at] != 0xd8:
+		return null
+	var length: int = _bytes[at + 2] - 0x40
+	if length < 0 or length > 23 or at + 3 + length > _size:
+		return null
+	argument = _bytes[at + 1]
+	at += 3 + length
+	return _bytes.slice(at - length, at)
 
 
 ## Reads true or false.

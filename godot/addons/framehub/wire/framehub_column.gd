@@ -29,9 +29,13 @@ const _WIDTHS: Dictionary[int, int] = {
 ## Reads a column of [param n] values; of as many as there are, where that is -1. A packed array, or an
 ## Array.
 static func read(r: FramehubCbor, what: String, n: int) -> Variant:
+	var short: Variant = r.short_typed()
+	if short != null:
+		return _typed(r, what, n, r.argument, short)
 	var major: int = r.head()
 	if major == FramehubCbor.Major.TAG:
-		return _read_typed(r, what, n)
+		var tag: int = r.argument
+		return _typed(r, what, n, tag, r.bytes("a typed array"))
 	if major != FramehubCbor.Major.ARRAY:
 		r.fail("%s must be an array or a typed array" % what)
 		return []
@@ -47,13 +51,11 @@ static func read(r: FramehubCbor, what: String, n: int) -> Variant:
 	return values
 
 
-static func _read_typed(r: FramehubCbor, what: String, n: int) -> Variant:
-	var tag: int = r.argument
-	if not _WIDTHS.has(tag):
+static func _typed(r: FramehubCbor, what: String, n: int, tag: int, bytes: PackedByteArray) -> Variant:
+	var width: int = _WIDTHS.get(tag, 0)
+	if width == 0:
 		r.fail("%s has the CBOR tag %d, which is not one of the protocol's typed arrays" % [what, tag])
 		return []
-	var bytes: PackedByteArray = r.bytes("a typed array")
-	var width: int = _WIDTHS[tag]
 	if bytes.size() % width != 0 or (n >= 0 and bytes.size() != n * width):
 		r.fail("%s holds %d bytes, %d values of %d bytes are %d" % [what, bytes.size(), n, width, n * width])
 		return []

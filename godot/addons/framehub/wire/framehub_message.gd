@@ -49,56 +49,57 @@ class Author:
 	var keys: Array = []
 
 
+# One is made for each message: what begins as its type's default is not set.
 var type: Type = Type.HELLO
 ## What is wrong with the message, in words; empty where nothing is.
-var error: String = ""
+var error: String
 ## Of a snapshot, a change of subscriptions, a statement, a will or a piece; the number of a tick.
-var id: int = 0
-var version: int = 0
+var id: int
+var version: int
 ## Why it was refused; null where it was not.
-var refusal: Refusal = null
+var refusal: Refusal
 
-var schema: FramehubSchema = null
-var session: PackedByteArray = []
+var schema: FramehubSchema
+var session: PackedByteArray
 ## Of a hello the device's own id, of an event its sender, of a change of the clock its holder.
-var device: PackedByteArray = []
-var epoch: PackedByteArray = []
+var device: PackedByteArray
+var epoch: PackedByteArray
 ## The last number that has an outcome, or -1.
 var settled: int = -1
-var rejected: Array[Refusal] = []
-var resumed: bool = false
-var limits: Dictionary[String, float] = {}
-var capabilities: PackedStringArray = []
-var frame_hz: float = 0.0
+var rejected: Array[Refusal]
+var resumed: bool
+var limits: Dictionary[String, float]
+var capabilities: PackedStringArray
+var frame_hz: float
 ## The hub's clock, in microseconds since 1970.
-var time: int = 0
+var time: int
 
 ## Blocks of a snapshot, or what a frame changed.
-var blocks: Array[FramehubBlock] = []
-var removed: Array[FramehubBlock] = []
-var previous: int = 0
-var more: bool = false
+var blocks: Array[FramehubBlock]
+var removed: Array[FramehubBlock]
+var previous: int
+var more: bool
 ## The places of the subscriptions that are complete; null: all.
-var complete: Variant = null
-var authors: Array[Author] = []
+var complete: Variant
+var authors: Array[Author]
 
-var committed: PackedInt64Array = []
+var committed: PackedInt64Array
 ## A tick's answer tells instead who holds the clock.
-var tells_holder: bool = false
+var tells_holder: bool
 ## What comes back from a question about the clock.
-var echo: Variant = null
-var code: int = 0
-var text: String = ""
+var echo: Variant
+var code: int
+var text: String
 ## In milliseconds, or -1.
 var retry: int = -1
 ## The size of the value that a piece is of, in bytes.
-var size: int = 0
-var bytes: PackedByteArray = []
+var size: int
+var bytes: PackedByteArray
 ## Of an event; of a refused event too, where it is known.
-var name: String = ""
-var value: Variant = null
-var columns: PackedStringArray = []
-var rows: Array[Array] = []
+var name: String
+var value: Variant
+var columns: PackedStringArray
+var rows: Array[Array]
 
 # Elements of the message's array that have not been read.
 var _left: int = 0
