@@ -90,7 +90,7 @@ func jsonOf(v any) string {
 // says. What only tells needs a viewer, what changes something an operator.
 func TestRoles(t *testing.T) {
 	w := newWorld(t, with(newOperators(t)))
-	open := []string{"GET /{$}", "GET /healthz", "GET /readyz", "GET /api/me", "POST /api/login", "POST /api/accounts"}
+	open := []string{"GET /{$}", "GET /healthz", "GET /readyz", "GET /api/me", "GET /api/openapi.yaml", "POST /api/login", "POST /api/accounts"}
 	ofAccounts := []string{"POST /api/logout", "POST /api/password"} // change what is one's own
 	callers := map[operators.Role]*browserless{
 		operators.Anyone: {w, nil}, operators.Viewer: w.login("vic", vicsPassword), operators.Operator: w.login("ann", annsPassword),

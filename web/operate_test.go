@@ -12,7 +12,7 @@ import (
 )
 
 func TestSettingsAPI(t *testing.T) {
-	file := web.RuleFile{Path: "framehub.toml", Text: "[tables.entity]\nreed = \"all\"\n", Mistakes: []web.Mistake{{Line: 2, Text: "unknown rule"}}}
+	file := web.RuleFile{Path: "framehub.toml", Text: "[tables.entity]\nreed = \"all\"\n", Mistakes: []web.Mistake{{Line: 2, Text: "unknown rule"}}, Changed: []string{}, Advice: []string{}}
 	w := newWorld(t, func(o *web.Options) {
 		o.Settings = []web.Setting{{Name: "frame-hz", Value: "60", From: "default", Help: "Frames a second."}}
 		o.Rules = func() web.RuleFile { return file }

@@ -49,6 +49,7 @@ func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 		{"POST /api/logout", operators.Viewer, o.logout},
 		{"POST /api/accounts", operators.Anyone, o.newAccount}, // a one-time link says who may
 		{"POST /api/password", operators.Viewer, o.password},
+		{"GET /api/openapi.yaml", operators.Anyone, openAPI},
 		{"GET /api/status", operators.Viewer, answer(look)},
 		{"GET /api/live", operators.Viewer, o.live(topics)},
 		{"GET /api/sessions", operators.Viewer, answer(func() []Session { return listed(h.Sessions()) })},

@@ -55,7 +55,7 @@ func (o Options) withDefaults() Options {
 		o.Audit = audit.New(o.Log)
 	}
 	if o.Rules == nil {
-		o.Rules = func() RuleFile { return RuleFile{} }
+		o.Rules = func() RuleFile { return RuleFile{Mistakes: []Mistake{}, Changed: []string{}, Advice: []string{}} }
 	}
 	if o.Tail == nil {
 		o.Tail = &audit.Tail{}

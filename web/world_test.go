@@ -74,6 +74,7 @@ func (w *world) Start() {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
+	admin = checked(w.tb, admin)
 	if w.admin != nil {
 		admin = w.admin(admin)
 	}

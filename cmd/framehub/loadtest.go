@@ -244,6 +244,9 @@ func (l *loadtestCommand) print(a *app, report printed, good bool) error {
 	if err := write(a.out); err != nil {
 		return err
 	}
+	if l.HTML != "" {
+		_, _ = fmt.Fprintf(a.err, "page with charts: %s\n", l.HTML)
+	}
 	if !good {
 		return exitError(exitFailed)
 	}
