@@ -147,6 +147,6 @@ export function order(key, falling) {
     const [x, y] = [of(a), of(b)];
     if (x < y) return -sign;
     if (x > y) return sign;
-    return a.started - b.started || (a.id < b.id ? -1 : 1);
+    return a.started - b.started || a.n - b.n; // as the hub tells them, which knows more than milliseconds
   };
 }
