@@ -38,7 +38,7 @@ const (
 // segmentZstd compresses segments. One is shipped every few seconds as long as the hub runs, and what it
 // costs to set an encoder up anew is more than most segments are.
 var segmentZstd = sync.OnceValue(func() *zstd.Encoder {
-	const window = 1 << 20 // a larger one finds little more in the rows of frames, and takes its memory for good
+	const window = 256 << 10 // a larger one finds little more in the rows of frames, and takes its memory for good
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true),
 		zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(window))
 	if err != nil {

@@ -24,7 +24,7 @@ func (t *tab) keys(text string) {
 // click clicks the first element that a selector means and that has a text.
 func (t *tab) click(selector, text string) {
 	t.tb.Helper()
-	found := fmt.Sprintf(`[...document.querySelectorAll(%q)].find((el) => el.textContent.includes(%q))`, selector, text)
+	found := fmt.Sprintf(`[...document.querySelectorAll(%q)].find((el) => el.textContent.includes(%q) && !el.disabled)`, selector, text)
 	t.until("there is "+selector+" "+text, found+` !== undefined`, patience)
 	eval[any](t, found+`.click()`)
 }

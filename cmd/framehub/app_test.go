@@ -179,7 +179,7 @@ func thingOf(s *wire.Schema) *wire.SchemaTable {
 // A flag wins over the environment, and that over the file.
 func TestWhereSettingsComeFrom(t *testing.T) {
 	dir := t.TempDir()
-	config := write(t, filepath.Join(dir, "framehub.toml"), "listen = \"10.0.0.1:1\"\nadmin-listen = \"10.0.0.2:1\"\n")
+	config := write(t, filepath.Join(dir, "framehub.toml"), "listen = \"10.0.0.1:1\"\nadmin-listen = \"127.0.0.1:0\"\n")
 	for name, tc := range map[string]struct {
 		env  string
 		args []string
