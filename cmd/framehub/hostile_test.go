@@ -93,13 +93,13 @@ func newHostileWorld(t *testing.T, dir string, mint func(id *auth.Identity) stri
 	w.hub = newChild(t, w.args)
 	w.addr = regexp.MustCompile(`ws://([^/]+)`).FindStringSubmatch(w.hub.out.await(t, `(ws://\S+)`))[1]
 	w.admin = w.hub.out.await(t, `operators +(http://\S+)`)
+	w.before = dump(t, filepath.Join(dir, "world.db")) // while nobody is there
 	c, err := session.Dial(t.Context(), w.url(), session.ClientOptions{Token: w.tokens["game"], Hello: wire.DeviceHello{SubsSet: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.schema = c.Hello.Schema
 	c.Close()
-	w.before = dump(t, filepath.Join(dir, "world.db"))
 	w.honest = newHonest(t, w)
 	return w
 }
