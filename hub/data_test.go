@@ -161,6 +161,7 @@ func TestFilters(t *testing.T) {
 			`'say "hi"'`:              "4",
 			"big=x'00ff'":             "9",
 			"zone=1.5":                "",
+			"zone=nan":                `column "zone" is compared with a number, or null, not with "nan"`,
 			"zone=red":                `column "zone" is compared with a number, or null, not with "red"`,
 			"big=5x":                  `column "big" is compared with a blob, as x'00ff', or null, not with "5x"`,
 			"big=x'0'":                `x'0' is no blob: write its bytes in hexadecimal, as x'00ff'`,

@@ -3,6 +3,7 @@ package hub
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,7 +120,7 @@ func filterValue(c *store.Column, s string) (wire.Value, error) {
 	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return wire.IntegerValue(i), nil
 	}
-	if f, err := strconv.ParseFloat(s, 64); err == nil {
+	if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) {
 		return wire.RealValue(f), nil
 	}
 	if c.Type == "ANY" {

@@ -173,39 +173,3 @@ func quantile(counts []uint64, bounds []float64, part float64) float64 {
 	}
 	return from
 }
-
-// traffic is what all sessions together have sent and been sent, those that have ended
-// too, and how they are.
-type traffic struct {
-	messagesIn, messagesOut, bytesIn, bytesOut uint64
-	sessions, behind                           int
-}
-
-func (h *Hub) traffic() traffic {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	t := h.ended
-	t.sessions = len(h.clients)
-	for c := range h.clients {
-		t.add(c)
-		if c.audience == nil {
-			t.behind++
-		}
-	}
-	return t
-}
-
-func (t *traffic) add(c *client) {
-	st := c.sess.Stats()
-	t.messagesIn += st.MessagesIn.Load()
-	t.messagesOut += st.MessagesOut.Load()
-	t.bytesIn += st.BytesIn.Load()
-	t.bytesOut += st.BytesOut.Load()
-}
-
-// load returns how many transactions wait for a frame, and their bytes.
-func (b *inbox) load() (n, bytes int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.items), b.bytes
-}

@@ -172,6 +172,13 @@ func (b *inbox) awaitRoom(it *item) {
 	}
 }
 
+// load returns how many transactions wait for a frame, and their bytes.
+func (b *inbox) load() (n, bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.items), b.bytes
+}
+
 // held returns the devices of which there is something that no frame has run.
 func (b *inbox) held() map[store.Device]struct{} {
 	b.mu.Lock()

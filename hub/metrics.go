@@ -57,9 +57,8 @@ func newMetrics(h *Hub) *Metrics {
 		m.eventsLost[f] = lost.WithLabelValues(f.String())
 	}
 	m.gauges(h)
-	m.traffic(h)
 	m.storeCounters(h)
-	m.collectors = append(m.collectors, syncCollector{h.store})
+	m.collectors = append(m.collectors, trafficCollector{h}, syncCollector{h.store})
 	return m
 }
 
@@ -107,8 +106,6 @@ func (m *Metrics) gauges(h *Hub) {
 			}
 			return 0
 		}},
-		{"framehub_sessions", "Sessions.", func() float64 { return float64(h.SessionCount()) }},
-		{"framehub_sessions_catching_up", "Sessions that are not in step: being brought forward, or sent a snapshot.", func() float64 { return float64(h.traffic().behind) }},
 		{"framehub_waiting_transactions", "Transactions that wait for a frame.", func() float64 { n, _ := h.in.load(); return float64(n) }},
 		{"framehub_waiting_bytes", "Bytes of transactions that wait for a frame; above 64 MiB devices are read no further.", func() float64 { _, n := h.in.load(); return float64(n) }},
 		{"framehub_database_bytes", "Size of the game database's files; 0 on mvSQLite.", func() float64 { n, _ := h.store.Sizes(); return float64(n) }},
@@ -122,22 +119,6 @@ func (m *Metrics) gauges(h *Hub) {
 		}},
 	} {
 		m.collectors = append(m.collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, g.value))
-	}
-}
-
-// traffic tells what goes over all sessions.
-func (m *Metrics) traffic(h *Hub) {
-	for _, c := range []struct {
-		name, help string
-		value      func(traffic) uint64
-	}{
-		{"framehub_received_messages_total", "Messages that devices sent.", func(t traffic) uint64 { return t.messagesIn }},
-		{"framehub_sent_messages_total", "Messages sent to devices.", func(t traffic) uint64 { return t.messagesOut }},
-		{"framehub_received_bytes_total", "Bytes of messages that devices sent.", func(t traffic) uint64 { return t.bytesIn }},
-		{"framehub_sent_bytes_total", "Bytes of messages sent to devices.", func(t traffic) uint64 { return t.bytesOut }},
-	} {
-		m.collectors = append(m.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help},
-			func() float64 { return float64(c.value(h.traffic())) }))
 	}
 }
 

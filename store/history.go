@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"framehub/session/wire"
@@ -54,7 +55,7 @@ type PastOptions struct {
 func (s *Store) Past(ctx context.Context, table string, key []wire.Value, o PastOptions) (*Past, error) {
 	t := s.Schema().Table(table)
 	if t == nil || !t.Browsable() {
-		return nil, errors.Join(ErrNoTable, errors.New(table))
+		return nil, fmt.Errorf("%w %q", ErrNoTable, table)
 	}
 	p := &Past{Looked: s.Version() + 1}
 	if o.Before > 0 {
