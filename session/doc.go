@@ -12,5 +12,6 @@
 // A [Replica] keeps a copy of the tables from what a hub sends, and says where a
 // hub breaks the protocol. A [Device] is both together, and connects again: Run
 // has one more goroutine, for writing, while it is connected. Start reading at
-// [NewDevice] and the examples, then replica.go, frame.go and snapshot.go.
+// [NewDevice] and the examples, then deviceread.go and devicewrite.go, replica.go,
+// frame.go and snapshot.go.
 package session

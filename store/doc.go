@@ -16,5 +16,5 @@
 // The frame loop is one goroutine: everything that Begin to Recover say is its
 // own. Reading ([Store.Entry], [Store.View], [Store.Device]) is for any goroutine.
 //
-// Start reading at [Open], then frame.go.
+// Start reading at [Open], then frame.go, commit.go and, for what has failed, recover.go.
 package store
