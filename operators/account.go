@@ -27,14 +27,6 @@ func (r Role) May(needed Role) bool {
 	return slices.Contains(ranks, needed) && slices.Index(ranks, r) >= slices.Index(ranks, needed)
 }
 
-// ParseRole reads the role of an account.
-func ParseRole(text string) (Role, error) {
-	if r := Role(text); r == Viewer || r == Operator {
-		return r, nil
-	}
-	return "", fmt.Errorf("there is no role %.40q for accounts: there are viewer, who looks, and operator, who acts", text)
-}
-
 // An Account is an operator's, or a viewer's.
 type Account struct {
 	Name    string    `json:"name"`

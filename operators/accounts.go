@@ -67,6 +67,18 @@ func (a *Accounts) List() ([]Account, error) {
 	return list, nil
 }
 
+// Find returns an account, or ErrNoSuch.
+func (a *Accounts) Find(name string) (Account, error) {
+	c, err := a.now()
+	if err != nil {
+		return Account{}, err
+	}
+	if r := c.find(name); r != nil {
+		return r.Account, nil
+	}
+	return Account{}, ErrNoSuch
+}
+
 // Add makes an account. The error is an [InvalidError] or ErrExists where that is
 // who asks's mistake.
 func (a *Accounts) Add(name string, role Role, password string) (Account, error) {
@@ -87,19 +99,15 @@ func newRecord(name string, role Role, password string) (record, error) {
 }
 
 // SetPassword changes the password of an account, and ends its logins.
-func (a *Accounts) SetPassword(name, password string) error {
+func (a *Accounts) SetPassword(name, password string) (Account, error) {
 	if err := checkPassword(name, password); err != nil {
-		return err
+		return Account{}, err
 	}
 	hash, err := hashed(password)
 	if err != nil {
-		return err
+		return Account{}, err
 	}
-	return a.change(func(c *contents) error {
-		r := c.find(name)
-		if r == nil {
-			return ErrNoSuch
-		}
+	return a.changeOne(name, func(_ *contents, r *record) error {
 		r.Hash, r.Stamp, r.Changed = hash, rand.Text(), time.Now().UTC().Truncate(time.Second)
 		return nil
 	})
@@ -107,23 +115,14 @@ func (a *Accounts) SetPassword(name, password string) error {
 
 // EndLogins ends all logins of an account.
 func (a *Accounts) EndLogins(name string) error {
-	return a.change(func(c *contents) error {
-		r := c.find(name)
-		if r == nil {
-			return ErrNoSuch
-		}
-		r.Stamp = rand.Text()
-		return nil
-	})
+	_, err := a.changeOne(name, func(_ *contents, r *record) error { r.Stamp = rand.Text(); return nil })
+	return err
 }
 
-// Remove removes an account, and ends its logins. The last one of an operator stays,
-// with ErrLastOne, while there are others, who could then only look.
-func (a *Accounts) Remove(name string) error {
-	return a.change(func(c *contents) error {
-		if c.find(name) == nil {
-			return ErrNoSuch
-		}
+// Remove removes an account, which it returns, and ends its logins. The last one of
+// an operator stays, with ErrLastOne, while there are others, who could then only look.
+func (a *Accounts) Remove(name string) (Account, error) {
+	return a.changeOne(name, func(c *contents, _ *record) error {
 		c.Accounts = slices.DeleteFunc(c.Accounts, func(r record) bool { return r.Name == name })
 		acts := slices.ContainsFunc(c.Accounts, func(r record) bool { return r.Role == Operator })
 		if !acts && len(c.Accounts) > 0 {
@@ -131,6 +130,23 @@ func (a *Accounts) Remove(name string) error {
 		}
 		return nil
 	})
+}
+
+// changeOne changes an account, and returns it as it is then, or was if it has gone.
+func (a *Accounts) changeOne(name string, do func(*contents, *record) error) (one Account, err error) {
+	err = a.change(func(c *contents) error {
+		r := c.find(name)
+		if r == nil {
+			return ErrNoSuch
+		}
+		one = r.Account
+		err := do(c, r)
+		if r = c.find(name); r != nil {
+			one = r.Account
+		}
+		return err
+	})
+	return one, err
 }
 
 func (c *contents) find(name string) *record {

@@ -77,13 +77,13 @@ func TestAccountsInTheFile(t *testing.T) {
 	if got := names(t, other); err != nil || fmt.Sprint(got) != "[ann vic]" {
 		t.Fatal(got, err)
 	}
-	if err := other.Remove("ann"); !errors.Is(err, operators.ErrLastOne) {
+	if _, err := other.Remove("ann"); !errors.Is(err, operators.ErrLastOne) {
 		t.Error("the last operator:", err)
 	}
-	if err := errors.Join(other.Remove("vic"), other.Remove("ann")); err != nil {
+	if err := errors.Join(second(other.Remove("vic")), second(other.Remove("ann"))); err != nil {
 		t.Error(err)
 	}
-	if err := a.Remove("ann"); !errors.Is(err, operators.ErrNoSuch) {
+	if _, err := a.Remove("ann"); !errors.Is(err, operators.ErrNoSuch) {
 		t.Error("gone:", err)
 	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(a.Path()), "*"))

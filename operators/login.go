@@ -156,7 +156,7 @@ func (l *Logins) ChangePassword(ctx context.Context, a Attempt, password string)
 	if _, err := l.verify(ctx, a); err != nil {
 		return Login{}, err
 	}
-	if err := l.SetPassword(a.Name, password); err != nil {
+	if _, err := l.SetPassword(a.Name, password); err != nil {
 		return Login{}, err
 	}
 	return l.again(ctx, a.Name)

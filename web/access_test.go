@@ -284,7 +284,7 @@ func TestLiveEnds(t *testing.T) {
 		words string
 	}{
 		"logged out":      {ann.send, func() { ann.post("/api/logout", "") }, "the login has ended"},
-		"account removed": {vic.send, func() { _ = l.Remove("vic") }, "the login has ended"},
+		"account removed": {vic.send, func() { _, _ = l.Remove("vic") }, "the login has ended"},
 		"token revoked":   {func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, func() { revoked.Store(true) }, "it has been revoked"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -77,7 +77,7 @@ func orProof(l *web.Backup) string {
 }
 
 type backupNowCommand struct {
-	operatorFlags `embed:""`
+	hubFlags `embed:""`
 
 	JSON bool `name:"json" help:"Print what became of it in JSON, and nothing else, on standard output."`
 }

@@ -21,7 +21,7 @@ type sessionsCommand struct {
 }
 
 type sessionsListCommand struct {
-	operatorFlags `embed:""`
+	hubFlags `embed:""`
 
 	JSON bool `name:"json" help:"Print a list in JSON, and nothing else, on standard output."`
 }
@@ -50,7 +50,7 @@ func (c *sessionsListCommand) Run(ctx context.Context, a *app) error {
 }
 
 type sessionsKickCommand struct {
-	operatorFlags `embed:""`
+	hubFlags `embed:""`
 
 	ID     string        `arg:"" name:"session" help:"The session's id, as list prints it."`
 	Reason string        `placeholder:"TEXT" help:"What its device is told."`
