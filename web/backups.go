@@ -143,7 +143,6 @@ func (o Options) backupDownload(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", "application/x-tar")
 	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.Name}))
 	header.Set("Content-Length", strconv.FormatInt(d.Size, 10))
-	header.Set("Cache-Control", "no-store")
 	to := stream{w, http.NewResponseController(w)}
 	if err := d.Write(r.Context(), to); err != nil {
 		o.Log.Error("a download of a backup broke off", "version", version, "err", err)

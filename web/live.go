@@ -47,7 +47,6 @@ func (o Options) live(topics map[string]topic) http.HandlerFunc {
 		}
 		header := w.Header()
 		header.Set("Content-Type", "text/event-stream")
-		header.Set("Cache-Control", "no-store")
 		header.Set("X-Accel-Buffering", "no") // nginx would keep it back
 		s := stream{w, http.NewResponseController(w)}
 		tick := time.NewTicker(liveEvery)

@@ -101,33 +101,9 @@ func health(h *hub.Hub) []route {
 	return []route{{"GET /healthz", operators.Anyone, alive}, {"GET /readyz", operators.Anyone, ready}}
 }
 
-// secure sets the headers that keep a page to what the hub itself serves, and
-// others from having it in theirs.
-func secure(next http.Handler) http.Handler {
-	fixed := map[string]string{
-		"Content-Security-Policy":      "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-		"X-Content-Type-Options":       "nosniff",
-		"Referrer-Policy":              "no-referrer",
-		"Permissions-Policy":           "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-		"Cross-Origin-Opener-Policy":   "same-origin",
-		"Cross-Origin-Resource-Policy": "same-origin",
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		for name, value := range fixed {
-			header.Set(name, value)
-		}
-		if r.TLS != nil {
-			header.Set("Strict-Transport-Security", "max-age=31536000")
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // writeJSON answers with v.
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(true)
 	_ = enc.Encode(v) // the peer may be gone
