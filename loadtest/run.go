@@ -200,7 +200,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	silence, err := metronome()
+	if err != nil {
+		return nil, err
+	}
 	elapsed, series := r.play(load, sessions, c)
+	silence()
 	r.hearAll(sessions)
 	after := r.look(sessions).plus(r.returns.used)
 	report := r.report(c, elapsed, after, r.judge(sessions, c))
