@@ -189,12 +189,11 @@ func awaited[T any](t *tab, expression string) T {
 func BenchmarkMap(b *testing.B) {
 	w := newWorld(b)
 	w.mapped()
-	browser := newBrowser(b)
 	for _, n := range []int{1000, 10_000} {
 		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
 			s, stop := w.swarm(n, 40)
 			defer stop()
-			page := browser.open(fmt.Sprint(n), "http://"+w.Admin+"/#/map/entity", 1280, 900)
+			page := newBrowser(b).open(fmt.Sprint(n), "http://"+w.Admin+"/#/map/entity", 1280, 900)
 			page.until("all rows are there", fmt.Sprintf(`document.getElementById("map-figures").textContent.startsWith("%s rows")`, map[int]string{1000: "1,000", 10_000: "10,000"}[n]), patience)
 			for b.Loop() {
 				seconds := 10
