@@ -74,15 +74,16 @@ func (l *limits) take(name, address, known string) error {
 
 // network returns what one peer can be taken to have: an address, or a /64 of IPv6.
 func network(address string) string {
-	at, err := netip.ParseAddrPort(address)
+	ip, err := netip.ParseAddr(address) // without a port, as some proxies tell it
 	if err != nil {
-		return address // without a port, as some proxies tell it
+		at, _ := netip.ParseAddrPort(address)
+		ip = at.Addr()
 	}
-	if ip := at.Addr().Unmap(); ip.Is6() {
+	if ip = ip.Unmap().WithZone(""); ip.Is6() {
 		prefix, _ := ip.Prefix(64)
 		return prefix.String()
 	}
-	return at.Addr().Unmap().String()
+	return ip.String()
 }
 
 const nonce = 16 // bytes

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,50 @@ func testTries(t *testing.T) {
 			t.Fatal("a known browser may guess for ever")
 		}
 	}
+}
+
+// TestTriesOfNetworks: who has many addresses of a network, as every customer has with
+// IPv6, has the tries of one, however a proxy writes them.
+func TestTriesOfNetworks(t *testing.T) {
+	for name, c := range map[string]struct {
+		address string
+		tries   int
+	}{
+		"IPv4":                 {"198.51.100.7:%d", 10},
+		"IPv4 without a port":  {"198.51.100.8", 10},
+		"IPv4 in IPv6":         {"[::ffff:198.51.100.9]:%d", 10},
+		"many of IPv4":         {"203.0.113.%d:1", 12},
+		"IPv6":                 {"[2001:db8:1:1::%x]:5", 10},
+		"IPv6 without a port":  {"2001:db8:1:2::%x", 10},
+		"IPv6, the high ones":  {"[2001:db8:1:3:%x::]:5", 10},
+		"IPv6 of a link":       {"[fe80::%x%%eth0]:5", 10},
+		"networks of IPv6":     {"[2001:db8:2:%x::1]:5", 12},
+		"networks, by a proxy": {"2001:db8:3:%x::1", 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // no new tries come meanwhile
+				if n := triesFrom(t, c.address); n != c.tries {
+					t.Errorf("there are %d tries, not %d", n, c.tries)
+				}
+			})
+		})
+	}
+}
+
+func triesFrom(t *testing.T, addresses string) (tried int) {
+	l := operators.NewLogins(open(t), operators.Timeouts{})
+	for i := range 12 {
+		address := addresses
+		if strings.Contains(address, "%") {
+			address = fmt.Sprintf(address, i)
+		}
+		// Each at another account, whose own tries are not used up.
+		_, err := l.Enter(t.Context(), operators.Attempt{Name: fmt.Sprint("user", i), Password: "wrong", Address: address})
+		if _, limited := errors.AsType[*operators.LimitedError](err); !limited {
+			tried++
+		}
+	}
+	return tried
 }
 
 // TestPasswordsInOtherForms: keyboards compose letters in other ways.

@@ -15,12 +15,12 @@ import (
 // Admin returns the handler of the admin listener: /healthz, /readyz, /metrics,
 // the admin API below /api/, /debug/pprof/, and a page on /.
 // With Operators or AdminAuth all but the first two and what the page is made of
-// wants a login or a token. Without both, nothing checks who asks, so that it answers
-// under a name of this machine's own only: a page elsewhere whose name has been made
-// to lead here gets nothing.
+// wants a login or a token. It answers under a name of this machine's own only, unless
+// AdminHosts or AdminRemote say otherwise: a page elsewhere whose name has been made to
+// lead here gets nothing.
 func Admin(h *hub.Hub, o Options) (http.Handler, error) {
 	o = o.withDefaults()
-	if o.AdminRemote && o.AdminAuth == nil && o.Operators == nil {
+	if (o.AdminRemote || len(o.AdminHosts) > 0) && o.AdminAuth == nil && o.Operators == nil {
 		return nil, errors.New("the admin listener answers other machines only if it checks who asks")
 	}
 	ours, process := prometheus.NewRegistry(), prometheus.NewRegistry()
@@ -44,11 +44,7 @@ func Admin(h *hub.Hub, o Options) (http.Handler, error) {
 	for _, r := range routes {
 		mux.HandleFunc(r.pattern, r.handler)
 	}
-	handler := o.sameOrigin(o.access(mux, routes))
-	if !o.AdminRemote {
-		handler = thisMachine(handler)
-	}
-	return secure(handler), nil
+	return secure(o.named(o.sameOrigin(o.access(mux, routes)))), nil
 }
 
 // profiles are what Go's tools ask a running program. They hold parts of its memory.

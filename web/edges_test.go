@@ -92,9 +92,9 @@ func TestAnswersUnderOwnNamesOnly(t *testing.T) {
 }
 
 // upgrade asks for a WebSocket, as a page of an origin if that is not empty.
-func (w *world) upgrade(addr, origin string) answer {
+func (w *world) upgrade(addr, origin string, set ...func(*http.Request)) answer {
 	w.tb.Helper()
-	return w.get(addr, session.Path, func(r *http.Request) {
+	return w.get(addr, session.Path, append(set, func(r *http.Request) {
 		for k, v := range map[string]string{
 			"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
 			"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": wire.Subprotocol, "Origin": origin,
@@ -103,7 +103,7 @@ func (w *world) upgrade(addr, origin string) answer {
 				r.Header.Set(k, v)
 			}
 		}
-	})
+	})...)
 }
 
 // TestOrigins: a browser says which page a WebSocket is asked for by.

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"framehub/audit"
@@ -28,8 +29,13 @@ func (o Options) observe(h *hub.Hub) http.HandlerFunc {
 	own.Origins = nil // other sites' pages may be devices, but not operators
 	return ownOrigins(nil, o.Audit, func(w http.ResponseWriter, r *http.Request) {
 		c := callerOf(r)
-		if c.login != "" && len(r.Header.Values("Origin")) == 0 {
+		switch origin := r.Header.Get("Origin"); {
+		case c.login == "":
+		case origin == "":
 			o.refuseAdmin(w, r, http.StatusForbidden, "a browser's request has an Origin: a program sends a token instead of a cookie")
+			return
+		case secureHost(r) && !strings.HasPrefix(strings.ToLower(origin), "https://"): // somebody between plays the page
+			o.refuseAdmin(w, r, http.StatusForbidden, "the page came without TLS: use https")
 			return
 		}
 		s := o.accept(w, r, own)

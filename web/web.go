@@ -31,7 +31,8 @@ type Options struct {
 	// streamed. nil: no token is taken.
 	AdminAuth   func(ctx context.Context, token string) (operator string, err error)
 	Operators   *operators.Logins // accounts of operators; nil: there are none
-	AdminRemote bool              // operators may come under any name; it needs one of the two above
+	AdminRemote bool              // operators may come under any name, if AdminHosts says none; it needs one of the two above
+	AdminHosts  []string          // names under which they may come beside this machine's own; it needs the same
 
 	Bans    *auth.Bans                          // those of the hub; nil: it has none
 	Backups Backups                             // nil: there are none

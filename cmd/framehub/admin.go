@@ -22,13 +22,19 @@ type adminFlags struct {
 	AdminAuth     string        `enum:"login,none" default:"login" help:"How operators prove who they are: ${enum}. login: by an account, or an admin's token; none: everybody on this machine may do everything."`
 	AdminIdle     time.Duration `default:"1h" placeholder:"TIME" help:"How long a login lasts without a request (${default})."`
 	AdminLife     time.Duration `default:"12h" placeholder:"TIME" help:"How long a login lasts at most (${default})."`
+	AdminHost     []string      `placeholder:"NAME" help:"Names of the operators' page beside this machine's own, such as hub.example, where a proxy with TLS is before it; may be repeated."`
 	OperatorsFile string        `placeholder:"FILE" help:"The accounts of operators; by default beside the database, X.db has X.operators.json."`
 }
 
 func (f *adminFlags) check(listen string, tls bool) error {
+	if err := web.CheckHosts(f.AdminHost); err != nil {
+		return fmt.Errorf("--admin-host: %w", err)
+	}
 	switch {
 	case f.AdminIdle < time.Minute || f.AdminLife < f.AdminIdle:
 		return fmt.Errorf("--admin-idle is %v and --admin-life %v: the first must be a minute at least, the second not less", f.AdminIdle, f.AdminLife)
+	case len(f.AdminHost) > 0 && f.AdminAuth == "none":
+		return fmt.Errorf("--admin-host %s can be reached from other machines, and with --admin-auth none nothing checks who asks: leave one of them out", f.AdminHost[0])
 	case loopback(listen):
 		return nil
 	case f.AdminAuth == "none":
@@ -65,7 +71,10 @@ func (s *serveCommand) openAdmin(g *gate, o *web.Options) error {
 		return err
 	}
 	o.Operators = operators.NewLogins(accounts, operators.Timeouts{Idle: s.AdminIdle, Life: s.AdminLife})
-	o.AdminRemote = !loopback(s.AdminListen)
+	o.AdminRemote, o.AdminHosts = !loopback(s.AdminListen), s.AdminHost
+	if len(s.AdminHost) > 0 && loopback(s.AdminListen) && len(s.Edges.TrustedProxy) == 0 {
+		o.Log.Warn("all operators who come through a proxy count as one address: name the proxy with --trusted-proxy", "admin-host", s.AdminHost)
+	}
 	tokens := g.Gate
 	if tokens == nil {
 		key, _, err := auth.OpenKey(keyFile(s.KeyFile, s.DB), s.Audience)
@@ -95,14 +104,17 @@ func adminOf(ctx context.Context, g *auth.Gate, bans *auth.Bans, token string) (
 }
 
 // announceAccount says how the first account is made, while there is none.
-func announceAccount(out io.Writer, accounts *operators.Logins, listener *edge.Server) error {
+func (f *adminFlags) announceAccount(out io.Writer, accounts *operators.Logins, listener *edge.Server) error {
 	if accounts == nil {
 		return nil
 	}
+	page := scheme("http", listener) + "://" + listener.Addr()
+	if len(f.AdminHost) > 0 {
+		page = "https://" + f.AdminHost[0]
+	}
 	secret, expires, err := accounts.FirstLink()
 	if secret != "" {
-		_, err = fmt.Fprintf(out, "account    %s   makes the first account: once, until %s\n",
-			linkURL(scheme("http", listener)+"://"+listener.Addr(), secret), expires.Local().Format("15:04"))
+		_, err = fmt.Fprintf(out, "account    %s   makes the first account: once, until %s\n", linkURL(page, secret), expires.Local().Format("15:04"))
 	}
 	return err
 }

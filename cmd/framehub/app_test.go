@@ -240,6 +240,8 @@ func TestMistakesAreTold(t *testing.T) {
 		"an admin's key alone":     {serveArgs("", "--admin-tls-key", "k.pem"), 1, "--admin-tls-cert and --admin-tls-key go together"},
 		"no such certificate":      {serveArgs("", "--tls-cert", "c.pem", "--tls-key", "k.pem"), 1, "c.pem"},
 		"a proxy that is none":     {serveArgs("", "--trusted-proxy", "10.0.0.0/8,proxy"), 1, `--trusted-proxy: "proxy"`},
+		"a name that is none":      {serveArgs("", "--admin-host", "https://hub.example"), 1, `--admin-host: "https://hub.example" is no name`},
+		"a name for everybody":     {serveArgs("", "--admin-host", "hub.example"), 1, "--admin-auth none nothing checks who asks"},
 		"an origin that is none":   {serveArgs("", "--origin", "[game"), 1, `--origin: "[game"`},
 		"no sessions":              {serveArgs("", "--max-sessions", "0"), 1, "--max-sessions"},
 		"a list for one value":     {serveArgs("", "--config", file("list.toml", "schema = [\"a\"]\n")), 2, "list.toml:1: schema is a list, it must be one value"},

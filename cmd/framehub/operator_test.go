@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -151,34 +152,17 @@ func TestOperatorMistakes(t *testing.T) {
 func TestOperatorBesideAHub(t *testing.T) {
 	g := startGuarded(t)
 	first, second := passwords(t)
-	client := trusting(t, nil)
-	send := func(path string, body any) (code int, cookies []string) {
-		t.Helper()
-		text, err := json.Marshal(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.admin+path, bytes.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = resp.Body.Close() }()
-		for _, c := range resp.Cookies() {
-			cookies = append(cookies, c.Name+"="+c.Value)
-		}
-		return resp.StatusCode, []string{"Cookie", strings.Join(cookies, "; ")}
-	}
 	login := func(name, password string) (code int, cookies []string) {
 		t.Helper()
-		return send("api/login", web.Credentials{Name: name, Password: password})
+		code, header := postJSON(t, g.admin+"api/login", web.Credentials{Name: name, Password: password})
+		for _, c := range (&http.Response{Header: header}).Cookies() {
+			cookies = append(cookies, c.Name+"="+c.Value)
+		}
+		return code, []string{"Cookie", strings.Join(cookies, "; ")}
 	}
 	looks := func(cookies []string) int {
 		t.Helper()
-		code, _, _ := get(t, client, g.admin+"api/status", cookies...)
+		code, _, _ := get(t, trusting(t, nil), g.admin+"api/status", cookies...)
 		return code
 	}
 	do := func(args ...string) string { t.Helper(); return mustRun(t, asOperator(g.dir, args...)...) }
@@ -204,11 +188,62 @@ func TestOperatorBesideAHub(t *testing.T) {
 	}
 	_, secret, _ := strings.Cut(strings.TrimSpace(link), "#/first/")
 	for _, want := range []int{200, 403} { // once
-		if code, _ := send("api/accounts", web.NewAccount{Link: secret, Name: "joe", Password: firstPassword}); code != want {
+		if code, _ := postJSON(t, g.admin+"api/accounts", web.NewAccount{Link: secret, Name: "joe", Password: firstPassword}); code != want {
 			t.Errorf("the link: %d, not %d", code, want)
 		}
 	}
 	if out := do("list"); !strings.Contains(out, "joe   operator") || strings.Contains(out, "vic") {
 		t.Error(out)
 	}
+}
+
+// TestAdminBehindAProxy: the page has the name that the hub was given, its first link
+// leads there, and the hub believes the proxy that it was told about whose tries they are.
+func TestAdminBehindAProxy(t *testing.T) {
+	g := startGuarded(t, "--admin-host", "hub.example", "--trusted-proxy", "127.0.0.1")
+	secret := g.out.await(t, `account +https://hub\.example/#/first/([A-Z0-9]+) `)
+	as := func(host, from string) func(*http.Request) {
+		return func(r *http.Request) { r.Host = host; r.Header.Set("X-Forwarded-For", from) }
+	}
+	account := web.NewAccount{Link: secret, Name: "ann", Password: firstPassword}
+	if code, _ := postJSON(t, g.admin+"api/accounts", account, as("evil.example", "203.0.113.7")); code != 421 {
+		t.Errorf("under another name: %d", code)
+	}
+	if code, header := postJSON(t, g.admin+"api/accounts", account, as("hub.example", "203.0.113.7")); code != 200 || !strings.Contains(header.Get("Set-Cookie"), "; Secure;") {
+		t.Errorf("%d: %v", code, header)
+	}
+	g.err.await(t, `(event=account user=ann remote=203\.0\.113\.7 )`)
+	guess := web.Credentials{Name: "eve", Password: "wrong"}
+	for i := range 11 { // in one /64
+		code, _ := postJSON(t, g.admin+"api/login", guess, as("hub.example", fmt.Sprintf("2001:db8::%x", i)))
+		if want := map[bool]int{false: 403, true: 429}[i == 10]; code != want {
+			t.Errorf("try %d: %d", i, code)
+		}
+	}
+	if code, _ := postJSON(t, g.admin+"api/login", guess, as("hub.example", "203.0.113.8")); code != 403 {
+		t.Errorf("somebody else: %d", code)
+	}
+}
+
+func postJSON(t *testing.T, url string, body any, set ...func(*http.Request)) (code int, header http.Header) {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range set {
+		f(r)
+	}
+	resp, err := trusting(t, nil).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header
 }

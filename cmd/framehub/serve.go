@@ -208,7 +208,7 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 	reloads := r.onHangup(lines)
 	asks := b.onSignal()
 	s.announce(a, devices, operators)
-	if err := announceAccount(a.out, o.Operators, operators); err != nil {
+	if err := s.announceAccount(a.out, o.Operators, operators); err != nil {
 		a.log.Error("no link for the first account", "err", err)
 	}
 	if err := mvsqlite.Ready(); err != nil {
