@@ -73,11 +73,11 @@ type proveJob struct {
 }
 
 type answer struct {
-	Packed   *packed
-	There    *store.NamespaceState
-	Restored uint64 // of a proof: the version that was restored from
-	Error    string
-	Damaged  bool // the error says that the copy is not good, and not that something stood in the way
+	Packed  *packed
+	There   *store.NamespaceState
+	Proved  rehearsal
+	Error   string
+	Damaged bool // the error says that the copy is not good, and not that something stood in the way
 }
 
 // ChildCommand is the hidden command of the program that is a child process.
@@ -122,7 +122,7 @@ func (a *answer) do(ctx context.Context, j *job) (err error) {
 	case j.Pack != nil:
 		a.Packed, err = j.Pack.run(ctx)
 	case j.Prove != nil:
-		a.Restored, err = j.Prove.run(ctx)
+		a.Proved, err = j.Prove.run(ctx)
 	}
 	return err
 }
@@ -177,18 +177,18 @@ func (j *finishJob) run(path string) error {
 }
 
 // run looks at a copy with every eye there is.
-func (j *proveJob) run(ctx context.Context) (restored uint64, err error) {
+func (j *proveJob) run(ctx context.Context) (r rehearsal, err error) {
 	p, err := place.Open(j.Place)
 	if err != nil {
-		return 0, err
+		return r, err
 	}
 	v := &verifier{place: p, scratch: j.Scratch}
 	m, err := readManifest(ctx, p, j.Manifest)
 	if err != nil {
-		return 0, notGood(ctx, err)
+		return r, notGood(ctx, err)
 	}
 	if err := v.copy(ctx, m, j.Plain); err != nil || j.Before == "" {
-		return 0, err
+		return r, err
 	}
 	return v.rehearse(ctx, j.Before, m)
 }

@@ -179,7 +179,7 @@ func (w *Worker) prove(ctx context.Context, m *Manifest, plain string, o *Outcom
 	if err != nil {
 		m.Proof.Error = err.Error()
 	} else {
-		m.Proof.Restored = a.Restored
+		m.Proof.Restored, m.Proof.Apart = a.Proved.From, a.Proved.Apart
 	}
 	if e := m.write(ctx, w.o.Place); e != nil {
 		return errors.Join(err, fmt.Errorf("write the manifest: %w", e))

@@ -73,6 +73,7 @@ type Proof struct {
 	OK       bool      `json:"ok"`
 	Error    string    `json:"error,omitempty"`
 	Restored uint64    `json:"restored_from,omitempty"` // the version of the copy that was brought to this one's, and was equal
+	Apart    []string  `json:"apart,omitempty"`         // but for these tables: other programs wrote to them, which the log does not have
 	Millis   int64     `json:"took_ms"`
 }
 

@@ -20,6 +20,7 @@ type replayer struct {
 
 	reached uint64 // the version that the copy has
 	at      time.Time
+	foreign []string // tables in which it lacks what other programs wrote
 	told    func(version uint64)
 }
 
@@ -34,6 +35,7 @@ func (p *replayer) replay(ctx context.Context, path string, m *Manifest, to uint
 		return err
 	}
 	err = p.bring(ctx, c, m, to, until)
+	p.foreign = c.Foreign()
 	return errors.Join(err, c.Close())
 }
 

@@ -131,6 +131,8 @@ type restorer struct {
 	h   *History
 	res *Restored
 	dir string
+
+	foreign []string // tables that lack what other programs wrote
 }
 
 // path is where the database is built.
@@ -204,6 +206,10 @@ func (r *restorer) bring(ctx context.Context, path string, f *CopyFile) error {
 	if err := r.missing(ctx, p.reached, f.Reach); err != nil {
 		return err
 	}
+	r.foreign = p.foreign
+	if len(r.foreign) > 0 {
+		r.res.Notes = append(r.res.Notes, fmt.Sprintf("after the copy of version %d was made, other programs wrote to tables that only the hub should write, which is lost: %s", f.Version, strings.Join(r.foreign, ", ")))
+	}
 	r.res.Version, r.res.Time, r.res.Copy, r.res.Replayed, r.res.OnlyCopy = p.reached, p.at, f.Version, p.reached-f.Version, f.Manifest.OnlyCopy
 	return nil
 }
@@ -256,7 +262,7 @@ func (r *restorer) compare() error {
 		if f.Version != r.res.Version || !f.Good() {
 			continue
 		}
-		if diff := f.Manifest.Contents.Differences(r.res.Contents); diff != nil {
+		if diff := f.Manifest.Contents.Differences(r.res.Contents, r.foreign...); diff != nil {
 			return fmt.Errorf("version %d, restored from the copy of %d, differs from its own copy in %s: please report this", f.Version, r.res.Copy, strings.Join(diff, ", "))
 		}
 	}

@@ -104,34 +104,39 @@ func (v *verifier) compare(ctx context.Context, path string, m *Manifest) error 
 	return errors.Join(err, c.Close())
 }
 
-// rehearse restores the version of a copy from a copy before it, and compares. It returns the
-// version that it began with, 0 where segments don't lead from there.
-func (v *verifier) rehearse(ctx context.Context, before string, m *Manifest) (from uint64, err error) {
+// A rehearsal is a restore of a copy's version from a copy before it.
+type rehearsal struct {
+	From  uint64   // the version of that; 0: segments don't lead from there, or it is not good itself
+	Apart []string // tables that were not compared: by the log, other programs wrote to them
+}
+
+// rehearse restores the version of a copy from a copy before it, and compares.
+func (v *verifier) rehearse(ctx context.Context, before string, m *Manifest) (r rehearsal, err error) {
 	b, err := readManifest(ctx, v.place, before)
 	if err != nil || b.Version >= m.Version {
-		return 0, ctx.Err() // it is another copy that is not good
+		return r, ctx.Err() // it is another copy that is not good
 	}
 	c, err := list(ctx, v.place, m.history()+"/log-")
 	if err != nil || len(c.Histories) == 0 || c.Histories[0].reach(b.Version) < m.Version {
-		return 0, err
+		return r, err
 	}
 	path := filepath.Join(v.scratch, "rehearse.db")
 	defer func() { _ = os.Remove(path) }()
 	if err := v.fetch(ctx, b, path); err != nil {
-		return 0, ctx.Err() // the same
+		return r, ctx.Err() // the same
 	}
 	p := &replayer{place: v.place, keys: v.keys, history: c.Histories[0]}
 	if err := p.replay(ctx, path, b, m.Version, nil); err != nil {
-		return 0, notGood(ctx, err)
+		return r, notGood(ctx, err)
 	}
 	is, err := store.ReadContents(ctx, path)
 	if err != nil {
-		return 0, err
+		return r, err
 	}
-	if diff := m.Contents.Differences(is); diff != nil {
-		return 0, fmt.Errorf("%w: version %d restored from the copy of %d differs from it in %s", errNotGood, m.Version, b.Version, strings.Join(diff, ", "))
+	if diff := m.Contents.Differences(is, p.foreign...); diff != nil {
+		return r, fmt.Errorf("%w: version %d restored from the copy of %d differs from it in %s", errNotGood, m.Version, b.Version, strings.Join(diff, ", "))
 	}
-	return b.Version, nil
+	return rehearsal{From: b.Version, Apart: p.foreign}, nil
 }
 
 // VerifyOptions say what is looked at.

@@ -21,6 +21,10 @@ type Entry struct {
 	Refused []Outcome
 	Owners  []Owner // of devices that were nobody's
 
+	// Tables that only the hub should write and that another program has written since
+	// the version before: what it changed in them is in no entry.
+	Foreign []*Table
+
 	size      int // bytes in the log
 	byTable   map[int]*Change
 	taken     int64        // being made: the last note of other programs' that it takes up; 0: none

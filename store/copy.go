@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -21,8 +22,9 @@ type Copy struct {
 	s       *Store // what replaying needs of one
 	doc     *schemaDoc
 	writers map[string]*replayWriter
-	devices uint64 // the version up to which it has what devices settled
-	pending int    // entries in the open transaction
+	devices uint64          // the version up to which it has what devices settled
+	pending int             // entries in the open transaction
+	foreign map[string]bool // names of [Copy.Foreign]
 }
 
 // ErrNewSchema is an entry that changes the schema: the log does not have what became of
@@ -63,7 +65,7 @@ func openCopy(o Options, schema []byte) (_ *Copy, err error) {
 	s := &Store{opts: o}
 	s.recent.init()
 	s.devices.init()
-	c := &Copy{s: s, doc: doc, writers: map[string]*replayWriter{}}
+	c := &Copy{s: s, doc: doc, writers: map[string]*replayWriter{}, foreign: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			err = explain(path, errors.Join(err, c.Close()))
@@ -118,6 +120,10 @@ func (c *Copy) Version() uint64 { return c.s.version.Load() }
 // Epoch names the history that the copy is of, and ID the database.
 func (c *Copy) Epoch() []byte { return c.s.epoch }
 
+// Foreign returns the names of tables to which, by the entries that were replayed, another
+// program has written though only the hub should: what it changed is not in the copy.
+func (c *Copy) Foreign() []string { return slices.Sorted(maps.Keys(c.foreign)) }
+
 // ID names the database, over all its histories.
 func (c *Copy) ID() []byte { return c.s.id }
 
@@ -141,6 +147,9 @@ func (c *Copy) Replay(version uint64, entry []byte) error {
 		if err := c.s.replayChange(c.writers, ch); err != nil {
 			return fmt.Errorf("replay entry %d into table %q: %w", version, ch.Table.Name, err)
 		}
+	}
+	for _, t := range e.Foreign {
+		c.foreign[t.Name] = true
 	}
 	if err := replaySequences(c.s.w, e); err != nil {
 		return fmt.Errorf("replay entry %d: %w", version, err)

@@ -85,6 +85,10 @@ func (doc *entryDoc) entry(now *Schema) (*Entry, error) {
 		if t == nil {
 			continue
 		}
+		if doc.Tables[i].foreign() {
+			e.Foreign = append(e.Foreign, t)
+			continue
+		}
 		if err := e.change(t).decode(&doc.Tables[i], len(e.Writers)); err != nil {
 			return nil, fmt.Errorf("table %q: %w", t.Name, err)
 		}

@@ -46,7 +46,8 @@ type refusedDoc struct {
 // Images those that are there after, Keys those that are not, Scopes those that
 // were there before, in a table that has a scope, all in Meta's order. The
 // blocks number the columns by their place in Columns; Images are as many blocks
-// as it takes, each with the next columns.
+// as it takes, each with the next columns. Without a row it says that another program
+// has written to the table, what is not known.
 type changeDoc struct {
 	_       struct{} `cbor:",toarray"`
 	Table   int
@@ -110,6 +111,9 @@ func (e *Entry) encode() ([]byte, error) {
 	}
 	for _, c := range e.Tables {
 		doc.Tables = append(doc.Tables, c.encode())
+	}
+	for _, t := range e.Foreign {
+		doc.Tables = append(doc.Tables, foreignDoc(t))
 	}
 	if e.sequences != nil {
 		g := wire.Grid{Stride: 2, Values: withoutOdd(e.sequences)}
@@ -203,6 +207,15 @@ func (c *Change) encode() changeDoc {
 	}
 	return doc
 }
+
+// foreignDoc says of a table that another program has written to it.
+func foreignDoc(t *Table) changeDoc {
+	meta := wire.AppendBlock(nil, 0, []int{0, 1, 2}, nil, wire.Grid{Stride: 3}, nil)
+	return changeDoc{Table: t.ID, Columns: t.columnIDs(), Key: t.Key, Meta: meta}
+}
+
+// foreign says whether it is one of [foreignDoc].
+func (doc *changeDoc) foreign() bool { return len(doc.Images) == 0 && len(doc.Keys) == 0 }
 
 // rangeOf returns the numbers from from up to to.
 func rangeOf(from, to int) []int {

@@ -389,7 +389,8 @@ func (o *outsider) exec(statement string) {
 	}
 }
 
-// TestSQLWritersAlone: what is written to a table that only the hub writes is reported,
+// TestSQLWritersAlone: what is written to a table that only the hub writes is reported, in
+// the frame too,
 // and what the hub does to it afterwards is done to the rows as they are.
 func TestSQLWritersAlone(t *testing.T) {
 	var log strings.Builder
@@ -424,8 +425,13 @@ func TestSQLWritersAlone(t *testing.T) {
 		t.Errorf("memory has x = %v", v)
 	}
 	o.do(`UPDATE flat SET x = 51`)
-	if e, _ := d.frame(); e != nil || d.Stats().Foreign.Load() != 3 {
-		t.Errorf("%d are counted after the second time, and the frame has %q", d.Stats().Foreign.Load(), told(e))
+	e, _ = d.frame()
+	if d.Stats().Foreign.Load() != 3 || len(told(e)) > 0 || len(e.Foreign) != 1 || e.Foreign[0].Name != "flat" {
+		t.Errorf("%d are counted after the second time, and the frame has %q and %v", d.Stats().Foreign.Load(), told(e), e.Foreign)
+	}
+	again, err := d.Entry(e.Version)
+	if err != nil || len(again.Tables) > 0 || len(again.Foreign) != 1 || again.Foreign[0].Name != "flat" {
+		t.Errorf("the log has %+v, %v", again, err)
 	}
 }
 

@@ -122,8 +122,11 @@ func (f *Frame) takeUp() error {
 			s.stats.Taken.Add(1)
 		}
 	}
+	f.entry.Foreign = s.foreignTables(n)
 	if changed {
 		s.beside = besideFrames
+	}
+	if changed || len(f.entry.Foreign) > 0 {
 		f.entry.Writers = append(f.entry.Writers, Writer{})
 	}
 	if n.last > s.taken {
@@ -158,6 +161,19 @@ func (s *Store) takeAnew(n *notes) error {
 		"tables", slices.Sorted(maps.Keys(names)), "rows", len(n.rows))
 	s.open = openTx{}
 	return errors.Join(ErrSchemaChanged, s.w.Exec(`ROLLBACK`))
+}
+
+// foreignTables returns the tables that only the hub should write and that another program
+// has, or may have: for tables that are part of a virtual one SQLite runs no triggers.
+func (s *Store) foreignTables(n *notes) []*Table {
+	noted := n.last > s.taken
+	var all []*Table
+	for _, t := range s.Schema().Tables {
+		if n.alone[t.ID] != nil || t.shadow && (noted || !s.opts.MVSQLite) { // there the hub's own merges look like others' writes
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 // report tells of what was written and has no version.
