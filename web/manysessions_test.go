@@ -67,8 +67,8 @@ func TestManySessions(t *testing.T) {
 	if cost > 5 {
 		t.Errorf("the list costs %.1f %% of a core, at most are 5", cost)
 	}
-	if worst >= 100 && worst > worstIdle {
-		t.Errorf("a task of the page took %.0f ms, less than 100 are allowed", worst)
+	if worst >= 100 {
+		t.Errorf("a task of the page took %.0f ms, less than 100 are allowed; of tasks that take 20 ms by themselves one took %.0f", worst, worstIdle)
 	}
 }
 
