@@ -316,6 +316,10 @@ func TestAllow(t *testing.T) {
 		"not among them":               {[]string{"device", "editor"}, "admin", "", "it allows device, editor"},
 		"an admin is no game server":   {[]string{"admin"}, "server", "", "it allows admin"},
 		"no such role":                 {[]string{"admin"}, "root", "", `there is no role "root"`},
+		"a viewer is no session's":     {[]string{"viewer"}, "observer", "", "it allows viewer"},
+		"nor is an operator":           {[]string{"operator", "viewer"}, "", "", "it allows operator, viewer"},
+		"no session's first":           {[]string{"viewer", "editor"}, "", "editor", ""},
+		"a role of no session":         {[]string{"viewer", "device"}, "viewer", "", `there is no role "viewer"`},
 		"anyone may be what they like": {auth.Anyone().Roles, "admin", "admin", ""},
 		"anyone is a device":           {auth.Anyone().Roles, "", "device", ""},
 	} {
@@ -326,5 +330,18 @@ func TestAllow(t *testing.T) {
 				t.Fatalf("%q, %v", role, err)
 			}
 		})
+	}
+}
+
+func TestOperates(t *testing.T) {
+	for roles, want := range map[string]string{
+		"viewer": "viewer", "operator": "operator", "admin": "operator", "viewer,operator": "operator", "device,viewer": "viewer", "admin,viewer": "operator",
+		"device": "", "server,editor,observer": "",
+	} {
+		id := auth.Identity{Roles: strings.Split(roles, ",")}
+		role, err := id.Operates()
+		if role != want || (err == nil) != (want != "") || err != nil && !strings.Contains(err.Error(), "it allows "+strings.ReplaceAll(roles, ",", ", ")) {
+			t.Errorf("%s: %q, %v", roles, role, err)
+		}
 	}
 }

@@ -145,7 +145,7 @@ func (k *Key) Mint(id *Identity) (string, error) {
 		return "", fmt.Errorf("a token may be good for %v at most: mint a new one in time", MaxLife)
 	}
 	for _, role := range id.Roles {
-		if !slices.Contains(Roles(), role) {
+		if !slices.Contains(TokenRoles(), role) {
 			return "", fmt.Errorf("there is no role %q", role)
 		}
 	}

@@ -178,7 +178,7 @@ func roles(claim any) []string {
 	}
 	var known []string
 	for _, v := range list {
-		if role, ok := v.(string); ok && slices.Contains(Roles(), role) && !slices.Contains(known, role) {
+		if role, ok := v.(string); ok && slices.Contains(TokenRoles(), role) && !slices.Contains(known, role) {
 			known = append(known, role)
 		}
 	}

@@ -14,7 +14,7 @@ type Options struct {
 	Unchecked bool   // a run without DB is not a failure for that
 	AdminURL  string // of the hub's operators' listener, for its own figures; "": they are left out
 
-	AdminToken string // an admin's, for AdminURL; "": none
+	AdminToken string // a viewer's, for AdminURL; "": none
 
 	Table      string        // that the devices write; default "entity"
 	Profile    Profile       // default [Mesh]

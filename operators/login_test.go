@@ -178,6 +178,7 @@ func TestTriesOfNetworks(t *testing.T) {
 }
 
 func triesFrom(t *testing.T, addresses string) (tried int) {
+	t.Helper()
 	l := operators.NewLogins(open(t), operators.Timeouts{})
 	for i := range 12 {
 		address := addresses

@@ -30,7 +30,7 @@ func callerOf(r *http.Request) caller {
 func operator(r *http.Request) string { return callerOf(r).name }
 
 var (
-	errNobody   = errors.New("nobody is logged in, and a token is missing: log in on the page, or send an admin's as Authorization: Bearer TOKEN")
+	errNobody   = errors.New("nobody is logged in, and a token is missing: log in on the page, or send one as Authorization: Bearer TOKEN")
 	errNoTokens = errors.New("no token opens this listener: log in on the page")
 	errUnusable = errors.New("the accounts of operators can't be used now: the hub's log says why")
 )
@@ -47,11 +47,11 @@ func (o Options) who(r *http.Request) (caller, error) {
 		if o.AdminAuth == nil {
 			return caller{}, errNoTokens
 		}
-		name, err := o.AdminAuth(r.Context(), token)
+		name, role, err := o.AdminAuth(r.Context(), token)
 		if err != nil {
 			return caller{}, fmt.Errorf("the token is not taken: %w", err)
 		}
-		return caller{name: name, role: operators.Operator}, nil
+		return caller{name: name, role: role}, nil
 	}
 	login := loginOf(r)
 	if o.Operators == nil || login == "" {

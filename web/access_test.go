@@ -89,11 +89,26 @@ func jsonOf(v any) string {
 // TestRoles walks the table of routes: each says who may, and the listener does as it
 // says. What only tells needs a viewer, what changes something an operator.
 func TestRoles(t *testing.T) {
-	w := newWorld(t, with(newOperators(t)))
+	w := newWorld(t, with(newOperators(t)), func(o *web.Options) {
+		o.AdminAuth = func(_ context.Context, token string) (string, operators.Role, error) {
+			if role := operators.Role(token); role == operators.Viewer || role == operators.Operator {
+				return "robot", role, nil
+			}
+			return "", "", errors.New("it is not one of ours")
+		}
+	})
 	open := []string{"GET /{$}", "GET /healthz", "GET /readyz", "GET /api/me", "GET /api/openapi.yaml", "POST /api/login", "POST /api/accounts"}
 	ofAccounts := []string{"POST /api/logout", "POST /api/password"} // change what is one's own
-	callers := map[operators.Role]*browserless{
-		operators.Anyone: {w, nil}, operators.Viewer: w.login("vic", vicsPassword), operators.Operator: w.login("ann", annsPassword),
+	token := func(role operators.Role) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+string(role)) }
+	}
+	callers := map[string]struct {
+		role operators.Role
+		as   func(*http.Request)
+	}{
+		"nobody": {operators.Anyone, func(*http.Request) {}}, "a forged token": {operators.Anyone, token("root")},
+		"a viewer": {operators.Viewer, w.login("vic", vicsPassword).send}, "a viewer's token": {operators.Viewer, token(operators.Viewer)},
+		"an operator": {operators.Operator, w.login("ann", annsPassword).send}, "an operator's token": {operators.Operator, token(operators.Operator)},
 	}
 	for pattern, needs := range web.AdminRoutes() {
 		method, path, _ := strings.Cut(pattern, " ")
@@ -109,16 +124,16 @@ func TestRoles(t *testing.T) {
 			t.Errorf("%s needs %q, not %q", pattern, needs, want)
 		}
 		path = pathOf(pattern)
-		for role, b := range callers {
+		for name, c := range callers {
 			refusal := 0
 			switch {
-			case role == operators.Anyone && needs != operators.Anyone:
+			case c.role == operators.Anyone && needs != operators.Anyone:
 				refusal = 401
-			case !role.May(needs):
+			case !c.role.May(needs):
 				refusal = 403
 			}
-			if !w.refuses(b, method, path, refusal) {
-				t.Errorf("%s by %s: not %d", pattern, role, refusal)
+			if !w.refuses(c.as, method, path, refusal) {
+				t.Errorf("%s by %s: not %d", pattern, name, refusal)
 			}
 		}
 	}
@@ -134,8 +149,8 @@ func pathOf(pattern string) string {
 }
 
 // refuses says whether a request is refused with a code; 0: it is not refused by a role.
-func (w *world) refuses(b *browserless, method, path string, code int) bool {
-	a := w.post(path, "not JSON", b.send, func(r *http.Request) {
+func (w *world) refuses(as func(*http.Request), method, path string, code int) bool {
+	a := w.post(path, "not JSON", as, func(r *http.Request) {
 		r.Method = method
 		if method == http.MethodGet {
 			r.Body, r.ContentLength = nil, 0
@@ -276,11 +291,11 @@ func TestLiveEnds(t *testing.T) {
 	var revoked atomic.Bool
 	l := newOperators(t)
 	w := newWorld(t, with(l), func(o *web.Options) {
-		o.AdminAuth = func(context.Context, string) (string, error) {
+		o.AdminAuth = func(context.Context, string) (string, operators.Role, error) {
 			if revoked.Load() {
-				return "", errors.New("it has been revoked")
+				return "", "", errors.New("it has been revoked")
 			}
-			return "root", nil
+			return "root", operators.Operator, nil
 		}
 	})
 	ann, vic := w.login("ann", annsPassword), w.login("vic", vicsPassword)

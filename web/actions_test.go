@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"framehub/operators"
 	"framehub/session/wire"
 	"framehub/web"
 )
@@ -37,7 +38,7 @@ func (readCloser) Close() error { return nil }
 func TestKick(t *testing.T) {
 	var logged output
 	w := newWorld(t, logged.set, func(o *web.Options) {
-		o.AdminAuth = func(context.Context, string) (string, error) { return "root", nil }
+		o.AdminAuth = func(context.Context, string) (string, operators.Role, error) { return "root", operators.Operator, nil }
 	})
 	token := func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }
 	c := w.dial(wire.DeviceHello{SubsSet: true})
@@ -123,7 +124,7 @@ func TestReload(t *testing.T) {
 func TestBackups(t *testing.T) {
 	var logged output
 	w := newWorld(t, logged.set, func(o *web.Options) {
-		o.AdminAuth = func(context.Context, string) (string, error) { return "root", nil }
+		o.AdminAuth = func(context.Context, string) (string, operators.Role, error) { return "root", operators.Operator, nil }
 	})
 	token := func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }
 	if a := w.post("/api/backups", "", token, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }); a.code != http.StatusForbidden {

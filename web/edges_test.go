@@ -232,11 +232,11 @@ func TestAdminAuth(t *testing.T) {
 	var logged output
 	w := newWorld(t, logged.set, func(o *web.Options) {
 		o.AdminRemote = true
-		o.AdminAuth = func(_ context.Context, token string) (string, error) {
+		o.AdminAuth = func(_ context.Context, token string) (string, operators.Role, error) {
 			if token != secret {
-				return "", errors.New("it is not one of ours")
+				return "", "", errors.New("it is not one of ours")
 			}
-			return "ali", nil
+			return "ali", operators.Operator, nil
 		}
 	})
 	as := func(header string) func(*http.Request) {

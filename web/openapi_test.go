@@ -77,7 +77,7 @@ func components(t *testing.T) string {
 	enc.SetIndent(2)
 	err := enc.Encode(map[string]any{"components": map[string]any{
 		"securitySchemes": map[string]any{
-			"token": map[string]any{"type": "http", "scheme": "bearer", "description": "An admin's: framehub token --role admin, or the login service's."},
+			"token": map[string]any{"type": "http", "scheme": "bearer", "description": "Of the role viewer or operator: framehub token --role viewer, or the login service's. An admin's is an operator's."},
 			"login": map[string]any{"type": "apiKey", "in": "cookie", "name": "framehub-login-8081", "description": "Of POST /api/login; its name ends with the port, and begins with __Host- over TLS."},
 		},
 		"parameters": map[string]any{

@@ -55,11 +55,11 @@ func TestObserve(t *testing.T) {
 	l := newOperators(t)
 	w := newWorld(t, logged.set, with(l), func(o *web.Options) {
 		o.Session.Origins = []string{"game.example"}
-		o.AdminAuth = func(context.Context, string) (string, error) {
+		o.AdminAuth = func(context.Context, string) (string, operators.Role, error) {
 			if revoked.Load() {
-				return "", errors.New("it has been revoked")
+				return "", "", errors.New("it has been revoked")
 			}
-			return "root", nil
+			return "root", operators.Operator, nil
 		}
 	})
 	token := func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }

@@ -25,11 +25,11 @@ type Options struct {
 	Log     *slog.Logger // default: slog.Default()
 	Audit   *audit.Log   // default: one that writes to Log
 
-	// AdminAuth says whose the token of a request to the admin listener is, or why it
-	// is not taken, in words that the peer may read and without the token. Secrets are
+	// AdminAuth says whose the token of a request to the admin listener is and what he
+	// may, a viewer or an operator, or why it is not taken, in words that the peer may read and without the token. Secrets are
 	// compared in constant time. It is asked again each second while something is
 	// streamed. nil: no token is taken.
-	AdminAuth   func(ctx context.Context, token string) (operator string, err error)
+	AdminAuth   func(ctx context.Context, token string) (name string, role operators.Role, err error)
 	Operators   *operators.Logins // accounts of operators; nil: there are none
 	AdminRemote bool              // operators may come under any name, if AdminHosts says none; it needs one of the two above
 	AdminHosts  []string          // names under which they may come beside this machine's own; it needs the same

@@ -19,7 +19,7 @@ import (
 
 // adminFlags say who may look and act on the operators' listener.
 type adminFlags struct {
-	AdminAuth     string        `enum:"login,none" default:"login" help:"How operators prove who they are: ${enum}. login: by an account, or an admin's token; none: everybody on this machine may do everything."`
+	AdminAuth     string        `enum:"login,none" default:"login" help:"How operators prove who they are: ${enum}. login: by an account, or a token; none: everybody on this machine may do everything."`
 	AdminIdle     time.Duration `default:"1h" placeholder:"TIME" help:"How long a login lasts without a request (${default})."`
 	AdminLife     time.Duration `default:"12h" placeholder:"TIME" help:"How long a login lasts at most (${default})."`
 	AdminHost     []string      `placeholder:"NAME" help:"Names of the operators' page beside this machine's own, such as hub.example, where a proxy with TLS is before it; may be repeated."`
@@ -73,7 +73,7 @@ func (s *serveCommand) openAdmin(g *gate, o *web.Options) error {
 	o.Operators = operators.NewLogins(accounts, operators.Timeouts{Idle: s.AdminIdle, Life: s.AdminLife})
 	o.AdminRemote, o.AdminHosts = !loopback(s.AdminListen), s.AdminHost
 	if len(s.AdminHost) > 0 && loopback(s.AdminListen) && len(s.Edges.TrustedProxy) == 0 {
-		o.Log.Warn("all operators who come through a proxy count as one address: name the proxy with --trusted-proxy", "admin-host", s.AdminHost)
+		o.Log.Warn("all operators who come through a proxy count as one address: name the proxy with --trusted-proxy", "name", s.AdminHost[0])
 	}
 	tokens := g.Gate
 	if tokens == nil {
@@ -83,24 +83,27 @@ func (s *serveCommand) openAdmin(g *gate, o *web.Options) error {
 		}
 		tokens = auth.NewGate(key, nil)
 	}
-	o.AdminAuth = func(ctx context.Context, token string) (string, error) { return adminOf(ctx, tokens, g.bans, token) }
+	o.AdminAuth = func(ctx context.Context, token string) (string, operators.Role, error) {
+		return adminOf(ctx, tokens, g.bans, token)
+	}
 	return nil
 }
 
-// adminOf says whose a token is, or why it is not taken on the admin listener, for
-// which it must allow the role admin. The error holds nothing of the token.
-func adminOf(ctx context.Context, g *auth.Gate, bans *auth.Bans, token string) (name string, err error) {
+// adminOf says whose a token is and what he may on the admin listener, or why it is
+// not taken there. The error holds nothing of the token.
+func adminOf(ctx context.Context, g *auth.Gate, bans *auth.Bans, token string) (name string, role operators.Role, err error) {
 	id, err := g.Enter(ctx, token)
 	if denied, ok := errors.AsType[*auth.DeniedError](err); ok {
-		return "", denied.Reason
+		return "", "", denied.Reason
 	}
+	var may string
 	if err == nil {
-		_, err = id.Allow(auth.RoleAdmin)
+		may, err = id.Operates()
 	}
 	if err == nil && bans.Find(&id, uuid.Nil, time.Now()) != nil {
 		err = auth.ErrRevoked
 	}
-	return id.User, err
+	return id.User, operators.Role(may), err
 }
 
 // announceAccount says how the first account is made, while there is none.

@@ -407,3 +407,30 @@ func TestTokenSays(t *testing.T) {
 		t.Errorf("said %q", err)
 	}
 }
+
+// TestOperatorTokens: a token for the operators' listener is none of a session, and may
+// what its role may.
+func TestOperatorTokens(t *testing.T) {
+	g := startGuarded(t, "--auth", "token")
+	for role, codes := range map[string][2]int{"viewer": {200, 403}, "operator": {200, 200}, "admin": {200, 200}, "observer": {401, 401}} {
+		token := g.mint("--user", "robot-"+role, "--role", role)
+		g.wantStatus(token, codes[0])
+		if code, body := post(t, g.admin+"api/reload", token); code != codes[1] {
+			t.Errorf("%s: %d: %s", role, code, body)
+		}
+		file := write(t, filepath.Join(t.TempDir(), "token"), token)
+		if code, _, err := run(t, "sessions", "list", "--admin-url", g.admin, "--token", "@"+file); (code == 0) != (codes[0] == 200) {
+			t.Errorf("%s: sessions list: exit code %d: %s", role, code, err)
+		}
+		if role != "viewer" && role != "operator" {
+			continue
+		}
+		for _, asked := range []string{"", "device", "observer", role} {
+			_, err := g.dial("", wire.DeviceHello{Token: token, Role: asked})
+			if e, ok := errors.AsType[*session.ClosedError](err); !ok || e.Code != wire.CloseForbidden || !strings.Contains(e.Text, "it allows "+role) {
+				t.Errorf("a session of a %s's token as %q: %v", role, asked, err)
+			}
+		}
+	}
+	g.wantNoToken()
+}

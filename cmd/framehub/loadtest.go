@@ -28,7 +28,7 @@ type loadtestCommand struct {
 	Unchecked bool   `help:"Let a run without --db, in which nothing is compared with SQL, be a good one."`
 	AdminURL  string `name:"admin-url" placeholder:"URL" help:"The hub's operators' listener, for what the hub used."`
 
-	AdminToken string `placeholder:"TOKEN|@FILE" help:"An admin's token for that, where the listener asks; @FILE keeps it out of the list of processes."`
+	AdminToken string `placeholder:"TOKEN|@FILE" help:"A viewer's token for that, where the listener asks; @FILE keeps it out of the list of processes."`
 
 	Profile    string        `enum:"mesh,writers,zones,server,join-storm,events,flaky,transfers" default:"mesh" help:"mesh: every device sees every other; writers: devices see nothing, observers all; zones: devices see the zone that they drive through; server: one session writes for all, who watch; join-storm: that, and all come at once; events: writers that send each other events; flaky: a mesh in which some connections are cut, slow and half-open; transfers: devices move money between accounts (${default})."`
 	Table      string        `default:"entity" placeholder:"NAME" help:"The table that devices write (${default})."`

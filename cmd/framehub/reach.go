@@ -20,7 +20,7 @@ import (
 // hubFlags say how a command reaches a hub that runs, on its operators' listener.
 type hubFlags struct {
 	AdminURL string `name:"admin-url" default:"http://127.0.0.1:8081" placeholder:"URL" help:"The hub's operators' listener (${default})."`
-	Token    string `placeholder:"TOKEN|@FILE" help:"An admin's token; @FILE keeps it out of the list of processes. By default one is made for this request with the hub's key, where that can be read."`
+	Token    string `placeholder:"TOKEN|@FILE" help:"A token of the role operator, or for what only looks viewer; @FILE keeps it out of the list of processes. By default one is made for this request with the hub's key, where that can be read."`
 	DB       string `name:"db" default:"data/world.db" placeholder:"FILE" help:"Without --token: the hub's database, beside which its key is (${default})."`
 }
 
@@ -35,7 +35,7 @@ func (f *hubFlags) ownToken() string {
 	if err != nil {
 		return ""
 	}
-	id := auth.Identity{User: "framehub", Roles: []string{auth.RoleAdmin}, Expires: time.Now().Add(answerTimeout)}
+	id := auth.Identity{User: "framehub", Roles: []string{auth.RoleOperator}, Expires: time.Now().Add(answerTimeout)}
 	if who, err := user.Current(); err == nil {
 		id.User = who.Username
 	}
@@ -80,7 +80,7 @@ func (f *hubFlags) ask(ctx context.Context, method, path string, body, answer an
 	case err != nil:
 		return fmt.Errorf("the hub's answer breaks off: %w", err)
 	case resp.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("the hub refuses: %s (--token, from: framehub token --role admin --user NAME; or --db, as who may read its key)", strings.TrimSpace(string(text)))
+		return fmt.Errorf("the hub refuses: %s (--token, from: framehub token --role operator --user NAME; or --db, as who may read its key)", strings.TrimSpace(string(text)))
 	case resp.StatusCode != http.StatusOK:
 		return fmt.Errorf("the hub refuses (%d): %s", resp.StatusCode, strings.TrimSpace(string(text)))
 	}

@@ -41,7 +41,7 @@ func TestSessions(t *testing.T) {
 		want string
 	}{
 		"without a token":   {[]string{"sessions", "list", "--admin-url", g.admin}, 1, "token is missing"},
-		"a device's token":  {[]string{"sessions", "kick", id, "--admin-url", g.admin, "--token", g.mint("--user", "bob")}, 1, "framehub token --role admin"},
+		"a device's token":  {[]string{"sessions", "kick", id, "--admin-url", g.admin, "--token", g.mint("--user", "bob")}, 1, "framehub token --role operator"},
 		"nobody listens":    {[]string{"sessions", "list", "--admin-url", "http://127.0.0.1:1"}, 1, "no hub answers at --admin-url http://127.0.0.1:1"},
 		"not the operators": {[]string{"sessions", "list", "--admin-url", strings.Replace(strings.TrimSuffix(g.url, "/v1/sync"), "ws", "http", 1)}, 1, "404"},
 		"no URL":            {[]string{"sessions", "list", "--admin-url", "127.0.0.1:8081"}, 1, "--admin-url"},

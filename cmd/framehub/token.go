@@ -14,7 +14,7 @@ import (
 
 type tokenCommand struct {
 	User     string        `required:"" placeholder:"NAME" help:"Whose token it is."`
-	Role     []string      `default:"device" placeholder:"ROLE" help:"What it allows its sessions to be: device, server, editor, observer or admin; more with commas (${default})."`
+	Role     []string      `default:"device" placeholder:"ROLE" help:"What it allows its sessions to be: device, server, editor, observer or admin; or, on the operators' page, operator or viewer; more with commas (${default})."`
 	TTL      time.Duration `name:"ttl" default:"24h" placeholder:"TIME" help:"How long it is good, such as 24h or 90m (${default})."`
 	Scope    []string      `sep:"none" placeholder:"TABLE=VALUE" help:"A scope of a table that it may see, again for each; without any, it says nothing of scopes."`
 	Audience string        `placeholder:"AUD" help:"The hub's --audience, where it has one."`
@@ -25,8 +25,8 @@ type tokenCommand struct {
 // Validate implements kong's: wrong usage is told before anything begins.
 func (t *tokenCommand) Validate() error {
 	for _, role := range t.Role {
-		if !slices.Contains(auth.Roles(), role) {
-			return fmt.Errorf("--role %s: there is no such role, there are %s", role, strings.Join(auth.Roles(), ", "))
+		if !slices.Contains(auth.TokenRoles(), role) {
+			return fmt.Errorf("--role %s: there is no such role, there are %s", role, strings.Join(auth.TokenRoles(), ", "))
 		}
 	}
 	switch {
