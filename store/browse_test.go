@@ -202,6 +202,34 @@ func TestQueryIsInterrupted(t *testing.T) {
 	}
 }
 
+// TestQueryTakesNoMemory: what SQLite holds to sort, to collect or to go on with is bounded.
+func TestQueryTakesNoMemory(t *testing.T) {
+	d := openDB(t, browseSchema)
+	const endless = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) `
+	for name, text := range map[string]string{
+		"sorting":              endless + `SELECT i, randomblob(900) AS r FROM n ORDER BY r`,
+		"sorting large values": endless + `SELECT zeroblob(900000) || i AS r FROM n ORDER BY r`,
+		"a queue":              `WITH RECURSIVE n(i, b) AS (SELECT 1, zeroblob(900000) UNION SELECT i + 1, zeroblob(900000) FROM n) SELECT max(i) FROM n`,
+		"groups":               endless + `SELECT i, count(*) FROM n GROUP BY i || hex(zeroblob(500)) LIMIT 1`,
+		"what is distinct":     endless + `SELECT count(DISTINCT i || hex(zeroblob(500))) FROM n`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 2 { // the connection goes on
+				q := &store.Statement{
+					Text:   text,
+					Limits: store.StatementLimits{Time: time.Minute, Rows: 1, Bytes: 1000}, Allow: func(*store.Table, wire.Rights) *wire.Refusal { return nil },
+				}
+				if _, _, refused, err := d.Query(t.Context(), q, 0); err != nil || refused == nil || !strings.Contains(refused.Text, "too much memory") {
+					t.Errorf("%+v, %v", refused, err)
+				}
+			}
+		})
+	}
+	if p := d.page("thing", pageOf(1)); p.Rows.Rows() != 0 {
+		t.Error("there is a row")
+	}
+}
+
 func TestPrivateSQL(t *testing.T) {
 	d := openDB(t, browseSchema)
 	_, number, _ := driver.Version()

@@ -237,6 +237,8 @@ func (q *Statement) failed(err error) (*wire.Refusal, error) {
 	switch code := sqlite.CodeOf(err); {
 	case errors.Is(err, sqlite.ErrTooMuch):
 		return q.tooMuch(&Result{}, q.Limits.Bytes+1), nil
+	case sqlite.Greedy(err):
+		return wire.Refuse(wire.CodeTooLarge, "the statement takes too much memory: sort and collect less"), nil
 	case code&0xff == sqliteInterrupt:
 		return wire.Refuse(wire.CodeTooLarge, "the statement has run for %v, which is the most: make it smaller", q.Limits.Time), nil
 	case code&0xff == sqliteAuth:

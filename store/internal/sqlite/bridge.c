@@ -48,6 +48,7 @@ SQL const char *sqlite3_column_name(sqlite3_stmt *, int);
 SQL void sqlite3_interrupt(sqlite3 *);
 SQL void sqlite3_progress_handler(sqlite3 *, int, int (*)(void *), void *);
 SQL int sqlite3_limit(sqlite3 *, int, int);
+SQL sqlite3_int64 sqlite3_memory_used(void);
 SQL int sqlite3_set_authorizer(sqlite3 *, int (*)(void *, int, const char *, const char *, const char *, const char *), void *);
 SQL void *sqlite3_wal_hook(sqlite3 *, int (*)(void *, sqlite3 *, const char *, int), void *);
 
@@ -695,7 +696,15 @@ static int64_t monotonic(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int overdue(void *arg) { return monotonic() > ((fh_authority *)arg)->deadline; }
+/* The most memory that a restricted statement may take, to sort for one, in bytes.
+ * SQLite counts that of all connections together, so it is more than others take. */
+enum { MOST_MEMORY = 128 << 20 };
+
+static int overdue(void *arg) {
+  fh_authority *a = arg;
+  if (a->restricted && sqlite3_memory_used() - a->used > MOST_MEMORY) a->greedy = 1;
+  return a->greedy || monotonic() > a->deadline;
+}
 
 /* fh_deadline has statements interrupted after ns nanoseconds; 0: never. */
 void fh_deadline(sqlite3 *db, fh_authority *a, int64_t ns) {
@@ -712,6 +721,8 @@ void fh_restrict(sqlite3 *db, fh_authority *a, int64_t ns) {
   enum { LENGTH = 0, LONGEST = 1 << 20, PATTERN = 8, PATTERNS = 1000 }; /* SQLITE_LIMIT_LENGTH, _LIKE_PATTERN_LENGTH */
   a->restricted = ns != 0;
   a->accesses.len = 0;
+  a->greedy = 0;
+  a->used = sqlite3_memory_used();
   fh_deadline(db, a, ns);
   sqlite3_limit(db, LENGTH, ns ? LONGEST : 1000000000);
   sqlite3_limit(db, PATTERN, ns ? PATTERNS : 50000);

@@ -112,6 +112,8 @@ typedef struct {
   int restricted;       /* statements only read and write tables, and accesses tells of which */
   fh_buf accesses;      /* of each an action, a byte, and the table's name with its NUL */
   int64_t deadline;     /* when restricted statements are interrupted, ns of the monotonic clock */
+  int64_t used;         /* what SQLite used of the memory when they were restricted, bytes */
+  int greedy;           /* one took too much of it, and was interrupted */
 } fh_authority;
 
 void fh_authorize(sqlite3 *db, fh_authority *a);

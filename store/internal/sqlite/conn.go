@@ -191,7 +191,7 @@ func (c *Conn) result(rc C.int) error {
 		return nil
 	}
 	rc = C.fh_extended(c.db, rc)
-	return Error{Code: int(rc) & 0xff, Extended: int(rc), Text: C.GoString(C.fh_errmsg(c.db))}
+	return Error{Code: int(rc) & 0xff, Extended: int(rc), Text: C.GoString(C.fh_errmsg(c.db)), Greedy: rc&0xff == 9 && c.auth != nil && c.auth.greedy != 0}
 }
 
 // An Error is a result code of SQLite's, with its words.
@@ -199,10 +199,17 @@ type Error struct {
 	Code     int // primary result code
 	Extended int
 	Text     string
+	Greedy   bool // it was interrupted for the memory that it took
 }
 
 // Error returns SQLite's words and its code.
 func (e Error) Error() string { return fmt.Sprintf("%s (SQLite %d)", e.Text, e.Extended) }
+
+// Greedy says whether an error is that a restricted statement took too much memory.
+func Greedy(err error) bool {
+	e, ok := errors.AsType[Error](err)
+	return ok && e.Greedy
+}
 
 // CodeOf returns the extended result code of an error from SQLite, 0 for any
 // other.

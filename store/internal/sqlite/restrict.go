@@ -29,8 +29,8 @@ type Access struct {
 }
 
 // Restrict lets statements that are prepared from now on only read and write tables,
-// which Accesses then tells, and interrupts those that run after so long
-// (SQLITE_INTERRUPT). A statement that may not be is SQLITE_AUTH.
+// which Accesses then tells, and interrupts those that run after so long, or take more
+// memory than 128 MiB (SQLITE_INTERRUPT). A statement that may not be is SQLITE_AUTH.
 func (c *Conn) Restrict(within time.Duration) {
 	C.fh_restrict(c.db, c.authority(), C.int64_t(max(1, within)))
 }
