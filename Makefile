@@ -1,7 +1,7 @@
 # Each target is one script or command; `make` alone lists them. Scripts say in their first lines what they take.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build build-mvsqlite test lint fmt bench bench-map bench-peers bench-loadtest bench-export bench-godot fuzz soak cover conformance godot-test godot-zip loadtest clean
+.PHONY: help run build build-mvsqlite test lint fmt bench bench-map bench-peers bench-loadtest bench-export bench-godot bench-admin pictures fuzz soak cover conformance godot-test godot-zip loadtest clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench-godot: ## measures the Godot addon beside the plain way (NAMES="bots": see
 
 bench-export: ## measures an export of 200 MiB from Godot, beside cp
 	@scripts/bench-export
+
+pictures: ## makes the pictures in docs/pictures anew, from the pages as the tests see them
+	@scripts/pictures
 
 bench-admin: ## measures what the operators' page costs the hub and the browser with 2,000 sessions
 	@scripts/bench-admin

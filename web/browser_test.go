@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -197,10 +198,11 @@ func (t *tab) size(width, height int64) {
 	t.do(chromedp.EmulateViewport(width, height))
 }
 
-// shot takes a picture of the window, into the folder FRAMEHUB_SCREENSHOTS.
+// shot takes a picture of the window, into the folder FRAMEHUB_SCREENSHOTS. One that the
+// documents have is taken for them too, where FRAMEHUB_PICTURES names their folder.
 func (t *tab) shot(name string) {
 	t.tb.Helper()
-	dir := os.Getenv("FRAMEHUB_SCREENSHOTS")
+	dir, documents := os.Getenv("FRAMEHUB_SCREENSHOTS"), os.Getenv("FRAMEHUB_PICTURES")
 	if dir == "" {
 		dir = t.tb.TempDir()
 	}
@@ -220,6 +222,17 @@ func (t *tab) shot(name string) {
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil {
 		t.tb.Fatal(err)
 	}
+	document := filepath.Join(documents, name+".webp")
+	if _, err := os.Stat(document); documents == "" || err != nil {
+		return
+	}
+	t.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		small, err := chromedp.Call(ctx, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{Format: cdppage.CaptureScreenshotFormatWebp, Quality: new(int64(80))})
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(document, small.Data, 0o644)
+	}))
 }
 
 // fits fails the test where the page is wider than its window.
