@@ -1,6 +1,7 @@
 package durable_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -23,6 +24,39 @@ func TestReplace(t *testing.T) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("others than its owner may have it: %v (%v)", info.Mode(), err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("beside it lies something: %v (%v)", left, err)
+	}
+}
+
+// TestCreate: a file takes its place when it is whole, and with Cleanup never does.
+func TestCreate(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "page.html")
+	for _, tc := range []struct {
+		text, want string
+		whole      bool
+	}{{"half of a p", "", false}, {"a page", "a page", true}, {"half of an", "a page", false}} {
+		f, err := durable.Create(path, 0o640)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(tc.text); err != nil {
+			t.Fatal(err)
+		}
+		if tc.whole {
+			err = f.Replace()
+		}
+		if err := errors.Join(err, f.Cleanup()); err != nil { // which has nothing to do after Replace
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); string(got) != tc.want || tc.want != "" && err != nil {
+			t.Errorf("the file has %q (%v), not %q", got, err, tc.want)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&^0o640 != 0 || info.Mode().Perm()&0o600 != 0o600 {
+		t.Errorf("who may have it: %v (%v)", info.Mode(), err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("beside it lies something: %v (%v)", left, err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"framehub/durable"
 	"framehub/examples/city"
 	"framehub/loadtest"
 )
@@ -56,7 +57,7 @@ type loadtestCommand struct {
 	HTML string `name:"html" placeholder:"FILE" help:"Write the report to FILE, too: a page with charts that needs no network."`
 
 	gates []loadtest.Gate
-	page  *os.File // that becomes HTML once it is whole; nil: there is none
+	page  *durable.File // that becomes HTML once it is whole; nil: there is none
 }
 
 func (l *loadtestCommand) options() loadtest.Options {
@@ -107,7 +108,7 @@ func (l *loadtestCommand) Validate() error {
 // Run loads a hub and reports. A signal ends the load, and the report is of what there was.
 func (l *loadtestCommand) Run(ctx context.Context, a *app) (err error) {
 	o := l.options()
-	if err := errors.Join(readToken(&o.Token), readToken(&o.AdminToken)); err != nil {
+	if err := errors.Join(readToken("--token", &o.Token), readToken("--admin-token", &o.AdminToken)); err != nil {
 		return err
 	}
 	if err := l.openPage(); err != nil {
@@ -164,18 +165,18 @@ func (l *loadtestCommand) findCeiling(ctx context.Context, a *app, o loadtest.Op
 	return l.print(a, found, found.OK)
 }
 
-// readToken replaces @FILE by what the file has.
-func readToken(token *string) error {
+// readToken replaces a flag's @FILE by what the file has.
+func readToken(flag string, token *string) error {
 	path, ok := strings.CutPrefix(*token, "@")
 	if !ok {
 		return nil
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("--token: %w", err)
+		return fmt.Errorf("%s: %w", flag, err)
 	}
 	if *token = strings.TrimSpace(string(text)); *token == "" {
-		return fmt.Errorf("--token: %s is empty", path)
+		return fmt.Errorf("%s: %s is empty", flag, path)
 	}
 	return nil
 }
@@ -186,10 +187,13 @@ func (l *loadtestCommand) openPage() (err error) {
 	if l.HTML == "" {
 		return nil
 	}
-	folder, name := filepath.Split(filepath.Clean(l.HTML))
-	l.page, err = os.CreateTemp(cmp.Or(folder, "."), "."+name+"-*")
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("--html: no file can be made in the folder %s: %w", cmp.Or(folder, "."), path.Err)
+	if info, err := os.Stat(l.HTML); err == nil && info.IsDir() {
+		return fmt.Errorf("--html: %s is a folder: name a file", l.HTML)
+	}
+	const mode = 0o644
+	l.page, err = durable.Create(l.HTML, mode)
+	if path, ok := errors.AsType[*fs.PathError](err); ok { // it names a file that nobody knows
+		return fmt.Errorf("--html: no file can be made in the folder %s: %w", filepath.Dir(l.HTML), path.Err)
 	}
 	return err
 }
@@ -199,7 +203,7 @@ func (l *loadtestCommand) closePage() error {
 	if l.page == nil {
 		return nil
 	}
-	return errors.Join(l.page.Close(), os.Remove(l.page.Name()))
+	return l.page.Cleanup()
 }
 
 // writePage writes the page and puts it in its place.
@@ -207,15 +211,12 @@ func (l *loadtestCommand) writePage(report printed) error {
 	if l.page == nil {
 		return nil
 	}
-	const mode = 0o644 // as any file that somebody makes; a temporary one is its owner's alone
-	page := l.page
-	l.page = nil
-	err := errors.Join(report.HTML(page), page.Chmod(mode), page.Close())
+	err := report.HTML(l.page)
 	if err == nil {
-		err = os.Rename(page.Name(), l.HTML)
+		err = l.page.Replace()
 	}
 	if err != nil {
-		return fmt.Errorf("--html: %w", errors.Join(err, os.Remove(page.Name())))
+		return fmt.Errorf("--html: %w", err)
 	}
 	return nil
 }

@@ -103,7 +103,10 @@ func TestLoadtest(t *testing.T) {
 		"all flaky":    {[]string{"--profile", "flaky", "--flaky-share", "1"}, 2, "not all"},
 		"no kills":     {[]string{"--kill", "--kills", "0", "--hub", "embedded"}, 2, "--kills"},
 		"hub":          {[]string{"--hub", "borrowed"}, 2, "embedded"},
-		"no folder":    {[]string{"--html", "/nowhere/report.html"}, 1, "in the folder /nowhere/: no such file or directory"},
+		"no folder":    {[]string{"--html", "/nowhere/report.html"}, 1, "in the folder /nowhere: no such file or directory"},
+		"a folder":     {[]string{"--html", os.TempDir()}, 1, "is a folder"},
+		"no token":     {[]string{"--token", "@/nowhere"}, 1, "--token: open /nowhere"},
+		"no admin":     {[]string{"--admin-token", "@/nowhere"}, 1, "--admin-token: open /nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, stderr := execute(ctx, t, program, append([]string{"loadtest"}, tc.args...)...)

@@ -55,7 +55,7 @@ const (
 // the answer's JSON into answer.
 func (f *hubFlags) ask(ctx context.Context, method, path string, body, answer any) error {
 	token := f.Token
-	if err := readToken(&token); err != nil {
+	if err := readToken("--token", &token); err != nil {
 		return err
 	}
 	if token == "" {
