@@ -3,7 +3,9 @@ package loadtest
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,7 +95,14 @@ func HubBetween(before, after io.Reader, delivered int64) (*Hub, error) {
 	return hubBetween(looks[0], looks[1], delivered), err
 }
 
-func looks(answers ...io.Reader) (looks [2]look, err error) {
+// HubOfTwoLives returns what a hub did that was killed after its second answer and started
+// again.
+func HubOfTwoLives(before, killed, after io.Reader) (*Hub, error) {
+	lives, err := looks(before, killed, after)
+	return hubBetween(lives[0], lives[2].plus(lives[1]), 1), err
+}
+
+func looks(answers ...io.Reader) (looks [3]look, err error) {
 	for i, r := range answers {
 		parser := expfmt.NewTextParser(model.UTF8Validation)
 		if looks[i].hub, err = parser.TextToMetricFamilies(r); err != nil {
@@ -169,6 +178,15 @@ func TryGates(text string, p *Report) (results []GateResult, err error) {
 		results = append(results, gates[i].try(p))
 	}
 	return results, err
+}
+
+// FigureNames are those of gates, with … for the quantile of a time.
+func FigureNames() []string {
+	names := slices.Collect(maps.Keys(numbers))
+	for name := range times {
+		names = append(names, name+"_…")
+	}
+	return names
 }
 
 // SlowRate is how many bytes a second come through a slow line.

@@ -60,7 +60,17 @@ func addMetrics(to, from *dto.MetricFamily) {
 		if c := n.GetCounter(); c != nil {
 			c.Value = new(c.GetValue() + m.GetCounter().GetValue())
 		}
-		addBuckets(n.GetHistogram().GetBucket(), m.GetHistogram().GetBucket())
+		addHistogram(n.GetHistogram(), m.GetHistogram())
+	}
+}
+
+func addHistogram(to, from *dto.Histogram) {
+	if to == nil || from == nil {
+		return
+	}
+	to.SampleCount, to.SampleSum = new(to.GetSampleCount()+from.GetSampleCount()), new(to.GetSampleSum()+from.GetSampleSum())
+	for i, b := range from.Bucket[:min(len(from.Bucket), len(to.Bucket))] {
+		to.Bucket[i].CumulativeCount = new(to.Bucket[i].GetCumulativeCount() + b.GetCumulativeCount())
 	}
 }
 
@@ -74,10 +84,4 @@ func sameLabels(family *dto.MetricFamily, as *dto.Metric) *dto.Metric {
 		return nil
 	}
 	return family.GetMetric()[i]
-}
-
-func addBuckets(to, from []*dto.Bucket) {
-	for i, b := range from[:min(len(from), len(to))] {
-		to[i].CumulativeCount = new(to[i].GetCumulativeCount() + b.GetCumulativeCount())
-	}
 }

@@ -124,6 +124,21 @@ func TestFsyncBetween(t *testing.T) {
 	}
 }
 
+// TestTwoLives: what a hub counted before it was killed is not forgotten.
+func TestTwoLives(t *testing.T) {
+	h, err := loadtest.HubOfTwoLives(strings.NewReader(before), strings.NewReader(after), strings.NewReader(before))
+	if err != nil || h.Fsync == nil {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	if f := h.Fsync; h.CPUSeconds != 12.5 || f.Count != 200 || f.Others != 10 || math.Abs(f.Seconds-0.4) > 1e-9 {
+		t.Errorf("%+v, %+v", h, f)
+	}
+	// Of 200, 180 took up to 1 ms, 20 up to 10 ms.
+	if q := h.Fsync.Times; math.Abs(q.P90-1) > 1e-9 || math.Abs(q.P99-(1+9*18./20)) > 1e-9 {
+		t.Errorf("%+v", q)
+	}
+}
+
 func TestCheckOptions(t *testing.T) {
 	for name, o := range map[string]loadtest.Options{
 		"a profile that is not known": {Profile: "zoo"},
