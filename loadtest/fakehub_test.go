@@ -19,7 +19,8 @@ import (
 type fakeHub struct {
 	url     string
 	onWrite func(*fakeSession, *wire.Write) error
-	again   func(s *fakeSession, answer *wire.HubHello) // when a device first comes back: what it is answered; nil: as promised
+	again   func(s *fakeSession, answer *wire.HubHello)           // when a device first comes back: what it is answered; nil: as promised
+	open    func(*fakeSession, *wire.DeviceHello, *wire.HubHello) // says the first words to a session; nil: a hello and nothing to see
 
 	over chan struct{} // closed when the test is
 
@@ -32,6 +33,7 @@ type fakeSession struct {
 	session.Handler // panics at what no test needs
 	*session.Session
 	hub     *fakeHub
+	device  string // set by open
 	watches bool
 	first   bool // of its device
 
@@ -80,13 +82,17 @@ func (f *fakeHub) serve(tb testing.TB, w http.ResponseWriter, r *http.Request) {
 	answer := wire.HubHello{
 		Session: sess.ID[:], Device: sess.ID[:], Epoch: []byte{1}, Version: 7, Schema: fakeSchema(), Limits: wire.HubLimits{Unsettled: 64},
 	}
-	if hello.Device != nil {
-		f.resume(s, &hello, &answer)
+	if f.open != nil {
+		f.open(s, &hello, &answer)
+	} else {
+		if hello.Device != nil {
+			f.resume(s, &hello, &answer)
+		}
+		s.out = append(s.out, answer.Append(nil), (&wire.SnapshotEnd{Version: answer.Version}).Append(nil))
 	}
 	f.mu.Lock()
 	f.sessions[string(answer.Device)] = s
 	f.mu.Unlock()
-	s.out = append(s.out, answer.Append(nil), (&wire.SnapshotEnd{Version: answer.Version}).Append(nil))
 	_ = sess.Run(s) // its end is the load's business
 }
 
@@ -117,12 +123,18 @@ func (f *fakeHub) cut() error {
 }
 
 func fakeSchema() *wire.Schema {
-	t := wire.SchemaTable{Number: 1, Name: "entity", KeyLength: 1, Scope: -1, Rights: 15, Class: "durable"}
-	for _, c := range []string{"id INTEGER", "x REAL", "y REAL", "heading REAL", "speed REAL", "score INTEGER"} {
+	t := fakeTable(1, "entity", "id INTEGER", "x REAL", "y REAL", "heading REAL", "speed REAL", "score INTEGER")
+	return &wire.Schema{Version: 1, Tables: []wire.SchemaTable{t}}
+}
+
+// fakeTable returns a table whose key is its first column.
+func fakeTable(number int, name string, columns ...string) wire.SchemaTable {
+	t := wire.SchemaTable{Number: number, Name: name, KeyLength: 1, Scope: -1, Rights: 15, Class: "durable"}
+	for _, c := range columns {
 		name, kind, _ := strings.Cut(c, " ")
 		t.Columns = append(t.Columns, wire.SchemaColumn{Name: name, Type: kind})
 	}
-	return &wire.Schema{Version: 1, Tables: []wire.SchemaTable{t}}
+	return t
 }
 
 // Write implements session.Handler.

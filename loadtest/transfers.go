@@ -112,11 +112,17 @@ func (t *teller) told(i int, refusal *wire.Refusal) {
 	}
 }
 
+var errNoAnswer = errors.New("the hub does not answer")
+
 // openAccounts lets a session of the role server open an account for each device that has
 // none, and pay into it from the bank's. It returns what all accounts then have.
 func (r *run) openAccounts(ctx context.Context) (*ledger, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Patience)
-	defer cancel()
+	ctx, end := context.WithTimeoutCause(ctx, r.opts.Patience, errNoAnswer)
+	defer end()
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	live, down := make(chan struct{}), make(chan error, 3) // a refusal, a loss, and the end
 	d, err := session.NewDevice(session.DeviceOptions{
 		URL:    r.opts.URL,
@@ -124,14 +130,11 @@ func (r *run) openAccounts(ctx context.Context) (*ledger, error) {
 		Subs:   []wire.Sub{{Name: accounts}}, Strict: true,
 		OnLive:    func() { close(live) },
 		OnRefused: func(why *wire.Refusal) { down <- why },
-		OnDown:    func(err error, _ time.Duration) { down <- err; cancel() },
+		OnDown:    func(err error, _ time.Duration) { down <- err; cancel(err) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancel()
 	running.Go(func() {
 		if err := d.Run(ctx); err != nil {
 			down <- err
@@ -142,7 +145,7 @@ func (r *run) openAccounts(ctx context.Context) (*ledger, error) {
 	case err := <-down:
 		return nil, fmt.Errorf("a session of the role server: %w", err)
 	case <-ctx.Done():
-		return nil, fmt.Errorf("a session of the role server: %w", ctx.Err())
+		return nil, fmt.Errorf("a session of the role server: %w", context.Cause(ctx))
 	}
 	l := &ledger{run: r, first: time.Now().Unix() << 30} // no other run's
 	return l, l.open(ctx, d)
@@ -161,6 +164,9 @@ func (l *ledger) open(ctx context.Context, d *session.Device) error {
 		}
 	}
 	if err := l.fund(ctx, d, missing); err != nil {
+		if ctx.Err() != nil { // which is why
+			err = context.Cause(ctx)
+		}
 		return fmt.Errorf("open accounts: %w", err)
 	}
 	if l.opening, err = balancesOf(d); err != nil {
