@@ -185,7 +185,7 @@ func (c *Ceiling) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(c) 
 // what says what was searched for.
 func (c *Ceiling) what() string {
 	o := &c.opts
-	return fmt.Sprintf("%s: how many devices, each writing %s %v times a second", o.Profile, rowsOf(o.Entities), o.Hz)
+	return fmt.Sprintf("%s: how many devices, each writing %s %s", o.Profile, many(o.Entities, "row", "rows"), often(o.Hz))
 }
 
 // how says by what, and in which runs.

@@ -1,6 +1,7 @@
 package loadtest_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -55,6 +56,21 @@ func TestGates(t *testing.T) {
 	} {
 		if _, err := loadtest.TryGates(gate, p); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s: %v, want words of %q", gate, err, words)
+		}
+	}
+}
+
+// Each figure stands in the documentation, beside the line of the report that it is in.
+func TestDocumentedFigures(t *testing.T) {
+	text, err := os.ReadFile("../docs/loadtest.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| line | figures of gates |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, name := range loadtest.FigureNames() {
+		if strings.Count(table, "`"+name+"`") == 0 {
+			t.Errorf("docs/loadtest.md does not tell which line %s is of", name)
 		}
 	}
 }

@@ -95,13 +95,14 @@ func (p *Report) notes() (notes []note) {
 	say(p.Interrupted, p.interruption())
 	say(p.Converged == nil, p.check())
 	say(p.Hub == nil, "the hub: "+strings.Join(p.hub(), "; "))
-	say(p.few() != "", p.few())
 	say(p.Refused > 0, fmt.Sprintf("%s writes were refused, %s", humanize.Comma(p.Refused), strings.Join(p.refused(), "; ")))
 	say(p.held > 0, fmt.Sprintf("%s writes waited for the hub to take more of their device: they are late in every figure", humanize.Comma(p.held)))
 	if p.Hub != nil {
 		say(p.Hub.behind > 0, p.behind())
 	}
-	say(p.nearby(), "hub and load test shared a machine: each had what the other left of it")
+	for _, c := range p.caveats() {
+		say(true, c)
+	}
 	return notes
 }
 
@@ -122,7 +123,7 @@ func (p *Report) tiles() []tile {
 	if p.Hub == nil {
 		tiles = append(tiles, none("Hub's processor", "not asked"))
 	} else {
-		tiles = append(tiles, tile{"Hub's processor", plain(p.Hub.CPUSeconds / max(p.Duration, 1e-9)), "cores", fmt.Sprintf("%s µs an update delivered", plain(p.Hub.CPUPerUpdate))})
+		tiles = append(tiles, tile{"Hub's processor", plain(p.cores(p.Hub.CPUSeconds)), "cores", p.cost()})
 	}
 	return append(tiles, tile{"Lost", humanize.Comma(p.Lost + p.Unsettled), "", fmt.Sprintf("of %s acknowledged", humanize.Comma(p.Acked))})
 }
@@ -136,7 +137,7 @@ var timings = []timing{
 	{"seen by an observer", "from when a write was due until an observer had it: the age of what players see", "age_ms"},
 	{"from or to flaky ones", "the same, where who writes or who sees it is flaky", "flaky_age_ms"},
 	{"acknowledged", "from when a write was due until its writer knew that it is durable", "ack_ms"},
-	{"a row in its copy", "how old what an observer has is, looked at ten times a second", "stale_ms"},
+	{"a row, at any moment", "how old a row of an observer's copy is, looked at ten times a second", "stale_ms"},
 	{"sent", "from when a write was due until it was handed to the system", "late_ms"},
 	{"sent, load test's own fault", "the same, without what the hub made it wait", "generator_late_ms"},
 	{"from version to version", "as observers get them", "interval_ms"},

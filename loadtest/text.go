@@ -33,7 +33,7 @@ func (p *Report) Text(w io.Writer) error {
 		t.quantiles("from or to flaky ones", b.Mishaps.Age)
 	}
 	if p.Transfers == nil { // what is written once is as old as that
-		t.quantiles("a row in its copy", p.Stale)
+		t.quantiles("a row, at any moment", p.Stale)
 	}
 	t.quantiles("sent", p.late)
 	t.heads("ms")
@@ -67,6 +67,9 @@ func (p *Report) Text(w io.Writer) error {
 func (p *Report) outcome(t *text) {
 	if p.Interrupted {
 		t.line("", "%s", p.interruption())
+	}
+	for _, c := range p.caveats() {
+		t.line("note", "%s", c)
 	}
 	for _, f := range p.failures {
 		t.line("FAILED", "%s", f)

@@ -21,13 +21,12 @@ func (p *Report) what() string {
 	if o.Trace != "" {
 		return fmt.Sprintf("%s at %v × its speed: %s devices", filepath.Base(o.Trace), o.Speed, humanize.Comma(int64(p.Devices)))
 	}
-	s := fmt.Sprintf("%s: %s devices, each writes %s %v times a second", o.Profile, humanize.Comma(int64(p.Devices)), rowsOf(o.Entities), o.Hz)
+	s := fmt.Sprintf("%s: %s, each writes %s %s", o.Profile, many(p.Devices, "device", "devices"), many(o.Entities, "row", "rows"), often(o.Hz))
 	if o.Profile == Transfers {
-		s = fmt.Sprintf("%s: %s devices, each moves money %v times a second", o.Profile, humanize.Comma(int64(p.Devices)), o.Hz)
+		s = fmt.Sprintf("%s: %s, each moves money %s", o.Profile, many(p.Devices, "device", "devices"), often(o.Hz))
 	}
 	if o.Profile.writesAlone() {
-		s = fmt.Sprintf("%s: %s devices, for each of which %s %s written %v times a second",
-			o.Profile, humanize.Comma(int64(p.Devices)), rowsOf(o.Entities), map[bool]string{true: "is", false: "are"}[o.Entities == 1], o.Hz)
+		s = fmt.Sprintf("%s: %s, for each of which %s written %s", o.Profile, many(p.Devices, "device", "devices"), many(o.Entities, "row is", "rows are"), often(o.Hz))
 	}
 	if o.Profile == Events {
 		s += fmt.Sprintf(", and %v events in groups of %d", o.EventHz, o.Group)
@@ -35,11 +34,19 @@ func (p *Report) what() string {
 	return s
 }
 
-func rowsOf(n int) string {
+// many tells how many there are: of one, or of more.
+func many(n int, one, more string) string {
 	if n == 1 {
-		return "1 row"
+		return "1 " + one
 	}
-	return humanize.Comma(int64(n)) + " rows"
+	return humanize.Comma(int64(n)) + " " + more
+}
+
+func often(hz float64) string {
+	if hz == 1 {
+		return "once a second"
+	}
+	return fmt.Sprintf("%v times a second", hz)
 }
 
 // when says how long the load was, and against which hub.
@@ -49,15 +56,15 @@ func (p *Report) when() string {
 }
 
 func (p *Report) devices() string {
-	writing := fmt.Sprintf("%d write", p.Devices)
+	writing := many(p.Devices, "writes", "write")
 	if p.opts.Profile.writesAlone() {
-		writing = fmt.Sprintf("%d, for which %d write", p.Devices, p.writers)
+		writing = fmt.Sprintf("%s, for which %s", humanize.Comma(int64(p.Devices)), many(p.writers, "writes", "write"))
 	}
-	watching := fmt.Sprintf("%d watch and keep a copy", p.watchers)
+	watching := many(p.watchers, "watches and keeps a copy", "watch and keep a copy")
 	if p.verdict.copies < p.watchers {
-		watching = fmt.Sprintf("%d watch, of whom %d keep a copy and the others count", p.watchers, p.verdict.copies)
+		watching = fmt.Sprintf("%s, of whom %s and the others count", many(p.watchers, "watches", "watch"), many(p.verdict.copies, "keeps a copy", "keep a copy"))
 	}
-	s := fmt.Sprintf("%s; %s; at most %d connected", writing, watching, p.most)
+	s := fmt.Sprintf("%s; %s; at most %s connected", writing, watching, humanize.Comma(int64(p.most)))
 	if p.SessionsLost > 0 {
 		s += fmt.Sprintf("; %d lost their session", p.SessionsLost)
 	}
@@ -81,8 +88,8 @@ func (p *Report) refused() (lines []string) {
 }
 
 func (p *Report) delivered() string {
-	return fmt.Sprintf("%s updates to %d who watch: %.1f bytes each, %s a second to each who watches",
-		humanize.Comma(p.Delivered), p.watchers, p.BytesPerUpdate, sizeText(p.BytesPerDevice))
+	return fmt.Sprintf("%s updates to %s: %.1f bytes each, %s a second to each who watches",
+		humanize.Comma(p.Delivered), many(p.watchers, "who watches", "who watch"), p.BytesPerUpdate, sizeText(p.BytesPerDevice))
 }
 
 func (e *EventReport) String() string {
@@ -91,14 +98,29 @@ func (e *EventReport) String() string {
 }
 
 func (p *Report) generator() string {
-	s := fmt.Sprintf("%.1f s of processor time", p.Generator.CPUSeconds)
+	s := p.processor(p.Generator.CPUSeconds)
 	if own := p.Generator.own; own != nil {
-		s += fmt.Sprintf("; sent late by its own fault: p99 %.2f ms", own.P99)
+		s += fmt.Sprintf("; sent late by its own fault: p99 %.2f ms (from %d ms on it is the limit)", own.P99, limitedFrom)
 	}
 	if p.held > 0 {
 		s += fmt.Sprintf("; %s writes waited for the hub to take more", humanize.Comma(p.held))
 	}
 	return s
+}
+
+// processor tells processor time, and how much that is of the machine.
+func (p *Report) processor(seconds float64) string {
+	return fmt.Sprintf("%.1f s of processor time (%s cores)", seconds, plain(p.cores(seconds)))
+}
+
+func (p *Report) cores(seconds float64) float64 { return seconds / max(p.Duration, 1e-9) }
+
+// cost tells what a delivered update costs the hub, "" where that is not what it does.
+func (p *Report) cost() string {
+	if p.Delivered == 0 || p.Events != nil {
+		return ""
+	}
+	return plain(p.Hub.CPUPerUpdate) + " µs for each update delivered"
 }
 
 // limit says that the figures are not the hub's.
@@ -116,7 +138,7 @@ func (p *Report) hub() []string {
 		return []string{"no figures"}
 	}
 	lines := []string{
-		fmt.Sprintf("%.1f s of processor time, %.2f µs for each update delivered; %s of memory", h.CPUSeconds, h.CPUPerUpdate, humanize.IBytes(uint64(h.ResidentBytes))),
+		strings.Join(slices.DeleteFunc([]string{p.processor(h.CPUSeconds), p.cost(), humanize.IBytes(uint64(h.ResidentBytes)) + " of memory"}, func(s string) bool { return s == "" }), "; "),
 		fmt.Sprintf("%s versions, %s merges into the database; sessions fell behind %s times and caught up in %s frames",
 			humanize.Comma(h.versions), humanize.Comma(h.merges), humanize.Comma(h.behind), humanize.Comma(h.CatchUps)),
 	}
@@ -159,16 +181,20 @@ func (p *Report) check() string {
 	v := p.verdict
 	switch {
 	case p.Converged == nil:
-		return fmt.Sprintf("COPIES NOT COMPARED with SQL: no --db; against what was acknowledged, %d rows are lost", v.lost)
+		return "COPIES NOT COMPARED with SQL: no --db; " + v.missing()
 	case v.tables == 0:
 		return "nothing could be compared"
 	case *p.Converged:
-		return fmt.Sprintf("%d copies are what SQL has at version %d: %s rows in %d tables; against what was acknowledged, %d rows are lost",
-			v.copies, v.version, humanize.Comma(int64(v.rows)), v.tables, v.lost)
+		return fmt.Sprintf("%s what SQL has at version %d: %s in %s; %s", many(v.copies, "copy is", "copies are"), v.version,
+			many(v.rows, "row", "rows"), many(v.tables, "table", "tables"), v.missing())
 	default:
-		return fmt.Sprintf("%d DIFFERENCES between %d copies and SQL at version %d; against what was acknowledged, %d rows are lost",
-			v.different, v.copies, v.version, v.lost)
+		return fmt.Sprintf("%s between %s and SQL at version %d; %s", many(v.different, "DIFFERENCE", "DIFFERENCES"), many(v.copies, "copy", "copies"), v.version, v.missing())
 	}
+}
+
+// missing tells what is lost of what was acknowledged.
+func (v *verdict) missing() string {
+	return "against what was acknowledged, " + many(int(v.lost), "row is", "rows are") + " lost"
 }
 
 // interruption says that the load ended before its time.
@@ -187,6 +213,17 @@ func (g GateResult) Is() string {
 // behind says how often sessions fell behind.
 func (p *Report) behind() string {
 	return fmt.Sprintf("sessions fell behind %s times: they did not take what came, and were brought forward", humanize.Comma(p.Hub.behind))
+}
+
+// caveats are what a reader must know of the figures before believing them.
+func (p *Report) caveats() (all []string) {
+	if few := p.few(); few != "" {
+		all = append(all, few)
+	}
+	if p.nearby() {
+		all = append(all, "hub and load test shared a machine: each had what the other left of it")
+	}
+	return all
 }
 
 // nearby says whether the hub is on this machine.
