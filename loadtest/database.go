@@ -43,6 +43,14 @@ func openDatabase(path string, schema *wire.Schema) (*database, error) {
 	return &database{sql: db, path: path, schema: schema}, nil
 }
 
+// isOf returns an error where the database is not the one of a hub with that history.
+func (d *database) isOf(ctx context.Context, epoch []byte) error {
+	if err := readEpoch(ctx, d.sql, epoch); err != nil {
+		return fmt.Errorf("the database %s: %w", d.path, err)
+	}
+	return nil
+}
+
 func (d *database) close() error { return d.sql.Close() }
 
 // read reads every table of the schema, and the version that the database
@@ -62,15 +70,11 @@ func (d *database) readTx(ctx context.Context, epoch []byte) (*picture, error) {
 	}
 	defer tx.Rollback()
 	p := &picture{tables: map[string]map[string][]wire.Value{}}
-	var own []byte
+	if err := readEpoch(ctx, tx, epoch); err != nil {
+		return nil, err
+	}
 	if err := tx.QueryRowContext(ctx, `SELECT value FROM _framehub_meta WHERE key = 'merged'`).Scan(&p.version); err != nil {
 		return nil, fmt.Errorf("it records no version: %w", err)
-	}
-	if err := tx.QueryRowContext(ctx, `SELECT value FROM _framehub_meta WHERE key = 'epoch'`).Scan(&own); err != nil {
-		return nil, fmt.Errorf("it records no epoch: %w", err)
-	}
-	if !bytes.Equal(own, epoch) {
-		return nil, errors.New("it has another history than the hub's: it is not the one that the hub has open")
 	}
 	for i := range d.schema.Tables {
 		t := &d.schema.Tables[i]
@@ -82,6 +86,23 @@ func (d *database) readTx(ctx context.Context, epoch []byte) (*picture, error) {
 		}
 	}
 	return p, nil
+}
+
+// A querier is a database, or a transaction in one.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// readEpoch returns an error where a database is not the one of a history.
+func readEpoch(ctx context.Context, q querier, epoch []byte) error {
+	var own []byte
+	if err := q.QueryRowContext(ctx, `SELECT value FROM _framehub_meta WHERE key = 'epoch'`).Scan(&own); err != nil {
+		return fmt.Errorf("it records no epoch: %w", err)
+	}
+	if !bytes.Equal(own, epoch) {
+		return errors.New("it has another history than the hub's: it is not the one that the hub has open")
+	}
+	return nil
 }
 
 func readTable(ctx context.Context, tx *sql.Tx, t *wire.SchemaTable) (map[string][]wire.Value, error) {

@@ -55,7 +55,11 @@ func readMetrics(ctx context.Context, admin, token string) (map[string]*dto.Metr
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return nil, fmt.Errorf("%s answers %s: it wants an admin's token (--admin-token)", url, resp.Status)
+	default:
 		return nil, fmt.Errorf("%s answers %s", url, resp.Status)
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)

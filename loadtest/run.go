@@ -197,6 +197,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	defer stop()
 	r.cancel = stop
 	c, err := r.connect(load, sessions, scripts)
+	if err == nil {
+		err = r.lookAhead(load, c)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -211,6 +214,24 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	report := r.report(c, elapsed, after, r.judge(sessions, c))
 	report.Series, report.Interrupted = series, ctx.Err() != nil
 	return report, nil
+}
+
+// lookAhead says whether the hub's own figures and its database can be read, so that no load is
+// for nothing.
+func (r *run) lookAhead(ctx context.Context, c *cast) error {
+	if r.opts.AdminURL != "" {
+		if _, err := readMetrics(ctx, r.opts.AdminURL, r.opts.AdminToken); err != nil {
+			return fmt.Errorf("the hub's figures: %w", err)
+		}
+	}
+	if r.opts.DB == "" {
+		return nil
+	}
+	db, err := openDatabase(r.opts.DB, c.schema)
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.isOf(ctx, c.epoch), db.close())
 }
 
 func (r *run) scripts() ([]script, error) {

@@ -3,6 +3,8 @@ package loadtest_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,18 +104,22 @@ func TestWithoutADatabase(t *testing.T) {
 	}
 }
 
-func TestAnotherDatabase(t *testing.T) {
+// What can't be read at the end is told before the load.
+func TestNothingToCompareWith(t *testing.T) {
 	h, other := startHub(t, schema), startHub(t, schema)
-	for name, tc := range map[string]struct{ db, want string }{
-		"of another hub": {other.db, "another history"},
-		"none":           {t.TempDir() + "/none.db", "unable to open"},
+	closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	defer closed.Close()
+	for name, tc := range map[string]struct{ db, admin, want string }{
+		"a database of another hub": {other.db, h.admin, "another history"},
+		"no database":               {t.TempDir() + "/none.db", h.admin, "unable to open"},
+		"no token":                  {h.db, closed.URL, "it wants an admin's token (--admin-token)"},
+		"no operators' listener":    {h.db, "http://127.0.0.1:1", "connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := h.options()
-			o.DB = tc.db
-			r := h.run(o)
-			if r.OK || r.Converged == nil || *r.Converged || !mentions(r, tc.want) {
-				t.Errorf("the report says\n%s", text(t, r))
+			o.DB, o.AdminURL, o.Duration = tc.db, tc.admin, time.Hour
+			if r, err := loadtest.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("the error is %v, the report %+v", err, r)
 			}
 		})
 	}
