@@ -76,6 +76,7 @@ type client struct {
 	rejected  []wire.Rejected
 	acksAt    uint64
 	ackedAt   time.Time // when the last acknowledgements went
+	acking    bool      // it is in Hub.acking
 	holder    []byte    // a message: who holds the clock now
 	answers   []ticked  // to ticks
 	news      *news     // another schema, to be taken up after the frames of before; nil: none
@@ -121,7 +122,7 @@ func (c *client) again(seq uint64) error {
 			o.refused = &state.Rejected[i].Refusal
 		}
 	}
-	c.settled(c.hub.Version(), &o)
+	c.settled(c.hub.Version(), &o, time.Now())
 	c.sess.Wake()
 	return nil
 }
@@ -129,6 +130,7 @@ func (c *client) again(seq uint64) error {
 // settle puts outcomes where the sessions find them that their devices have now. It
 // returns those that are to tell theirs at once.
 func (h *Hub) settle(version uint64, outcomes []outcome) (urgent []*client) {
+	now := time.Now()
 	for i := range outcomes {
 		o := &outcomes[i]
 		switch {
@@ -155,7 +157,7 @@ func (h *Hub) settle(version uint64, outcomes []outcome) (urgent []*client) {
 		}
 		c.counts.add(o)
 		c.inspected(version, o)
-		switch c.settled(version, o) {
+		switch c.settled(version, o, now) {
 		case ackNow:
 			urgent = append(urgent, c)
 		case ackFirst:
@@ -187,7 +189,7 @@ const (
 )
 
 // settled puts an outcome where the write loop finds it.
-func (c *client) settled(version uint64, o *outcome) urgency {
+func (c *client) settled(version uint64, o *outcome, now time.Time) urgency {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.acksAt = version
@@ -197,20 +199,29 @@ func (c *client) settled(version uint64, o *outcome) urgency {
 	}
 	c.committed = append(c.committed, o.write.Seq)
 	switch n := len(c.committed); {
-	case n == 1 && time.Since(c.ackedAt) >= ackWait, n == store.Unsettled/2:
+	case n == 1 && now.Sub(c.ackedAt) >= ackWait, n == store.Unsettled/2:
 		return ackNow
-	case n == 1:
+	case !c.acking:
+		c.acking = true
 		return ackFirst
 	default:
 		return ackLater
 	}
 }
 
-// acksDue says whether acknowledgements have waited long enough, or are gone.
-func (c *client) acksDue(now time.Time) bool {
+// acksWait says whether there are acknowledgements that wait for company. Those that
+// have waited long enough go; most have gone with a frame.
+func (c *client) acksWait(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.committed) == 0 || now.Sub(c.ackedAt) >= ackWait
+	if len(c.committed) > 0 {
+		if now.Sub(c.ackedAt) < ackWait {
+			return true
+		}
+		c.sess.Wake()
+	}
+	c.acking = false
+	return false
 }
 
 // Version implements session.Handler.
@@ -312,11 +323,14 @@ func (c *client) takeOut(dst [][]byte) [][]byte {
 // takeJob takes the next request, unless too much has been read of late for who
 // asks.
 func (c *client) takeJob() job {
+	if len(c.jobs) == 0 {
+		return nil
+	}
 	now := time.Now()
 	if now.Before(c.rests) {
 		return nil
 	}
-	if wait := c.share.mayLook(now); wait > 0 && len(c.jobs) > 0 {
+	if wait := c.share.mayLook(now); wait > 0 {
 		c.rests = now.Add(wait)
 		c.rested = time.AfterFunc(wait, c.sess.Wake)
 		return nil

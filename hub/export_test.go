@@ -108,3 +108,6 @@ func (h *Hub) HoldBack(session uuid.UUID, until time.Time) {
 
 // Record takes the samples of the history.
 func (h *Hub) Record(ctx context.Context) { h.record(ctx) }
+
+// Acking returns how many places sessions take whose acknowledgements wait for company.
+func (h *Hub) Acking() int { return len(h.acking) }

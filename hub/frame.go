@@ -132,6 +132,7 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 	outcomes := make([]outcome, 0, len(items))
 	var held []item
 	waits := waiting{}
+	start := time.Now()
 	for i := range items {
 		it := &items[i]
 		if waits.add(it, !h.last && it.share.over(h.count, h.Interval())) {
@@ -141,7 +142,6 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 		o := outcome{*it, it.refused}
 		if o.refused == nil {
 			g.who = it.who
-			start := time.Now()
 			var err error
 			switch {
 			case it.will != nil:
@@ -154,7 +154,9 @@ func (h *Hub) apply(f *store.Frame, items []item) ([]outcome, error) {
 			if err != nil {
 				return undone(items), err
 			}
-			it.share.spend(h.count, h.Interval(), it.write.Rows(), start, time.Now())
+			now := time.Now()
+			it.share.spend(h.count, h.Interval(), it.write.Rows(), start, now)
+			start = now
 		}
 		outcomes = append(outcomes, o)
 	}

@@ -295,9 +295,7 @@ func (h *Hub) sweep(now time.Time) {
 func (h *Hub) wakeAcking(now time.Time) {
 	waiting := h.acking[:0]
 	for _, c := range h.acking {
-		if c.acksDue(now) {
-			c.sess.Wake()
-		} else {
+		if c.acksWait(now) {
 			waiting = append(waiting, c)
 		}
 	}

@@ -209,7 +209,7 @@ func (b *inbox) take(hold func(*item) bool) (items []item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	items = make([]item, 0, len(b.items))
-	var held []item
+	held := make([]item, 0, len(b.items)) // the next frame's may well be as many
 	waits := waiting{}
 	for i := range b.items {
 		it := &b.items[i]
