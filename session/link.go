@@ -146,6 +146,7 @@ func (l *link) drain(n int) {
 type hijacker struct {
 	http.ResponseWriter
 	link *link
+	in   *bufio.Reader // what the library reads frames from
 }
 
 // Hijack implements http.Hijacker.
@@ -169,5 +170,6 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		h.link.slice = writeTimeout
 	}
 	h.link.heard.Store(time.Now().UnixNano())
-	return h.link, bufio.NewReadWriter(bufio.NewReaderSize(h.link, readBuffer), bufio.NewWriterSize(h.link, controlBuffer)), nil
+	h.in = bufio.NewReaderSize(h.link, readBuffer)
+	return h.link, bufio.NewReadWriter(h.in, bufio.NewWriterSize(h.link, controlBuffer)), nil
 }

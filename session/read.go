@@ -21,6 +21,21 @@ func (s *Session) reader() (websocket.MessageType, io.Reader, error) {
 
 // read reads one message. The bytes are the caller's.
 func (s *Session) read() ([]byte, error) {
+	msg := readShort(s.in, s.limits.Message)
+	if msg == nil {
+		var err error
+		if msg, err = s.readAny(); err != nil {
+			return nil, err
+		}
+	}
+	s.stats.MessagesIn.Add(1)
+	s.stats.BytesIn.Add(uint64(len(msg)))
+	s.tapped(false, msg)
+	return msg, nil
+}
+
+// readAny reads a message as the library does.
+func (s *Session) readAny() ([]byte, error) {
 	kind, r, err := s.reader()
 	if err != nil {
 		return nil, err
@@ -34,9 +49,6 @@ func (s *Session) read() ([]byte, error) {
 		return nil, err
 	}
 	s.rest = nil
-	s.stats.MessagesIn.Add(1)
-	s.stats.BytesIn.Add(uint64(len(msg)))
-	s.tapped(false, msg)
 	return msg, nil
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,7 @@ type Session struct {
 
 	ws     *websocket.Conn
 	link   *link
+	in     *bufio.Reader // the read loop's: ws reads frames from it too
 	limits wire.Limits
 	cred   credential // until Hello
 	zstd   bool       // from Hello on: the peer knows packed messages
@@ -137,7 +139,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Session, error)
 		return nil, err
 	}
 	ws.SetReadLimit(-1) // read counts itself, and can say why in words
-	s.ws, s.link = ws, h.link
+	s.ws, s.link, s.in = ws, h.link, h.in
 	return s, nil
 }
 

@@ -27,7 +27,8 @@ type script struct {
 	out [][]byte
 
 	writes, refused, versions, events atomic.Int64
-	fail                              error // returned by Subscribe
+	fail                              error  // returned by Subscribe
+	asked                             string // the last SQL, guarded by mu
 }
 
 func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
@@ -40,7 +41,10 @@ func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
 func (s *script) Subscribe(*wire.Subscribe) error { return s.fail }
 func (s *script) Admit(int) error                 { return nil }
 func (s *script) ReadPiece(*wire.ReadPiece) error { return nil }
-func (s *script) SQL(*wire.SQL, int) *wire.Refusal {
+func (s *script) SQL(q *wire.SQL, _ int) *wire.Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = q.Text
 	return wire.Refuse(wire.CodeForbidden, "no SQL here")
 }
 func (s *script) Will(*wire.Will, int) (*wire.Refusal, error) {
@@ -85,7 +89,12 @@ type served struct {
 func serveSessions(t *testing.T, o session.Options) (*sessiontest.Listener, <-chan *served) {
 	t.Helper()
 	running := make(chan *served, 8)
-	l := sessiontest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return sessiontest.Serve(t, serving(o, running)), running
+}
+
+// serving is the handler of serveSessions.
+func serving(o session.Options, running chan<- *served) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := session.Accept(w, r, o)
 		if err != nil {
 			return
@@ -98,8 +107,7 @@ func serveSessions(t *testing.T, o session.Options) (*sessiontest.Listener, <-ch
 		v.script.say(hello(7).Append(nil))
 		running <- v
 		v.ended <- s.Run(v.script)
-	}))
-	return l, running
+	})
 }
 
 // connect upgrades as a browser or a game would, and says nothing yet.
