@@ -165,7 +165,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := rw.Writer.Flush(); err != nil { // the answer to the upgrade
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	h.link = &link{Conn: conn, early: early, slice: writeSlice}
+	h.link = &link{Conn: newDirect(conn), early: early, slice: writeSlice}
 	if _, h.link.tls = conn.(*tls.Conn); h.link.tls {
 		h.link.slice = writeTimeout
 	}
