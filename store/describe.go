@@ -38,7 +38,7 @@ func describe(dsn, sql string) (_ []*Table, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	if err := c.Exec(sql); err != nil {
+	if err := runScript(c, sql); err != nil {
 		return nil, fmt.Errorf("make the tables: %w", err)
 	}
 	return inspect(c, nil, nil)

@@ -213,7 +213,7 @@ func (m *migrator) try(f *Migration, without []string) (err error) {
 		}
 	}
 	m.c.ForbidTransactions(true)
-	err = m.c.Exec(f.SQL)
+	err = runScript(m.c, f.SQL)
 	m.c.ForbidTransactions(false)
 	switch {
 	case sqlite.CodeOf(err) == sqliteAuth:

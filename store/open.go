@@ -117,7 +117,7 @@ func (s *Store) makeTables(empty bool) error {
 		}
 	}
 	if empty {
-		if err := s.w.Exec(s.opts.Schema); err != nil {
+		if err := runScript(s.w, s.opts.Schema); err != nil {
 			return err
 		}
 	}

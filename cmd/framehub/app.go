@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -35,7 +36,7 @@ type cli struct {
 	Migrate  migrateCommand     `cmd:"" help:"Change a database's tables by numbered SQL files, each once."`
 	Version  versionCommand     `cmd:"" help:"Print the program's version."`
 
-	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe messages to log: debug, info, warn or error."`
+	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe messages to log: debug, info, warn or error (${default})."`
 }
 
 // An app is what a command needs of the program around it.
@@ -90,8 +91,8 @@ func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err
 	parsed, e := parser.Parse(args)
 	if e != nil {
 		_, _ = fmt.Fprintf(err, "framehub: %v\n", e)
-		if p, ok := errors.AsType[*kong.ParseError](e); ok && p.Context != nil {
-			_, _ = fmt.Fprintf(err, "Run \"framehub --help\" for what there is.\n")
+		if p, ok := errors.AsType[*kong.ParseError](e); ok && p.Context != nil && !ofFile(e) {
+			_, _ = fmt.Fprintf(err, "Run \"%s --help\" for what there is.\n", commandOf(p.Context))
 		}
 		return exitUsage
 	}
@@ -102,6 +103,21 @@ func run(ctx context.Context, parser *kong.Kong, c *cli, args []string, out, err
 	a := &app{out: out, err: err, args: args, parsed: parsed, tail: tail, log: slog.New(tail.Handler(text))}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return report(lines, parsed.Run(a))
+}
+
+// ofFile says whether an error is about a file, to which help would say nothing.
+func ofFile(err error) bool {
+	_, content := errors.AsType[*fileError](err)
+	_, path := errors.AsType[*fs.PathError](err)
+	return content || path
+}
+
+// commandOf returns the command that was begun, as one types it.
+func commandOf(c *kong.Context) string {
+	if node := c.Selected(); node != nil {
+		return "framehub " + node.Path()
+	}
+	return "framehub"
 }
 
 // terminal says whether w is a terminal, where colours help.

@@ -40,12 +40,12 @@ func (f *placeFlag) open(db string) (place.Place, error) {
 
 // keepFlags say which backups are kept.
 type keepFlags struct {
-	KeepLast    int           `default:"4" placeholder:"N" help:"Keep the newest N copies."`
-	KeepHourly  int           `default:"24" placeholder:"N" help:"Keep the last copy of each of N hours."`
-	KeepDaily   int           `default:"7" placeholder:"N" help:"Keep the last copy of each of N days."`
-	KeepWeekly  int           `default:"4" placeholder:"N" help:"Keep the last copy of each of N weeks."`
-	KeepMonthly int           `default:"12" placeholder:"N" help:"Keep the last copy of each of N months."`
-	KeepLog     time.Duration `default:"168h" placeholder:"TIME" help:"How long any moment can be restored, and not only those of copies."`
+	KeepLast    int           `default:"4" placeholder:"N" help:"Keep the newest N copies (${default})."`
+	KeepHourly  int           `default:"24" placeholder:"N" help:"Keep the last copy of each of N hours (${default})."`
+	KeepDaily   int           `default:"7" placeholder:"N" help:"Keep the last copy of each of N days (${default})."`
+	KeepWeekly  int           `default:"4" placeholder:"N" help:"Keep the last copy of each of N weeks (${default})."`
+	KeepMonthly int           `default:"12" placeholder:"N" help:"Keep the last copy of each of N months (${default})."`
+	KeepLog     time.Duration `default:"168h" placeholder:"TIME" help:"How long any moment can be restored, and not only those of copies (${default})."`
 }
 
 func (f *keepFlags) keep() backup.Keep {
@@ -77,9 +77,9 @@ type backupFlags struct {
 	placeFlag `embed:""`
 	keepFlags `embed:""`
 
-	BackupEvery     time.Duration `default:"30m" placeholder:"TIME" help:"How often the database is copied; 0: only when asked."`
-	ShipEvery       time.Duration `default:"10s" placeholder:"TIME" help:"How often what has happened since goes there too; 0: never."`
-	LogMax          size          `default:"4GiB" placeholder:"SIZE" help:"How large the frame log may grow while its entries can't be shipped."`
+	BackupEvery     time.Duration `default:"30m" placeholder:"TIME" help:"How often the database is copied (${default}); 0: only when asked."`
+	ShipEvery       time.Duration `default:"10s" placeholder:"TIME" help:"How often what has happened since goes there too (${default}); 0: never."`
+	LogMax          size          `default:"4GiB" placeholder:"SIZE" help:"How large the frame log may grow while its entries can't be shipped (${default})."`
 	BackupRecipient []string      `placeholder:"age1…|@FILE" help:"Encrypt backups for this key of age; may be said more than once."`
 }
 

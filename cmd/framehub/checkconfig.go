@@ -82,6 +82,9 @@ func (k *checkConfigCommand) print(a *app, mistakes rules.Mistakes, modes []stri
 func writersOf(set *rules.Set, tables []*store.Table, cluster bool) (modes []string) {
 	alone := set.Alone()
 	for _, t := range tables {
+		if t.Own && strings.HasPrefix(t.Name, "_") { // nobody needs to know of it
+			continue
+		}
 		if cluster {
 			mode := "written by the hub alone, merged beside the frames"
 			if why := t.WhySQL(); why != "" {
@@ -140,10 +143,18 @@ func describe(db, schema string) ([]*store.Table, error) {
 			return nil, prefixed("--schema", err)
 		}
 		tables, err := store.Describe("", string(sql))
-		return tables, prefixed("--schema "+schema, err)
+		return tables, inScript(schema, err)
 	default:
 		return nil, nil
 	}
+}
+
+// inScript says which file an error in its SQL is of, and where.
+func inScript(path string, err error) error {
+	if e, ok := errors.AsType[*store.ScriptError](err); ok {
+		return fmt.Errorf("%s:%d: %w", path, e.Line, e.Err)
+	}
+	return prefixed("--schema "+path, err)
 }
 
 // existing returns the name of a file if there is one.

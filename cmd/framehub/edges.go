@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"syscall"
 	"time"
 
 	"framehub/audit"
@@ -26,8 +27,8 @@ type edgeFlags struct {
 	Origin       []string `placeholder:"HOST" help:"Pages of other sites that may be devices, such as game.example or https://*.game.example; may be repeated."`
 	TrustedProxy []string `placeholder:"CIDR" help:"Proxies that are believed about whom they forward for, such as 10.0.0.0/8; may be repeated."`
 
-	MaxSessions           int `default:"10000" placeholder:"N" help:"Connections of devices at a time."`
-	MaxSessionsPerAddress int `default:"256" placeholder:"N" help:"Connections of one address, or /64 network of IPv6; those of this machine itself don't count."`
+	MaxSessions           int `default:"10000" placeholder:"N" help:"Connections of devices at a time (${default})."`
+	MaxSessionsPerAddress int `default:"256" placeholder:"N" help:"Connections of one address, or /64 network of IPv6 (${default}); those of this machine itself don't count."`
 }
 
 // edges are the flags as the listeners take them.
@@ -88,12 +89,20 @@ func (e *edges) certificate(flags, cert, key string, log *slog.Logger) (*edge.Ce
 // listen opens both listeners.
 func (e *edges) listen(ctx context.Context, s *serveCommand, device, admin http.Handler) (devices, operators *edge.Server, err error) {
 	if devices, err = edge.Listen(ctx, s.Listen, device, e.devices); err != nil {
-		return nil, nil, fmt.Errorf("--listen: %w", err)
+		return nil, nil, inUse("--listen", s.Listen, err)
 	}
 	if operators, err = edge.Listen(ctx, s.AdminListen, admin, e.operators); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), devices.Close())
+		return nil, nil, errors.Join(inUse("--admin-listen", s.AdminListen, err), devices.Close())
 	}
 	return devices, operators, nil
+}
+
+// inUse says what to do where somebody else listens already.
+func inUse(flag, addr string, err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return fmt.Errorf("%s: something listens on %s already, another hub perhaps: stop it first, or give another address with %[1]s", flag, addr)
 }
 
 // reload reads the certificates again.

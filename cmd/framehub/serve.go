@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -26,8 +25,8 @@ import (
 type serveCommand struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"Read flags and the rules of tables from FILE, in TOML."`
 
-	Listen      string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where devices connect."`
-	AdminListen string `default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where operators look: the page, metrics. On other addresses than this machine's it needs TLS."`
+	Listen      string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where devices connect (${default})."`
+	AdminListen string `default:"127.0.0.1:8081" placeholder:"ADDR" help:"Where operators look: the page, metrics (${default}). On other addresses than this machine's it needs TLS."`
 	Insecure    bool   `help:"Let devices connect from other machines, although --auth none lets nothing check who they are."`
 
 	authFlags  `embed:""`
@@ -35,9 +34,9 @@ type serveCommand struct {
 
 	Edges edgeFlags `embed:""`
 
-	DB            string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database; its frame log lies beside it. On mvSQLite: mvsqlite://HOST:PORT/NAMESPACE."`
+	DB            string        `name:"db" default:"data/world.db" placeholder:"FILE" help:"The game database (${default}); its frame log lies beside it. On mvSQLite: mvsqlite://HOST:PORT/NAMESPACE."`
 	Schema        string        `placeholder:"FILE" help:"SQL that makes the tables of an empty database."`
-	FrameHz       float64       `default:"60" placeholder:"HZ" help:"Frames a second."`
+	FrameHz       float64       `default:"60" placeholder:"HZ" help:"Frames a second (${default})."`
 	SQLTime       time.Duration `name:"sql-time" default:"100ms" help:"How long a statement of SQL through the hub may run, which frames wait for."`
 	ClockPatience time.Duration `default:"1s" help:"How long a game server that closes the frames may be silent before the hub's own clock does."`
 
@@ -77,11 +76,12 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	}
 	st, err := store.Open(so)
 	if err != nil {
-		return s.missing(err)
+		return s.notOpened(err, file, so)
 	}
 	if err := s.checkSchema(st.Schema(), a.log); err != nil {
 		return errors.Join(err, st.Close())
 	}
+	s.warnOfSchema(st.Schema(), so.Schema, a.log)
 	g, err := s.open(ctx, s.DB, a.log)
 	if err != nil {
 		return errors.Join(err, st.Close())
@@ -99,30 +99,6 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 		err = s.serve(ctx, a, h, g, e, file, lines, b)
 	}
 	return replaced(a, errors.Join(err, b.flush(context.WithoutCancel(ctx), a.log), st.Close()))
-}
-
-// checkSchema refuses a database in which devices could see nothing, and warns of
-// tables that they can't see although nothing marks them as private.
-func (s *serveCommand) checkSchema(schema *store.Schema, log *slog.Logger) error {
-	synced, others := 0, 0
-	for _, t := range schema.Tables {
-		switch {
-		case t.Own:
-		case t.Synced:
-			synced++
-		case !strings.HasPrefix(t.Name, "_"):
-			others++
-			log.Warn("devices don't see this table: it has no primary key that tells its rows apart, or is part of a virtual one", "table", t.Name)
-		}
-	}
-	switch {
-	case synced > 0:
-		return nil
-	case others > 0:
-		return fmt.Errorf("no table of %s has a primary key: declare PRIMARY KEY columns, by which devices tell rows apart", s.DB)
-	default:
-		return fmt.Errorf("%s has no tables that devices can see: make some with --schema FILE, or name another --db", s.DB)
-	}
 }
 
 func (s *serveCommand) check() error {
@@ -227,6 +203,11 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 		return errors.Join(err, devices.Close(), operators.Close())
 	})
 	group.Go(func() error { lines.Run(ctx); return nil })
+	group.Go(func() error {
+		<-ctx.Done()
+		a.log.Info("stopping: a last frame, and goodbye to every session")
+		return nil
+	})
 	return group.Wait()
 }
 
