@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -26,8 +25,7 @@ import (
 )
 
 // In the environment of a child: the folder of the hub that it is to be, what is random,
-// whether its disk is full now and then, and how large the files of its own child
-// processes may be.
+// what is full now and then, and how large the files of its own child processes may be.
 const (
 	hubPath  = "FRAMEHUB_BACKUP_TEST_HUB"
 	hubSeed  = "FRAMEHUB_BACKUP_TEST_SEED"
@@ -36,8 +34,10 @@ const (
 )
 
 // TestKill kills a hub that commits, ships and makes copies, with SIGKILL at a random
-// moment, over and over, or only the child process of its worker; at times its disk is full.
-// What was shipped must be there, and each restore must give the very version, or refuse.
+// moment, over and over, or only the child process of its worker. By turns the disks are
+// full now and then: that of the backups; that of the worker's child process; that of the
+// database, the frame log, or the copy that is made. What was shipped must be there, and
+// each restore must give the very version, or refuse.
 func TestKill(t *testing.T) { testKill(t, 10, 0) }
 
 // TestSoakKill does so 200 times at least, and for FRAMEHUB_SOAK.
@@ -76,7 +76,11 @@ func testKill(t *testing.T, rounds int, lasting time.Duration) {
 		seed = s
 	}
 	dir := t.TempDir()
-	k := &killRun{T: t, dir: dir, place: folderAt(t, filepath.Join(dir, "backups")), rng: rand.New(rand.NewPCG(seed, 1)), truth: map[uint64]string{}, seen: map[uint64]string{}}
+	k := &killRun{T: t, dir: dir, place: folderAt(t, filepath.Join(dir, "backups")), rng: rand.New(rand.NewPCG(seed, 1)), truth: map[uint64]string{}, seen: map[uint64]string{}, full: map[string]int{"backups": 0, "child": 0}}
+	if !onMvsim() { // where no file is the hub's own
+		storetest.CompileFaults(t)
+		k.full["world.db"], k.full["world.frames"], k.full["scratch"] = 0, 0, 0
+	}
 	until := time.Now().Add(lasting)
 	n := 0
 	for ; n < rounds || time.Now().Before(until); n++ {
@@ -85,8 +89,14 @@ func testKill(t *testing.T, rounds int, lasting time.Duration) {
 		}
 	}
 	t.Logf("killed %d times, and %d times the worker's child process alone, %d versions; %d restores, %d refused", n, k.children, len(k.truth), k.restores, k.refused)
+	t.Logf("writes that failed, for the disk was full: %v", k.full)
 	if k.restores < n || k.refused > k.restores/2 {
 		t.Error("there were too few restores, or most of them were refused")
+	}
+	for file, times := range k.full {
+		if times == 0 && n >= 50 {
+			t.Errorf("no write failed, for lack of room: %s", file)
+		}
 	}
 }
 
@@ -99,6 +109,7 @@ type killRun struct {
 	truth   map[uint64]string // what each version holds, as the hub told
 	seen    map[uint64]string // the same of restored ones that it had not told when it was killed
 	shipped uint64            // that it told
+	full    map[string]int    // the same: writes that failed, by file
 
 	took time.Duration // by the first copy, until it was proven: it tells how fast the machine is
 
@@ -179,10 +190,12 @@ func (k *killRun) hub(n int) {
 	k.Helper()
 	cmd := exec.CommandContext(context.Background(), os.Args[0])
 	cmd.Env = append(os.Environ(), hubPath+"="+k.dir, fmt.Sprintf("%s=%d", hubSeed, k.rng.Uint64()))
-	if n%3 == 1 {
-		cmd.Env = append(cmd.Env, hubFull+"=1")
+	full := n % fullKinds
+	if full == fullDisk && onMvsim() { // where no file is the hub's own
+		full = fullNothing
 	}
-	if n%3 == 2 {
+	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", hubFull, full))
+	if full == fullChild {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", hubLimit, 1000+k.rng.IntN(200_000)))
 	}
 	var complaint bytes.Buffer
@@ -222,7 +235,8 @@ func (k *killRun) hub(n int) {
 	})
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var v uint64
-		var hash string
+		var hash, file string
+		var times int
 		if _, err := fmt.Sscanf(lines.Text(), "version %d %64s.", &v, &hash); err == nil {
 			if was := k.truth[v]; was != "" && was != hash {
 				k.Errorf("the hub says that version %d holds something else than before", v)
@@ -230,6 +244,8 @@ func (k *killRun) hub(n int) {
 			k.truth[v] = hash
 		} else if _, err := fmt.Sscanf(lines.Text(), "shipped %d.", &v); err == nil {
 			k.shipped = v
+		} else if _, err := fmt.Sscanf(lines.Text(), "full %s %d.", &file, &times); err == nil {
+			k.full[file] += times
 		}
 	}
 	close(ended)
@@ -308,12 +324,24 @@ func childHub(dir string) int {
 	}
 	tb := childTB{}
 	w := &world{TB: tb, dir: dir, place: folderAt(tb, filepath.Join(dir, "backups")), rng: rand.New(rand.NewPCG(seed, 2)), now: time.Now(), truth: map[uint64]*store.Contents{}}
-	w.open(w.options())
-	p := w.place
-	if os.Getenv(hubFull) != "" {
-		p = &fullPlace{Place: p, dir: filepath.Join(dir, "backups"), rng: rand.New(rand.NewPCG(seed, 3))}
+	o := backup.Options{Place: w.place, Every: 50 * time.Millisecond, ShipEvery: 10 * time.Millisecond, Keep: backup.Keep{Last: 50, Log: time.Hour}}
+	frame := w.frame
+	random := rand.New(rand.NewPCG(seed, 3))
+	switch os.Getenv(hubFull) {
+	case fmt.Sprint(fullPlace):
+		o.Place = &crampedPlace{Place: w.place, dir: filepath.Join(dir, "backups"), rng: random}
+	case fmt.Sprint(fullChild):
+		o.Done = func(o backup.Outcome) {
+			if strings.Contains(o.Error, syscall.EFBIG.Error()) {
+				tellFull("child", 1)
+			}
+		}
+	case fmt.Sprint(fullDisk):
+		d := &crampedDisk{Faults: storetest.OpenFaults(tb), rng: random} // before the files are opened
+		frame = func() { d.frame(w) }
 	}
-	b, _ := w.backup(backup.Options{Place: p, Every: 50 * time.Millisecond, ShipEvery: 10 * time.Millisecond, Keep: backup.Keep{Last: 50, Log: time.Hour}})
+	w.open(w.options())
+	b, _ := w.backup(o)
 	shipped := uint64(0)
 	for {
 		v := w.note()
@@ -322,58 +350,6 @@ func childHub(dir string) int {
 			shipped = s
 			_, _ = fmt.Fprintf(os.Stdout, "shipped %d.\n", s)
 		}
-		w.frame()
-	}
-}
-
-// A fullPlace is a folder on a disk that is full now and then: files break off.
-type fullPlace struct {
-	place.Place
-	dir string
-
-	mu  sync.Mutex
-	rng *rand.Rand
-}
-
-func (f *fullPlace) full() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.rng.IntN(3) == 0
-}
-
-func (f *fullPlace) half(name string, b []byte) error {
-	path := filepath.Join(f.dir, filepath.FromSlash(name))
-	err := os.MkdirAll(filepath.Dir(path), 0o700)
-	f.mu.Lock()
-	n := f.rng.IntN(len(b) + 1)
-	f.mu.Unlock()
-	if err == nil {
-		err = os.WriteFile(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-ABCDEFGH.partial"), b[:n], 0o600)
-	}
-	return errors.Join(err, syscall.ENOSPC)
-}
-
-func (f *fullPlace) Put(ctx context.Context, name, file string) error {
-	if !f.full() {
-		return f.Place.Put(ctx, name, file)
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.half(name, b), os.Remove(file))
-}
-
-func (f *fullPlace) Write(ctx context.Context, name string, b []byte) error {
-	if !f.full() {
-		return f.Place.Write(ctx, name, b)
-	}
-	return f.half(name, b)
-}
-
-// limitFiles lets the system refuse to write more than so many bytes into a file.
-func limitFiles() {
-	if n, err := strconv.ParseUint(os.Getenv(hubLimit), 10, 64); err == nil {
-		_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: n})
+		frame()
 	}
 }

@@ -84,9 +84,17 @@ func (w *world) open(o store.Options) {
 		w.Fatal("open:", err)
 	}
 	w.Store = s
-	if d, _, err := s.Device(device); err == nil {
-		w.seq = d.Settled
+	w.resume()
+}
+
+// resume goes on after the last transaction that has settled.
+func (w *world) resume() {
+	w.Helper()
+	d, _, err := w.Device(device)
+	if err != nil {
+		w.Fatal("device:", err)
 	}
+	w.seq = d.Settled
 }
 
 func (w *world) close() {
@@ -101,6 +109,13 @@ func (w *world) close() {
 // frame commits a frame of random transactions, and merges it.
 func (w *world) frame() {
 	w.Helper()
+	if err := w.tryFrame(); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) tryFrame() error {
+	w.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f, err := w.Begin()
@@ -110,7 +125,7 @@ func (w *world) frame() {
 		}
 	}
 	if err != nil {
-		w.Fatal("begin:", err)
+		return fmt.Errorf("begin: %w", err)
 	}
 	var refused []store.Outcome
 	for range 1 + w.rng.IntN(4) {
@@ -121,7 +136,7 @@ func (w *world) frame() {
 		}
 		r, err := f.Apply(device, tx, nil)
 		if err != nil {
-			w.Fatal("apply:", err)
+			return fmt.Errorf("apply: %w", err)
 		}
 		if r != nil {
 			refused = append(refused, store.Outcome{Device: device, Rejected: wire.Rejected{Seq: w.seq, Refusal: *r}})
@@ -129,11 +144,12 @@ func (w *world) frame() {
 	}
 	w.now = w.now.Add(time.Second / 60)
 	if _, err := f.Commit(w.now, refused); err != nil {
-		w.Fatal("commit:", err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	if _, err := w.Merge(w.now, w.rng.IntN(4) > 0); err != nil {
-		w.Fatal("merge:", err)
+		return fmt.Errorf("merge: %w", err)
 	}
+	return nil
 }
 
 // merge merges what is left.

@@ -13,16 +13,5 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(childRole); role != "" {
 		os.Exit(child(role))
 	}
-	dir, err := os.MkdirTemp("", "framehub-faults")
-	if err != nil {
-		panic(err)
-	}
-	faultDir = dir
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(m)
 }
-
-// faultDir is a folder for what tests compile once.
-var faultDir string

@@ -275,7 +275,7 @@ func TestMvsimFaults(t *testing.T) {
 		"untrue":         {"commit world 1 untrue", busy, true},
 		"I/O error":      {"commit world 1 ioerr", ioErr, false},
 		"stored, and so": {"commit * 1 storeioerr", ioErr, true},
-		"full":           {"commit world 1 full", diskFull, false},
+		"full":           {"commit world 1 full", storetest.DiskFull, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := storetest.OpenMvsim(t, "world")
@@ -306,7 +306,7 @@ func TestMvsimFaultsElsewhere(t *testing.T) {
 	m.Plan("begin other 1 abort", "begin world 2 ioerr", "read world 1 ioerr", "read * 2 full", "commit other * conflict", "commit world 3 conflict")
 	b.Fails(ioErr, `SELECT v FROM t`)
 	b.Fails(ioErrLock, `SELECT v FROM t`)
-	b.Fails(diskFull, `SELECT v FROM t`)
+	b.Fails(storetest.DiskFull, `SELECT v FROM t`)
 	b.Want(`SELECT v FROM t`, "7")
 	a.Do(`UPDATE t SET v = 1; UPDATE t SET v = 2`)
 	a.Do(`BEGIN; UPDATE t SET v = 3`)

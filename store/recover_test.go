@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"framehub/store"
+	"framehub/store/storetest"
 )
 
 // TestFaults lets each call on each file fail in turn, once or from then on,
@@ -23,19 +24,19 @@ func TestSoakFaults(t *testing.T) {
 
 func testFaults(t *testing.T, next func(skip int) int) {
 	t.Helper()
-	f := openFaults(t)
+	f := storetest.OpenFaults(t)
 	for _, file := range []string{"world.frames.db-wal", "world.frames.db", "world.db-wal", "world.db"} {
 		for _, c := range []struct {
 			name      string
 			ops, code int
 			done      bool
 		}{
-			{"write", faultWrite, ioErrWrite, false}, {"full", faultWrite, diskFull, false}, {"sync", faultSync, ioErrFsync, false},
-			{"sync after", faultSync, ioErrFsync, true}, {"write after", faultWrite, ioErrWrite, true}, {"read", faultRead, ioErrRead, false},
-			{"truncate", faultTruncate, ioErrWrite, false},
+			{"write", storetest.FaultWrite, storetest.IOErrWrite, false}, {"full", storetest.FaultWrite, storetest.DiskFull, false}, {"sync", storetest.FaultSync, storetest.IOErrFsync, false},
+			{"sync after", storetest.FaultSync, storetest.IOErrFsync, true}, {"write after", storetest.FaultWrite, storetest.IOErrWrite, true}, {"read", storetest.FaultRead, storetest.IOErrRead, false},
+			{"truncate", storetest.FaultTruncate, storetest.IOErrWrite, false},
 		} {
 			for _, sticky := range []bool{false, true} {
-				if sticky && (c.done || c.ops != faultWrite) {
+				if sticky && (c.done || c.ops != storetest.FaultWrite) {
 					continue // as once: nothing tries again by itself
 				}
 				name := fmt.Sprint(file, " ", c.name, " sticky ", sticky)
@@ -43,7 +44,8 @@ func testFaults(t *testing.T, next func(skip int) int) {
 					rounds := 0
 					for skip := 0; ; skip = next(skip) {
 						r := newFaultRun(t, f)
-						if hits := r.run(faultPlan{r.opts.Path[:len(r.opts.Path)-len("world.db")] + file, c.ops, skip, sticky, c.done, c.code}); hits == 0 {
+						p := storetest.FaultPlan{Path: strings.TrimSuffix(r.opts.Path, "world.db") + file, Ops: c.ops, Skip: skip, Sticky: sticky, Done: c.done, Code: c.code}
+						if hits := r.run(p); hits == 0 {
 							break
 						}
 						rounds++
@@ -57,7 +59,7 @@ func testFaults(t *testing.T, next func(skip int) int) {
 
 type faultRun struct {
 	*testDB
-	f      *faults
+	f      *storetest.Faults
 	model  *model
 	random *propertyRun
 	told   map[uint64]uint64 // hashes of the entries told, by version
@@ -66,7 +68,7 @@ type faultRun struct {
 	next   func() written // what a frame has three of
 }
 
-func newFaultRun(t *testing.T, f *faults) *faultRun {
+func newFaultRun(t *testing.T, f *storetest.Faults) *faultRun {
 	t.Helper()
 	d := openDB(t, propertySchema, func(o *store.Options) { *o = killOptions(o.Path); o.MergeEvery = 5 * frameTime; o.MergeBudget = 1 })
 	check, err := store.NewCheckpointer(d.Store, d.now)
@@ -86,19 +88,19 @@ func runOf(p *propertyRun) *faultRun {
 }
 
 // run commits frames under a plan, and returns how often it made a call fail.
-func (r *faultRun) run(p faultPlan) (hits int) {
+func (r *faultRun) run(p storetest.FaultPlan) (hits int) {
 	r.Helper()
 	for range 3 {
 		r.frame()
 	}
-	r.f.set(p)
+	r.f.Set(p)
 	for i := range 12 {
 		r.frame()
-		if i == 8 || !p.sticky {
+		if i == 8 || !p.Sticky {
 			r.check.Look(r.now.Add(time.Duration(i+1) * time.Hour))
 		}
 	}
-	hits = r.f.clear()
+	hits = r.f.Clear()
 	for !r.recover() {
 	}
 	for range 3 {
@@ -106,7 +108,7 @@ func (r *faultRun) run(p faultPlan) (hits int) {
 			r.Fatalf("plan %+v: a frame failed after all was well again", p)
 		}
 	}
-	if p.ops == faultWrite && p.sticky && hits > 2 && strings.HasSuffix(p.path, "-wal") && r.failed == 0 {
+	if p.Ops == storetest.FaultWrite && p.Sticky && hits > 2 && strings.HasSuffix(p.Path, "-wal") && r.failed == 0 {
 		r.Errorf("plan %+v: no frame failed", p)
 	}
 	if err := r.check.Close(); err != nil {
@@ -236,12 +238,12 @@ func TestUnknownAppend(t *testing.T) {
 
 // TestFullDisk: a full disk refuses frames until there is room, and says so.
 func TestFullDisk(t *testing.T) {
-	f := openFaults(t)
+	f := storetest.OpenFaults(t)
 	d := openDB(t, propertySchema)
 	m := newModel(d)
 	for _, file := range []string{"world.frames.db", "world.db"} {
 		m.apply(d.do(put("plain", "id n", row(1, 1))))
-		f.set(faultPlan{path: d.opts.Path[:len(d.opts.Path)-len("world.db")] + file, ops: faultWrite, sticky: true, code: diskFull})
+		f.Set(storetest.FaultPlan{Path: d.opts.Path[:len(d.opts.Path)-len("world.db")] + file, Ops: storetest.FaultWrite, Sticky: true, Code: storetest.DiskFull})
 		frame, err := d.Begin()
 		if err != nil {
 			t.Fatal(err)
@@ -262,7 +264,7 @@ func TestFullDisk(t *testing.T) {
 			}
 			wantWords(t, err, file, "the disk is full", "free some space")
 		}
-		f.clear()
+		f.Clear()
 		if late, err := d.Recover(); late != nil || err != nil {
 			t.Error(late, err)
 		}

@@ -1,6 +1,6 @@
 /* A SQLite extension for tests: a file system whose calls fail when they are told
  * to. It becomes the default one; the SQL functions of the connection that loads
- * it control it. Compiled and loaded by faults_test.go. */
+ * it control it. Compiled and loaded by storetest. */
 #include <pthread.h>
 #include <string.h>
 
