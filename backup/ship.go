@@ -61,7 +61,7 @@ func (s *shipper) resume(ctx context.Context, last *SegmentFile) error {
 	seg, err := decodeSegment(b, nil, false)
 	if err != nil {
 		s.w.o.Log.Error("the last segment is damaged: a full copy follows", "segment", last.Name, "err", err)
-		s.w.need(last.To + 1)
+		s.w.need(last.To+1, "a segment is damaged")
 		return nil
 	}
 	entry, err := s.w.src.EntryBytes(seg.To)
@@ -162,7 +162,7 @@ func (s *shipper) gap() {
 	gap := fmt.Sprintf("%d to %d", s.next, floor-1)
 	s.w.o.Log.Error("the frame log grew beyond --log-max, and let go of versions that were not shipped: no restore can end there; a full copy follows", "versions", gap)
 	s.w.update(func(st *State) { st.Gap = gap })
-	s.w.need(floor)
+	s.w.need(floor, "a gap in the log")
 	s.next, s.before = floor, nil
 }
 
@@ -183,7 +183,7 @@ func (s *shipper) collect(last uint64) (*Segment, error) {
 			s.w.update(func(st *State) { st.Unshipped = facts.Time })
 		}
 		if facts.NewSchema {
-			s.w.need(v)
+			s.w.need(v, newSchema)
 			if v > s.next {
 				return seg, nil
 			}

@@ -56,6 +56,7 @@ type Worker struct {
 	state    State
 	lastGood *CopyFile // of this history
 	wanted   uint64    // a copy of this version or a later one is needed
+	wantWhy  string
 	ended    time.Time // when the last one ended
 }
 
@@ -227,11 +228,10 @@ func (w *Worker) copies(ctx context.Context) {
 			if st := w.pinned(ctx); st != nil {
 				pinned = st
 			}
-			switch { // what was asked for comes first, and one that is under way, or staged, may be what is due
-			case why != "" || running || pinned != nil:
-			case w.needed():
-				why = "new schema"
-			case !next.IsZero() && !time.Now().Before(next):
+			if why != "" || running || pinned != nil {
+				break // what was asked for comes first, and one that is under way, or staged, may be what is due
+			}
+			if why = w.needed(); why == "" && !next.IsZero() && !time.Now().Before(next) {
 				why = "due"
 			}
 		case text := <-w.ask:
@@ -270,7 +270,7 @@ func (w *Worker) pinned(ctx context.Context) *staged {
 		_ = sn.Close() // nothing was read
 		return nil
 	}
-	st, err := w.stage(ctx, sn, "pinned.db", "new schema")
+	st, err := w.stage(ctx, sn, "pinned.db", newSchema)
 	if err != nil {
 		w.o.Log.Error("copy the first version of a new schema", "err", err)
 		return nil
@@ -296,22 +296,31 @@ func (w *Worker) due(now time.Time, start bool) time.Time {
 	}
 }
 
+const newSchema = "new schema"
+
 // need says that a copy of a version or a later one is needed, for segments do not lead
-// there.
-func (w *Worker) need(version uint64) {
+// there, and why.
+func (w *Worker) need(version uint64, why string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.wanted = max(w.wanted, version)
+	if version > w.wanted {
+		w.wanted, w.wantWhy = version, why
+	}
 }
 
-// needed says whether a copy is needed at once. One that failed is left to its next try.
-func (w *Worker) needed() bool {
+// needed says why a copy is needed at once; "": none is. One that failed is left to its next
+// try.
+func (w *Worker) needed() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.state.Last != nil && w.state.Last.Error != "" && time.Since(w.ended) < retry {
-		return false
+	switch {
+	case w.state.Last != nil && w.state.Last.Error != "" && time.Since(w.ended) < retry:
+		return ""
+	case w.wanted > 0 && (w.lastGood == nil || w.lastGood.Version < w.wanted):
+		return w.wantWhy
+	default:
+		return ""
 	}
-	return w.wanted > 0 && (w.lastGood == nil || w.lastGood.Version < w.wanted)
 }
 
 // one makes a copy, tells what became of it, and prunes.

@@ -77,7 +77,7 @@ type backupFlags struct {
 	placeFlag `embed:""`
 	keepFlags `embed:""`
 
-	BackupEvery     time.Duration `default:"30m" placeholder:"TIME" help:"How often the database is copied (${default}); 0: only when asked."`
+	BackupEvery     time.Duration `default:"30m" placeholder:"TIME" help:"How often the database is copied (${default}); 0: only when asked, and for each new schema."`
 	ShipEvery       time.Duration `default:"10s" placeholder:"TIME" help:"How often what has happened since goes there too (${default}); 0: never."`
 	LogMax          size          `default:"4GiB" placeholder:"SIZE" help:"How large the frame log may grow while its entries can't be shipped (${default})."`
 	BackupRecipient []string      `placeholder:"age1…|@FILE" help:"Encrypt backups for this key of age; may be said more than once."`
@@ -110,7 +110,7 @@ func (s *serveCommand) worker(st *store.Store, p place.Place, log *slog.Logger, 
 	switch {
 	case s.BackupEvery > 0:
 	case s.ShipEvery > 0:
-		log.Warn("the database is copied only when somebody asks for it (--backup-every 0): without a copy, what is shipped leads nowhere")
+		log.Warn("the database is copied only when somebody asks for it, and for each new schema (--backup-every 0): what is shipped leads on from the last copy, and without one nowhere")
 	default:
 		log.Warn("nothing is backed up (--backup-every 0 and --ship-every 0): if this machine is lost, so is the world")
 	}
