@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,7 @@ type livingWorld struct {
 	stop    func()
 
 	rows    int
+	wal     int64 // the most bytes that the database's write-ahead log had during the last copy
 	devices sync.WaitGroup
 }
 
@@ -238,24 +240,51 @@ func (w *livingWorld) worker() (*backup.Worker, func()) {
 	}
 }
 
+// phases has a copy made, and returns the p99 of the frames during each phase of it, by its
+// name, and of all of them, by "".
+func (w *livingWorld) phases(b *backup.Worker) (*backup.Outcome, map[string]time.Duration) {
+	w.Helper()
+	all := map[string]time.Duration{}
+	start := w.frames()
+	w.wal = 0
+	n := b.Ask("a benchmark")
+	for phase, from := "", start; ; {
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the benchmark is the clock
+		if f, err := os.Stat(w.path + "-wal"); err == nil {
+			w.wal = max(w.wal, f.Size())
+		}
+		s := b.State()
+		if s.Phase == phase && s.Answer < n {
+			continue
+		}
+		at := w.frames()
+		if phase != "" {
+			all[phase] = p99(from, at)
+		}
+		phase, from = s.Phase, at
+		if s.Answer < n {
+			continue
+		}
+		if !s.Last.Good {
+			w.Fatalf("%+v", s.Last)
+		}
+		all[""] = p99(start, at)
+		return s.Last, all
+	}
+}
+
 // copyNow has a copy made, and returns what became of it.
 func (w *livingWorld) copyNow(b *backup.Worker) *backup.Outcome {
 	w.Helper()
-	n := b.Ask("a benchmark")
-	for b.State().Answer < n {
-		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the benchmark is the clock
-	}
-	o := b.State().Last
-	if !o.Good {
-		w.Fatalf("%+v", o)
-	}
+	o, _ := w.phases(b)
 	return o
 }
 
 // BenchmarkBackupUnderLoad backs up a database of FRAMEHUB_BENCH_SIZE (1GiB) while 16 devices
 // write 6,400 rows a second at 60 frames a second. It tells the 99th percentile of a
-// frame's time before, during and after, as multiples of a frame's 16.7 ms, and by how much
-// it grew. FRAMEHUB_BENCH_SECONDS is how long before and after are; default 20.
+// frame's time before, during and after, and in each phase of the copy, as multiples of a
+// frame's 16.7 ms, and by how much it grew. FRAMEHUB_BENCH_SECONDS is how long before and
+// after are; default 20.
 func BenchmarkBackupUnderLoad(b *testing.B) {
 	const frame = float64(time.Second / 60)
 	for b.Loop() {
@@ -263,10 +292,8 @@ func BenchmarkBackupUnderLoad(b *testing.B) {
 		worker, stop := w.worker()
 		w.phase(2 * time.Second) // until all are there
 		before := w.phase(benchSeconds(20))
-		at := w.frames()
 		start := time.Now()
-		o := w.copyNow(worker)
-		during := p99(at, w.frames())
+		o, during := w.phases(worker)
 		took := time.Since(start)
 		after := w.phase(benchSeconds(20))
 		stop()
@@ -275,9 +302,12 @@ func BenchmarkBackupUnderLoad(b *testing.B) {
 		}
 		w.stop()
 		b.ReportMetric(float64(before)/frame, "of-frame-before-p99")
-		b.ReportMetric(float64(during)/frame, "of-frame-during-p99")
+		for phase, d := range during {
+			b.ReportMetric(float64(d)/frame, "of-frame-"+cmp.Or(phase, "during")+"-p99")
+		}
 		b.ReportMetric(float64(after)/frame, "of-frame-after-p99")
-		b.ReportMetric(float64(during-before)/frame, "of-frame-growth")
+		b.ReportMetric(float64(during[""]-before)/frame, "of-frame-growth")
+		b.ReportMetric(float64(w.wal)/1e6, "wal-MB")
 		b.ReportMetric(float64(o.RawSize)/1e6/took.Seconds(), "MB/s")
 	}
 	b.ReportMetric(0, "ns/op")
