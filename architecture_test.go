@@ -139,7 +139,19 @@ var (
 	scheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*:`)
 )
 
-// TestLinks follows every relative link of the project's Markdown files.
+var (
+	heading   = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+	notAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// hasHeading says whether a document has the heading that a link names, as code hosts write it.
+func hasHeading(text, anchor string) bool {
+	return slices.ContainsFunc(heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1), func(m []string) bool {
+		return strings.ReplaceAll(notAnchor.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-") == anchor
+	})
+}
+
+// TestLinks follows every relative link of the project's Markdown files, to its heading.
 func TestLinks(t *testing.T) {
 	for _, file := range projectFiles(t) {
 		if filepath.Ext(file) != ".md" {
@@ -147,12 +159,18 @@ func TestLinks(t *testing.T) {
 		}
 		text := codeSpan.ReplaceAllString(fence.ReplaceAllString(read(t, file), ""), "")
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			to, _, _ := strings.Cut(m[1]+m[2], "#")
-			if to == "" || scheme.MatchString(to) {
+			to, anchor, _ := strings.Cut(m[1]+m[2], "#")
+			if scheme.MatchString(to) {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(file), filepath.FromSlash(to))); err != nil {
+			target := file
+			if to != "" {
+				target = filepath.Join(filepath.Dir(file), filepath.FromSlash(to))
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: link to %s: %v", file, to, err)
+			} else if anchor != "" && filepath.Ext(target) == ".md" && !hasHeading(read(t, target), anchor) {
+				t.Errorf("%s: link to %s: there is no heading #%s", file, to, anchor)
 			}
 		}
 	}
