@@ -139,15 +139,6 @@ func TestSQLBox(t *testing.T) {
 	page.until("it is stopped", `document.getElementById("sql-says").textContent === "Stopped."`, patience)
 }
 
-// TestDataForViewers: who may only look sees no box for SQL that works, and no fields.
-func TestDataForViewers(t *testing.T) {
-	w := newWorld(t, with(newOperators(t)))
-	page := newBrowser(t).open("viewer", "http://"+w.Admin+"/#/data/setting", 1280, 800)
-	page.logIn("vic", vicsPassword)
-	page.until("the tables are there, without those that devices don't see", `document.querySelectorAll("#tables a").length > 3 && !document.querySelector("#tables").textContent.includes("_")`, patience)
-	page.until("what he may not do is off", `document.getElementById("new-row").getAttribute("aria-disabled") === "true" && document.querySelector("#tables .sql").getAttribute("aria-disabled") === "true"`, patience)
-}
-
 // logIn logs in on a page that asks for it.
 func (t *tab) logIn(name, password string) {
 	t.tb.Helper()
