@@ -85,7 +85,7 @@ func _frame() -> PackedByteArray:
 
 
 func _apply(frame: PackedByteArray) -> void:
-	var m: FramehubMessage = FramehubMessage.read(frame)
+	var m: FramehubFrame = FramehubMessage.read(frame)
 	if not m.error.is_empty() or not _copy.apply(m).is_empty():
 		push_error("the frame does not fit")
 

@@ -102,7 +102,11 @@ func _equal_message(m: FramehubMessage, v: Dictionary, name: String) -> void:
 		var inner: FramehubMessage = FramehubMessage.read(_bytes(meaning.unpacked))
 		equal(m.type, inner.type, name)
 		equal(m.version, inner.version, name)
-		equal(var_to_str(_rows(m.blocks[0])), var_to_str(_rows(inner.blocks[0])), name)
+		equal(
+			var_to_str(_rows((m as FramehubFrame).blocks[0])),
+			var_to_str(_rows((inner as FramehubFrame).blocks[0])),
+			name
+		)
 		return
 	equal(m.type as int, _whole(v.type), name + ": type")
 	if meaning.has("id"):
@@ -113,16 +117,23 @@ func _equal_message(m: FramehubMessage, v: Dictionary, name: String) -> void:
 		_equal_refusal(m.refusal, meaning.refused, name)
 	match int(v.type as float):
 		FramehubMessage.Type.HELLO:
-			_equal_hello(m, meaning, name)
+			_equal_hello(m as FramehubHello, meaning, name)
+		FramehubMessage.Type.SNAPSHOT:
+			_equal_blocks((m as FramehubFrame).blocks, meaning.blocks as Array, name)
+		FramehubMessage.Type.FRAME:
+			_equal_frame(m as FramehubFrame, meaning, name)
+		FramehubMessage.Type.SETTLED:
+			var outcomes: FramehubOutcomes = m
+			equal(Array(outcomes.committed), (meaning.committed as Array).map(_whole), name)
+			_equal_refusals(outcomes.rejected, meaning.rejected as Array, name)
+		_:
+			_equal_reply(m as FramehubReply, meaning, name)
+
+
+func _equal_reply(m: FramehubReply, meaning: Dictionary, name: String) -> void:
+	match m.type:
 		FramehubMessage.Type.SCHEMA:
 			_equal_schema(m.schema, meaning, name)
-		FramehubMessage.Type.SNAPSHOT:
-			_equal_blocks(m.blocks, meaning.blocks as Array, name)
-		FramehubMessage.Type.FRAME:
-			_equal_frame(m, meaning, name)
-		FramehubMessage.Type.SETTLED:
-			equal(Array(m.committed), (meaning.committed as Array).map(_whole), name)
-			_equal_refusals(m.rejected, meaning.rejected as Array, name)
 		FramehubMessage.Type.CLOCK:
 			equal(m.echo, _value(meaning.echo as Array), name)
 			equal(m.time, _whole(meaning.time), name)
@@ -158,7 +169,7 @@ func _equal_refusals(got: Array, want: Array, name: String) -> void:
 	equal(flat, wanted, name + ": rejected")
 
 
-func _equal_hello(m: FramehubMessage, want: Dictionary, name: String) -> void:
+func _equal_hello(m: FramehubHello, want: Dictionary, name: String) -> void:
 	equal([m.session, m.device, m.epoch], [_bytes(want.session), _bytes(want.device), _bytes(want.epoch)], name)
 	equal([m.settled, m.resumed, m.time], [_whole(want.settled), want.resumed, _whole(want.time)], name)
 	equal(m.frame_hz, want.frame_hz, name)
@@ -182,7 +193,7 @@ func _equal_schema(got: FramehubSchema, want: Dictionary, name: String) -> void:
 			equal([t.columns[c], t.types[c], t.flags[c]], [column.name, column.type, _whole(column.flags)], name)
 
 
-func _equal_frame(m: FramehubMessage, want: Dictionary, name: String) -> void:
+func _equal_frame(m: FramehubFrame, want: Dictionary, name: String) -> void:
 	equal([m.previous, m.time, m.more], [_whole(want.previous), _whole(want.time), want.more], name)
 	_equal_blocks(m.blocks, want.changed as Array, name)
 	_equal_blocks(m.removed, want.removed as Array, name)
@@ -191,7 +202,7 @@ func _equal_frame(m: FramehubMessage, want: Dictionary, name: String) -> void:
 	else:
 		equal(Array(m.complete as PackedInt32Array), (want.complete as Array).map(_whole), name)
 	var got: Array = []
-	for a: FramehubMessage.Author in m.authors:
+	for a: FramehubFrame.Author in m.authors:
 		got.append([a.device, a.seq, a.table, a.keys.map(func(k: Variant) -> Array: return k if k is Array else [k])])
 	var wanted: Array = []
 	for a: Dictionary in want.authors:
@@ -199,7 +210,7 @@ func _equal_frame(m: FramehubMessage, want: Dictionary, name: String) -> void:
 	_equal_rows(got, wanted, name + ": authors")
 
 
-func _equal_event(m: FramehubMessage, want: Dictionary, name: String) -> void:
+func _equal_event(m: FramehubReply, want: Dictionary, name: String) -> void:
 	equal(m.device, _bytes(want.from), name + ": from")
 	equal(m.name, want.name if want.name else "", name + ": name")
 	var value: Variant = want.value
@@ -315,7 +326,8 @@ func test_damaged_messages() -> void:
 		var bytes: PackedByteArray = _damaged(_bytes(golden[random.randi() % golden.size()].hex), random)
 		var m: FramehubMessage = FramehubMessage.read(bytes, 1 << 20)
 		if m.error.is_empty() and m.type == FramehubMessage.Type.FRAME:
-			for block: FramehubBlock in m.blocks + m.removed:
+			var frame: FramehubFrame = m
+			for block: FramehubBlock in frame.blocks + frame.removed:
 				_rows(block)
 		tried += 1
 	Engine.print_error_messages = true

@@ -291,7 +291,7 @@ func tick(n: int) -> void:
 
 
 ## The transactions behind the frame that was applied last, for a server.
-func authors() -> Array[FramehubMessage.Author]:
+func authors() -> Array[FramehubFrame.Author]:
 	return _session.authors
 
 

@@ -18,7 +18,7 @@ var changes: Array[FramehubChange] = []
 
 var _by_number: Dictionary[int, FramehubTable] = {}
 var _aside: Dictionary[int, Array] = {}  # blocks of snapshots that have not ended, by id
-var _parts: Array[FramehubMessage] = []  # of a frame that has not come whole
+var _parts: Array[FramehubFrame] = []  # of a frame that has not come whole
 
 
 ## Takes over a schema. Tables keep their rows until a snapshot replaces them.
@@ -183,7 +183,7 @@ func _held(table: FramehubTable, row: int, others: Array[FramehubSub], since: in
 
 
 ## Takes a frame. Its changes are there once it has come whole.
-func apply(frame: FramehubMessage) -> String:
+func apply(frame: FramehubFrame) -> String:
 	gap = frame.previous > version
 	changes = []
 	if gap:
@@ -193,7 +193,7 @@ func apply(frame: FramehubMessage) -> String:
 	_parts.append(frame)
 	if frame.more:
 		return ""
-	var parts: Array[FramehubMessage] = _parts
+	var parts: Array[FramehubFrame] = _parts
 	_parts = []
 	var words: String = _look_over(parts)
 	if not words.is_empty():
@@ -213,9 +213,9 @@ func in_frame() -> bool:
 
 
 # Looks at all of a frame before anything of it is done. Blocks then have their keys.
-func _look_over(parts: Array[FramehubMessage]) -> String:
+func _look_over(parts: Array[FramehubFrame]) -> String:
 	var gone: Dictionary[int, Dictionary] = {}  # keys, by the numbers of tables
-	for part: FramehubMessage in parts:
+	for part: FramehubFrame in parts:
 		for block: FramehubBlock in part.removed:
 			var words: String = _fault(block, false)
 			if not words.is_empty():
@@ -227,7 +227,7 @@ func _look_over(parts: Array[FramehubMessage]) -> String:
 			var keys: Dictionary = gone.get_or_add(block.table, {})
 			for key: Variant in block.keys:
 				keys[key] = true
-	for part: FramehubMessage in parts:
+	for part: FramehubFrame in parts:
 		for block: FramehubBlock in part.blocks:
 			var words: String = _fault(block, false)
 			if not words.is_empty():
@@ -248,12 +248,12 @@ func _all_there(table: FramehubTable, block: FramehubBlock, gone: Dictionary[int
 	return table.has_all(block.keys)
 
 
-func _carry_out(parts: Array[FramehubMessage]) -> void:
+func _carry_out(parts: Array[FramehubFrame]) -> void:
 	var of: Dictionary[int, FramehubChange] = {}  # by the numbers of tables
-	for part: FramehubMessage in parts:
+	for part: FramehubFrame in parts:
 		for block: FramehubBlock in part.removed:
 			_change_of(of, block.table).removed.append_array(_by_number[block.table].remove(block.keys))
-	for part: FramehubMessage in parts:
+	for part: FramehubFrame in parts:
 		for block: FramehubBlock in part.blocks:
 			var places: PackedInt32Array = _by_number[block.table].put(block.keys, block, parts[-1].version)
 			_change_of(of, block.table).rows.append_array(places)

@@ -15,7 +15,7 @@ var keys: Array = []
 var mine: bool = false
 
 
-static func of(author: FramehubMessage.Author, table_name: String, own: PackedByteArray) -> FramehubDelta:
+static func of(author: FramehubFrame.Author, table_name: String, own: PackedByteArray) -> FramehubDelta:
 	var delta: FramehubDelta = FramehubDelta.new()
 	delta.device = author.device
 	delta.seq = author.seq

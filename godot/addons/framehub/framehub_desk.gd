@@ -110,7 +110,7 @@ func sql(statement: String, params: Array) -> FramehubAnswer:
 
 
 ## Takes an answer of the hub.
-func answer(m: FramehubMessage) -> void:
+func answer(m: FramehubReply) -> void:
 	var asked: FramehubAnswer = null
 	if m.type == FramehubMessage.Type.SQL:
 		asked = _statements.get(m.id)

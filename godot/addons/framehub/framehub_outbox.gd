@@ -24,6 +24,11 @@ var _most_bytes: int = 0
 var _send: Callable = Callable()  # invalid: there is no session
 
 
+## How many bytes of a message the hub takes; 0 where it has not told.
+func most_bytes() -> int:
+	return _most_bytes
+
+
 ## How many transactions have no outcome.
 func size() -> int:
 	return _pending.size()
@@ -64,7 +69,7 @@ func add(tx: FramehubTx) -> Error:
 
 
 ## Begins a session: settles what the hub has settled, and sends the rest.
-func begin(hello: FramehubMessage, new_epoch: bool, send: Callable) -> void:
+func begin(hello: FramehubHello, new_epoch: bool, send: Callable) -> void:
 	_schema = hello.schema
 	_most_under_way = int(hello.limits.get("unsettled", 64.0))
 	_most_bytes = int(hello.limits.get("message", 0.0))
@@ -141,7 +146,7 @@ func sent_to(seq: int) -> bool:
 
 
 ## The hub tells outcomes. A number that is not known here is of a life of the device that was lost.
-func settle(m: FramehubMessage) -> void:
+func settle(m: FramehubOutcomes) -> void:
 	known = true
 	for seq: int in m.committed:
 		if _by_seq.has(seq):

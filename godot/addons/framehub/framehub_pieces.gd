@@ -73,7 +73,7 @@ func _ask(reading: Reading) -> void:
 
 
 ## Takes an answer of the hub.
-func answer(m: FramehubMessage) -> void:
+func answer(m: FramehubReply) -> void:
 	if not _asked.has(m.id):
 		return
 	var reading: Reading = _asked[m.id]
@@ -86,7 +86,7 @@ func answer(m: FramehubMessage) -> void:
 		_append(reading, m)
 
 
-func _append(reading: Reading, m: FramehubMessage) -> void:
+func _append(reading: Reading, m: FramehubReply) -> void:
 	if reading.size < 0:
 		reading.size = m.size
 		reading.first = m.version
@@ -114,6 +114,8 @@ func _again(reading: Reading) -> void:
 ## The copy has gone on. Pieces are of the version at which each was read: they are of one value where the
 ## copy, once it is as new as the last, has seen no change of the row since the first.
 func look() -> void:
+	if _whole.is_empty():
+		return
 	var waiting: Array[Reading] = _whole
 	_whole = []
 	for reading: Reading in waiting:

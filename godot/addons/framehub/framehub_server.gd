@@ -98,7 +98,7 @@ func _on_connected() -> void:
 
 
 func _on_frame_applied(_version: int, _time: int) -> void:
-	for author: FramehubMessage.Author in client.authors():
+	for author: FramehubFrame.Author in client.authors():
 		var table: FramehubTable = client.copy.numbered(author.table)
 		if table != null:
 			deltas.append(FramehubDelta.of(author, table.name, client.device))

@@ -20,9 +20,10 @@ var journal: FramehubJournal = null
 ## Whether [signal FramehubClient.live] was emitted for what is subscribed to now.
 var announced: bool = false
 ## The transactions behind the frame that was applied last.
-var authors: Array[FramehubMessage.Author] = []
+var authors: Array[FramehubFrame.Author] = []
 
 var _client: FramehubClient = null
+var _last: FramehubFrame = null  # is kept for other clients in this game (FramehubMessage.read)
 
 
 func _init(client: FramehubClient) -> void:
@@ -62,7 +63,8 @@ func receive(bytes: PackedByteArray) -> void:
 	if not m.error.is_empty():
 		_client.link.fail(m.error)
 	elif m.type == FramehubMessage.Type.GOODBYE:
-		_client.link.lose(m.code, m.text, m.retry / 1000.0 if m.retry >= 0 else -1.0)
+		var goodbye: FramehubReply = m
+		_client.link.lose(goodbye.code, goodbye.text, goodbye.retry / 1000.0 if goodbye.retry >= 0 else -1.0)
 	elif _client.is_live():
 		_handle(m)
 	elif m.type == FramehubMessage.Type.HELLO:
@@ -96,9 +98,17 @@ func _handle(m: FramehubMessage) -> void:
 			_client.outbox.settle(m)
 			desk.flush_events()
 		FramehubMessage.Type.SNAPSHOT:
-			_expect_fit(_client.copy.set_aside(m.id, m.blocks))
+			_expect_fit(_client.copy.set_aside(m.id, (m as FramehubFrame).blocks))
 		FramehubMessage.Type.SNAPSHOT_END:
 			_snapshot_end(m)
+		FramehubMessage.Type.HELLO:
+			_client.link.fail("the hub says its hello once")
+		_:
+			_reply(m)
+
+
+func _reply(m: FramehubReply) -> void:
+	match m.type:
 		FramehubMessage.Type.SCHEMA:
 			_change_schema(m.schema)
 		FramehubMessage.Type.CLOCK:
@@ -115,11 +125,9 @@ func _handle(m: FramehubMessage) -> void:
 				_client.event_refused.emit(m.name, m.refusal.code, m.refusal.text)
 			else:
 				_client.event_received.emit(m.device, m.name, m.value)
-		_:
-			_client.link.fail("the hub sends no messages of type %d in a session" % m.type)
 
 
-func _greet(hello: FramehubMessage) -> void:
+func _greet(hello: FramehubHello) -> void:
 	var new_epoch: bool = not epoch.is_empty() and epoch != hello.epoch
 	_client.device = hello.device
 	epoch = hello.epoch
@@ -141,10 +149,12 @@ func _greet(hello: FramehubMessage) -> void:
 	_client.connected.emit()
 
 
-func _frame(m: FramehubMessage) -> void:
-	if not _client.copy.in_frame():
+func _frame(m: FramehubFrame) -> void:
+	_last = m
+	if not authors.is_empty() and not _client.copy.in_frame():
 		authors = []
-	authors.append_array(m.authors)
+	if not m.authors.is_empty():
+		authors.append_array(m.authors)
 	if not _expect_fit(_client.copy.apply(m)) or m.more:
 		return
 	_tell_changes()
@@ -200,7 +210,7 @@ func _change_schema(described: FramehubSchema) -> void:
 	_client.schema_changed.emit()
 
 
-func _tick(m: FramehubMessage) -> void:
+func _tick(m: FramehubReply) -> void:
 	if m.tells_holder:
 		_client.holder = m.device
 		_client.holder_changed.emit(_client.holder)

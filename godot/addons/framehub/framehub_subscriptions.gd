@@ -72,7 +72,7 @@ static func _after(subs: Array[FramehubSub], c: Change) -> Array[FramehubSub]:
 
 
 ## Begins a session.
-func begin(hello: FramehubMessage, send: Callable) -> void:
+func begin(hello: FramehubHello, send: Callable) -> void:
 	if all and _copy.subs.is_empty():
 		_copy.subs = _readable(hello.schema)
 	_copy.begin(hello.resumed)

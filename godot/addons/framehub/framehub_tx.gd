@@ -146,12 +146,9 @@ func encode(schema: FramehubSchema) -> PackedByteArray:
 		var block: FramehubBlock = _block(i, shape)
 		if block == null:
 			return PackedByteArray()
-		var types: PackedStringArray = []
-		for column: int in block.columns:
-			types.append(shape.types[column])
 		w.array(2)
 		w.integer(_kinds[i])
-		var words: String = block.write(w, types)
+		var words: String = block.write(w, shape.types)
 		if not words.is_empty():
 			return _unsayable(i, "type", "%s: %s" % [shape.name, words])
 	return w.bytes
@@ -162,18 +159,23 @@ func _block(i: int, shape: FramehubSchema.TableShape) -> FramehubBlock:
 	var arrays: Dictionary = _columns[i]
 	var block: FramehubBlock = FramehubBlock.new()
 	block.table = shape.number
+	var named: int = 0
 	for c: int in shape.columns.size():
 		var name: String = shape.columns[c]
-		if arrays.has(name) and (_kinds[i] != Kind.DELETE or c < shape.key_length):
+		if not arrays.has(name):
+			if c < shape.key_length:
+				_unsayable(i, "missing", "a row of %s lacks its key %s" % [shape.name, name])
+				return null
+			continue
+		named += 1
+		if _kinds[i] != Kind.DELETE or c < shape.key_length:
 			block.columns.append(c)
 			block.data.append(arrays[name])
-		elif c < shape.key_length:
-			_unsayable(i, "missing", "a row of %s lacks its key %s" % [shape.name, name])
-			return null
-	for name: String in arrays:
-		if not shape.columns.has(name):
-			_unsayable(i, "unknown_column", "table %s has no column %s" % [shape.name, name])
-			return null
+	if named < arrays.size():
+		for name: String in arrays:
+			if not shape.columns.has(name):
+				_unsayable(i, "unknown_column", "table %s has no column %s" % [shape.name, name])
+		return null
 	block.rows = block.data[0].size()
 	for values: Variant in block.data:
 		if values.size() != block.rows:

@@ -27,6 +27,8 @@ func _key(key: Variant) -> Variant:
 
 ## Tells those whose rows have changed.
 func tell(change: FramehubChange) -> void:
+	if _tables.is_empty():
+		return
 	var by_key: Dictionary = _tables.get(change.table.name, {})
 	if by_key.is_empty():
 		return

@@ -48,6 +48,10 @@ func _read_columns(r: FramehubCbor) -> void:
 	if count < 1 or count > MAX_COLUMNS:
 		r.fail("a block names %d columns, it must be 1 to %d" % [count, MAX_COLUMNS])
 		return
+	var short: Variant = r.short_rising(count)
+	if short != null:
+		columns = short
+		return
 	for i: int in count:
 		var column: int = r.uint("a column number", MAX_COLUMNS - 1)
 		if columns.has(column):
@@ -58,7 +62,7 @@ func _read_columns(r: FramehubCbor) -> void:
 
 
 ## Writes the block, each column in the smallest form that loses nothing. [param types] are those of the
-## schema, as "REAL": a whole number for a REAL column travels as a fraction. Returns words where a value is
+## table's columns, as "REAL": a whole number for a REAL column travels as a fraction. Returns words where a value is
 ## none of SQL's.
 func write(w: FramehubCborWriter, types: PackedStringArray = []) -> String:
 	w.array(3 + columns.size())
@@ -68,6 +72,6 @@ func write(w: FramehubCborWriter, types: PackedStringArray = []) -> String:
 		w.integer(column)
 	w.integer(rows)
 	for i: int in columns.size():
-		if not FramehubColumn.write(w, data[i], i < types.size() and types[i] == "REAL"):
+		if not FramehubColumn.write(w, data[i], columns[i] < types.size() and types[columns[i]] == "REAL"):
 			return "column %d of a block holds what is no value of SQL's" % columns[i]
 	return ""

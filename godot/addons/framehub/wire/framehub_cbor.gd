@@ -156,14 +156,37 @@ func bytes(what: String) -> PackedByteArray:
 ## Reads a typed array's tag and bytes where both are short, as most are: the tag is in [member argument] then.
 ## Reads nothing, and returns null, where they are not.
 func short_typed() -> Variant:
-	if at + 3 > _size or _bytes[at] != 0xd8:
+	if at + 4 > _size or _bytes[at] != 0xd8:
 		return null
+	var begin: int = at + 3
 	var length: int = _bytes[at + 2] - 0x40
-	if length < 0 or length > 23 or at + 3 + length > _size:
+	if length == 24:  # how many stands in a byte of its own
+		length = _bytes[begin]
+		begin += 1
+	elif length < 0 or length > 24:
+		return null
+	if begin + length > _size:
 		return null
 	argument = _bytes[at + 1]
-	at += 3 + length
-	return _bytes.slice(at - length, at)
+	at = begin + length
+	return _bytes.slice(begin, at)
+
+
+## Reads so many unsigned integers where each is a byte, as most are, and each more than the one before.
+## Reads nothing, and returns null, where they are not.
+func short_rising(count: int) -> Variant:
+	if at + count > _size:
+		return null
+	var numbers: PackedInt32Array = []
+	var last: int = -1
+	for i: int in range(at, at + count):
+		var next: int = _bytes[i]
+		if next <= last or next > 23:
+			return null
+		last = next
+		numbers.append(next)
+	at += count
+	return numbers
 
 
 ## Reads true or false.

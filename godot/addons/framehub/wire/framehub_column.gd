@@ -52,6 +52,12 @@ static func read(r: FramehubCbor, what: String, n: int) -> Variant:
 
 
 static func _typed(r: FramehubCbor, what: String, n: int, tag: int, bytes: PackedByteArray) -> Variant:
+	if tag == FLOAT64 and bytes.size() == 8 * n:
+		return _finite64(r, bytes.to_float64_array(), what)
+	if tag == FLOAT32 and bytes.size() == 4 * n:
+		return _finite32(r, bytes.to_float32_array(), what)
+	if tag == UINT8 and bytes.size() == n:
+		return bytes
 	var width: int = _WIDTHS.get(tag, 0)
 	if width == 0:
 		r.fail("%s has the CBOR tag %d, which is not one of the protocol's typed arrays" % [what, tag])
@@ -136,6 +142,10 @@ static func write(w: FramehubCborWriter, values: Variant, real: bool) -> bool:
 
 
 static func _write_any(w: FramehubCborWriter, values: Array, real: bool) -> bool:
+	if values.size() == 1:
+		var one: Variant = values[0]
+		if one is float or (real and (one is int or one is bool)):
+			return _write_one(w, float(one))
 	var kinds: int = 0
 	for v: Variant in values:
 		kinds |= 1 << typeof(v)
@@ -150,6 +160,21 @@ static func _write_any(w: FramehubCborWriter, values: Array, real: bool) -> bool
 		if not w.value(float(v) if real and (v is int or v is bool) else v):
 			return false
 	return true
+
+
+# What a row's fraction is: most transactions are of one row.
+static func _write_one(w: FramehubCborWriter, v: float) -> bool:
+	var at: int = w.bytes.size()
+	w.bytes.resize(at + 7)
+	w.bytes.encode_float(at + 3, v)
+	var narrow: bool = w.bytes.decode_float(at + 3) == v
+	if not narrow:
+		w.bytes.resize(at + 11)
+		w.bytes.encode_double(at + 3, v)
+	w.bytes[at] = FramehubCbor.Major.TAG << 5 | 24
+	w.bytes[at + 1] = FLOAT32 if narrow else FLOAT64
+	w.bytes[at + 2] = FramehubCbor.Major.BYTES << 5 | (4 if narrow else 8)
+	return is_finite(v)
 
 
 static func _write_float32(w: FramehubCborWriter, values: PackedFloat32Array) -> bool:
@@ -213,6 +238,8 @@ static func _packed(values: PackedInt64Array, tag: int) -> PackedByteArray:
 		return values.to_byte_array()
 	if tag == SINT32:
 		return PackedInt32Array(Array(values)).to_byte_array()
+	if tag == UINT8:
+		return PackedByteArray(Array(values))
 	var bytes: PackedByteArray = []
 	var width: int = _WIDTHS[tag]
 	bytes.resize(n * width)
