@@ -240,6 +240,13 @@ func test_what_fails_says_why() -> void:
 				e.put("crate", {"id": 1, "x": 2.0}),
 			"another one"
 		],
+		[
+			"more rows than a transaction holds",
+			func(e: FramehubExporter) -> void:
+				for i: int in 200:
+					e.put("quest", {"id": i, "title": "%d" % i + "long".repeat(1500)}),
+			"the hub takes 1024 KiB"
+		],
 	]:
 		var exporter: FramehubExporter = FramehubTestExport.exporter(self, hub)
 		case[1].call(exporter)

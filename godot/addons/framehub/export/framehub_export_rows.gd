@@ -137,6 +137,14 @@ static func _key_of(shape: FramehubSchema.TableShape, row: Dictionary) -> String
 	return JSON.stringify(key if key.size() > 1 else key[0])
 
 
+## A transaction of what is put, which shows how large that is.
+func puts() -> FramehubTx:
+	var tx: FramehubTx = FramehubTx.new()
+	for table: String in _puts:
+		_put_rows(tx, table)
+	return tx
+
+
 ## Adds all of it to the transaction of a release. [param was] is what exports have put before: preset, table
 ## and key.
 func fill(tx: FramehubTx, preset: String, was: Array[Array]) -> void:

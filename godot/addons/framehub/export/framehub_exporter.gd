@@ -82,7 +82,22 @@ func _look_at_tables() -> bool:
 	var words: String = _rows.describe(_upload.shape)
 	if not words.is_empty():
 		_upload.fail(words)
+	if _upload.error.is_empty():
+		_expect_fit(_rows.puts())  # said before all files have been sent in vain
 	return _upload.error.is_empty()
+
+
+func _expect_fit(tx: FramehubTx) -> void:
+	var sizes: Array[int] = _upload.size_of(tx)
+	if sizes[1] > 0 and sizes[0] > sizes[1]:
+		var has: String = String.humanize_size(sizes[0])
+		var takes: String = String.humanize_size(sizes[1])
+		_upload.fail(
+			(
+				"the rows have %s, and the hub takes %s with a release: put less into rows, or more into files"
+				% [has, takes]
+			)
+		)
 
 
 func _send_all(pack: String) -> void:
@@ -212,7 +227,8 @@ func _publish(tree: PackedByteArray) -> void:
 		release.merge({"files": files, "bytes": bytes})
 		var tx: FramehubTx = FramehubTx.new().insert("release", release)
 		_rows.fill(tx, preset, was)
-		if not _upload.try_write(tx):
+		_expect_fit(tx)
+		if not _upload.error.is_empty() or not _upload.try_write(tx):
 			return
 		if tx.code.is_empty():
 			number = next

@@ -49,6 +49,11 @@ func shape(table: String) -> FramehubSchema.TableShape:
 	return _client.schema().table(table)
 
 
+## How many bytes a transaction would have, and how many the hub takes.
+func size_of(tx: FramehubTx) -> Array[int]:
+	return [tx.encode(_client.schema()).size(), _client.outbox.most_bytes()]
+
+
 ## Bytes that have been sent so far.
 func sent() -> int:
 	return _client.link.bytes_out
