@@ -21,7 +21,8 @@ func test_two_clients_converge() -> void:
 	await tx.wait()
 	equal(tx.code, "", "refused")
 	check(tx.version > 0, "no version")
-	await until(func() -> bool: return two.version() >= tx.version, "the other one has it")
+	var both: Callable = func() -> bool: return mini(one.version(), two.version()) >= tx.version
+	await until(both, "both have it")
 	equal(two.table("entity").row(0), one.table("entity").row(0), "the row")
 	equal(two.table("entity").find(7, "y"), -2.0, "a whole number in a REAL column")
 	equal(two.table("entity").find(7, "owner"), "grün", "a text")
