@@ -109,17 +109,20 @@ func (c *client) Write(w *wire.Write, refused *wire.Refusal, size int) error {
 // again answers a number that was taken before: what is still under way will
 // be told when it settles, what has settled is told again.
 func (c *client) again(seq uint64) error {
-	if c.hub.in.isPending(c.device, seq) {
+	refused, pending := c.hub.in.refusal(c.device, seq)
+	if pending {
 		return nil
 	}
-	state, _, err := c.hub.store.Device(c.device.id)
-	if err != nil {
-		return err
-	}
-	o := outcome{item: item{device: c.device, write: &wire.Write{Seq: seq}}}
-	for i := range state.Rejected {
-		if state.Rejected[i].Seq == seq {
-			o.refused = &state.Rejected[i].Refusal
+	o := outcome{item{device: c.device, write: &wire.Write{Seq: seq}}, refused}
+	if refused == nil {
+		state, _, err := c.hub.store.Device(c.device.id)
+		if err != nil {
+			return err
+		}
+		for i := range state.Rejected {
+			if state.Rejected[i].Seq == seq {
+				o.refused = &state.Rejected[i].Refusal
+			}
 		}
 	}
 	c.settled(c.hub.Version(), &o, time.Now())

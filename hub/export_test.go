@@ -44,6 +44,13 @@ func (h *Hub) Pending() int {
 	return len(h.in.items)
 }
 
+// Devices returns how many devices the inbox knows.
+func (h *Hub) Devices() int {
+	h.in.mu.Lock()
+	defer h.in.mu.Unlock()
+	return len(h.in.devices)
+}
+
 // Waiting returns how many events wait for the next frame boundary.
 func (h *Hub) Waiting() int { return h.events.waiting() }
 

@@ -77,7 +77,7 @@ func (h *Hub) frame(now time.Time) {
 		h.merge(time.Now(), false)
 		return
 	}
-	h.unsaid = h.unsaid[said:]
+	h.said(said)
 	h.presence.written(attended)
 	h.metrics.durable.Observe(time.Since(start).Seconds())
 	h.publish(entry, outcomes)
@@ -239,7 +239,7 @@ func (h *Hub) confess(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	h.unsaid = h.unsaid[len(unsaid):]
+	h.said(len(unsaid))
 	if e != nil {
 		h.broadcast(e)
 	}
@@ -259,6 +259,12 @@ func (h *Hub) refuseWhileDown(now time.Time) {
 	if _, err := h.presence.look(h.store, now); err == nil && len(h.presence.going) > 0 { // else it is looked again
 		h.presence.forget(h.in.held())
 	}
+}
+
+// said takes note that the first n of the refusals that wait are written down.
+func (h *Hub) said(n int) {
+	h.in.said(h.unsaid[:n])
+	h.unsaid = h.unsaid[n:]
 }
 
 func undone(items []item) []outcome {
@@ -282,6 +288,7 @@ func (h *Hub) refuse(outcomes []outcome) {
 		}
 		if o.numbered() {
 			h.unsaid = append(h.unsaid, o.logged())
+			h.in.unsaid(o)
 		}
 	}
 	wakeUnanswered(h.settle(h.Version(), outcomes))
@@ -298,7 +305,8 @@ func (h *Hub) recover(now time.Time) bool {
 	if late != nil {
 		h.presence.written(h.absent)
 		h.publish(late, h.limbo)
-		h.limbo, h.absent, h.unsaid = nil, nil, h.unsaid[h.saying:]
+		h.limbo, h.absent = nil, nil
+		h.said(h.saying)
 	}
 	if errors.Is(err, store.ErrSchemaChanged) {
 		h.outside(func() {

@@ -512,15 +512,7 @@ func TestLockedDatabase(t *testing.T) {
 	bubble(t, func(w *world) {
 		p := w.dial(nothing())
 		expect[*wire.SnapshotEnd](p)
-		db, err := sql.Open("sqlite3", "file:"+w.path+"?_txlock=immediate")
-		if err != nil {
-			w.Fatal(err)
-		}
-		defer func() { _ = db.Close() }()
-		tx, err := db.BeginTx(w.Context(), nil)
-		if err != nil {
-			w.Fatal(err)
-		}
+		unlock := w.lock()
 		short := p.put(1, 1)
 		w.frame()
 		if err := w.hub.Ready(); err != nil {
@@ -534,9 +526,7 @@ func TestLockedDatabase(t *testing.T) {
 		if err := w.hub.Ready(); err == nil || !strings.Contains(err.Error(), "lock") {
 			w.Errorf("readiness says %v", err)
 		}
-		if err := tx.Rollback(); err != nil {
-			w.Fatal(err)
-		}
+		unlock()
 		w.pass(time.Second)
 		w.frame()
 		if err := w.hub.Ready(); err != nil {

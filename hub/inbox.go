@@ -53,6 +53,7 @@ type device struct {
 	last    uint64  // the highest number it has sent
 	waits   bool    // its read loop waits for room
 	pending []uint64
+	unsaid  []wire.Rejected // refusals that the store has yet to write down, the last ones
 }
 
 // inbox is where read loops leave transactions for the next frame.
@@ -73,17 +74,21 @@ func (b *inbox) init() {
 	b.of, b.devices = map[owner]int{}, map[store.Device]*device{}
 }
 
-// attach makes c the device's session. It returns the session that c replaces,
-// if any, and what state says the device has settled, read under the same lock
-// that outcomes are delivered under, so that none falls between.
-func (b *inbox) attach(c *client, id store.Device, state func() (uint64, error)) (replaced *client, err error) {
+// attach makes c the device's session, and returns the session that c replaces, if
+// any. state says what the device has settled, where some refusals may not be written
+// down: under the same lock that outcomes are delivered under, so that none falls between.
+func (b *inbox) attach(c *client, id store.Device, state func(unsaid []wire.Rejected) (uint64, error)) (replaced *client, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := b.devices[id]
 	if d != nil && !owns(d, c.identity.User) {
 		return nil, notYours()
 	}
-	settled, err := state()
+	var unsaid []wire.Rejected
+	if d != nil {
+		unsaid = d.unsaid
+	}
+	settled, err := state(unsaid)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +127,7 @@ func (b *inbox) detach(c *client) {
 }
 
 func (b *inbox) forget(d *device) {
-	if d.client == nil && len(d.pending) == 0 {
+	if d.client == nil && len(d.pending)+len(d.unsaid) == 0 {
 		delete(b.devices, d.id)
 	}
 }
@@ -188,13 +193,6 @@ func (b *inbox) held() map[store.Device]struct{} {
 		devices[b.items[i].device.id] = struct{}{}
 	}
 	return devices
-}
-
-// isPending says whether the number's outcome is still to come.
-func (b *inbox) isPending(d *device, seq uint64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Contains(d.pending, seq)
 }
 
 func (b *inbox) count(it *item, sign int) {

@@ -193,7 +193,7 @@ func (h *Hub) claimDevice(c *client, id store.Device, kept bool) (look store.Dev
 				return look, nil, err
 			}
 		}
-		replaced, err = h.in.attach(c, id, func() (uint64, error) {
+		replaced, err = h.in.attach(c, id, func(unsaid []wire.Rejected) (uint64, error) {
 			if kept {
 				var ok bool
 				if look, ok = h.store.LookAgain(id, look); !ok {
@@ -203,6 +203,7 @@ func (h *Hub) claimDevice(c *client, id store.Device, kept bool) (look store.Dev
 			if look.Known && look.Owner != "" && look.Owner != c.identity.User {
 				return 0, notYours()
 			}
+			addUnsaid(&look, unsaid)
 			return look.Settled, nil
 		})
 		if !errors.Is(err, errOutdated) {
