@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,25 +172,40 @@ const (
 	batchBytes = 1 << 20
 )
 
+// scopesAtOnce is how many scopes one statement looks for: SQLite takes 32,766 parameters.
+const scopesAtOnce = 30_000
+
 // Scan calls f with a table's rows in batches, whole rows in the order of the
 // table's columns: all of them, or with scoped those that have one of scopes in
 // the scope column. The grid is reused between calls.
 func (v *View) Scan(t *Table, scoped bool, scopes []wire.Value, f func(wire.Grid) error) error {
+	if !scoped {
+		return v.scan(t, "", nil, f)
+	}
+	name := quote(t.Columns[t.Scope].Name)
+	values := slices.DeleteFunc(slices.Clone(scopes), wire.Value.IsNull)
+	for some := range slices.Chunk(values, scopesAtOnce) {
+		// Byte for byte, as the hub compares.
+		in := fmt.Sprintf("%s COLLATE BINARY IN (?%s)", name, strings.Repeat(", ?", len(some)-1))
+		if err := v.scan(t, in, some, f); err != nil {
+			return err
+		}
+	}
+	if len(values) == len(scopes) {
+		return nil
+	}
+	return v.scan(t, name+" IS NULL", nil, f) // which is in no list
+}
+
+// scan calls f with the rows of which a condition holds; "": of all.
+func (v *View) scan(t *Table, condition string, params []wire.Value, f func(wire.Grid) error) error {
 	names := make([]string, len(t.Columns))
 	for i := range t.Columns {
 		names[i] = quote(t.Columns[i].Name)
 	}
 	var where []string
-	if scoped {
-		// IS, so that NULL can be a scope too; byte for byte, as the hub compares.
-		parts := make([]string, len(scopes))
-		for i := range scopes {
-			parts[i] = fmt.Sprintf("%s IS ?%d COLLATE BINARY", names[t.Scope], i+1)
-		}
-		if len(parts) == 0 {
-			return nil
-		}
-		where = append(where, "("+strings.Join(parts, " OR ")+")")
+	if condition != "" {
+		where = append(where, condition)
 	}
 	for i := 0; i < t.Key && t.nullable && t.Synced; i++ { // see identifies
 		where = append(where, names[i]+" IS NOT NULL")
@@ -203,7 +219,7 @@ func (v *View) Scan(t *Table, scoped bool, scopes []wire.Value, f func(wire.Grid
 		return fmt.Errorf("read table %q: %w", t.Name, err)
 	}
 	defer stmt.Close()
-	if err := stmt.Bind(scopes...); err != nil {
+	if err := stmt.Bind(params...); err != nil {
 		return err
 	}
 	g := wire.Grid{Stride: len(t.Columns)}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"framehub/session/wire"
@@ -147,5 +148,31 @@ func TestScopes(t *testing.T) {
 	})
 	if err != nil || len(seen) != 2 || seen[0][0] != wire.IntegerValue(2) || seen[1][0] != wire.IntegerValue(5) {
 		t.Error(seen, err)
+	}
+}
+
+// TestManyScopes: a device may be subscribed to more scopes than SQLite takes in an
+// expression, or parameters.
+func TestManyScopes(t *testing.T) {
+	d := openDB(t, `CREATE TABLE a(id INTEGER PRIMARY KEY, zone ANY) STRICT; CREATE INDEX zones ON a(zone)`,
+		func(o *store.Options) { o.Scopes = map[string]string{"a": "zone"} })
+	d.do(put("a", "id zone", row(1, 0), row(2, 998), row(3, 1.5), row(4, 65535), row(5, 65536), row(6, nil), row(7, "998")))
+	for n, want := range map[int][]int64{0: {6}, 1: {1, 6}, 999: {1, 2, 6}, 65536: {1, 2, 4, 6}} {
+		scopes := []wire.Value{{}}
+		for i := range n {
+			scopes = append(scopes, wire.IntegerValue(int64(i)))
+		}
+		var seen []int64
+		err := d.View(t.Context(), func(v *store.View) error {
+			return v.Scan(d.table("a"), true, scopes, func(g wire.Grid) error {
+				for i := range g.Rows() {
+					seen = append(seen, g.Row(i)[0].Int64())
+				}
+				return nil
+			})
+		})
+		if slices.Sort(seen); err != nil || !slices.Equal(seen, want) {
+			t.Errorf("%d scopes and NULL have the rows %d, not %d: %v", n, seen, want, err)
+		}
 	}
 }
