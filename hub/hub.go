@@ -110,8 +110,8 @@ type Hub struct {
 	merging  sync.WaitGroup
 	mergeErr error // of the last merge; read after merging
 
-	told   atomic.Uint64 // the last version broadcast; written under mu
-	looked atomic.Int64  // when an operator last looked at the sessions, ns since 1970
+	told   atomic.Uint64             // the last version broadcast; written under mu
+	looked atomic.Pointer[time.Time] // when an operator last looked at the sessions; nil: never
 
 	mu        sync.Mutex // guards the following
 	toldTime  time.Time  // when the last version broadcast was committed

@@ -88,7 +88,7 @@ func (h *Hub) SessionCount() int {
 // an operator who looks, the hub also measures round trips.
 func (h *Hub) Sessions() []SessionInfo {
 	now := time.Now()
-	h.looked.Store(now.UnixNano())
+	h.looked.Store(&now)
 	seen := h.look()
 	list := make([]SessionInfo, len(seen))
 	for i := range seen {
@@ -203,5 +203,6 @@ func (h *Hub) watched(c *client, now time.Time) bool {
 		return true
 	}
 	const turns = uint64(pingLooked / sweepEvery)
-	return now.UnixNano()-h.looked.Load() < int64(lookingEnds) && uint64(c.sess.ID[15])%turns == h.sweeps%turns
+	looked := h.looked.Load()
+	return looked != nil && now.Sub(*looked) < lookingEnds && uint64(c.sess.ID[15])%turns == h.sweeps%turns
 }

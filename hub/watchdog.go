@@ -17,8 +17,8 @@ type watchdog struct {
 	// while it waits for the store.
 	turn sync.Mutex
 
-	since atomic.Int64           // since when it waits, in Unix nanoseconds; 0: it does not
-	hung  atomic.Pointer[string] // that it has waited too long, in words; nil: it has not
+	since atomic.Pointer[time.Time] // since when it waits; nil: it does not
+	hung  atomic.Pointer[string]    // that it has waited too long, in words; nil: it has not
 }
 
 // outside runs what may have to wait for the store, and touches nothing that is the
@@ -30,11 +30,11 @@ func (h *Hub) outside(f func()) {
 		return
 	}
 	began := time.Now()
-	w.since.Store(began.UnixNano())
+	w.since.Store(&began)
 	w.turn.Unlock()
 	f()
 	w.turn.Lock()
-	w.since.Store(0)
+	w.since.Store(nil)
 	if w.hung.Swap(nil) != nil {
 		h.opts.Log.Info("the database answers again", "after", time.Since(began).Round(time.Millisecond))
 	}
@@ -61,7 +61,7 @@ func (h *Hub) watch(ctx context.Context) {
 func (h *Hub) lookAfter(now time.Time) {
 	w := &h.watchdog
 	since := w.since.Load()
-	if since == 0 || now.Sub(time.Unix(0, since)) < h.opts.Watchdog {
+	if since == nil || now.Sub(*since) < h.opts.Watchdog {
 		return
 	}
 	w.turn.Lock()

@@ -138,7 +138,7 @@ func (k *keeper) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	if conn, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
-		k.conn = &ear{ReadWriteCloser: conn}
+		k.conn = &ear{ReadWriteCloser: conn, began: time.Now()}
 		resp.Body = k.conn
 	}
 	return resp, err
@@ -147,14 +147,15 @@ func (k *keeper) RoundTrip(r *http.Request) (*http.Response, error) {
 // An ear is a connection that knows when something was last heard on it.
 type ear struct {
 	io.ReadWriteCloser
-	heard atomic.Int64 // ns since 1970
+	began time.Time
+	heard atomic.Int64 // ns since it began
 }
 
 // Read implements [io.Reader].
 func (e *ear) Read(p []byte) (int, error) {
 	n, err := e.ReadWriteCloser.Read(p)
 	if n > 0 {
-		e.heard.Store(time.Now().UnixNano())
+		e.heard.Store(int64(time.Since(e.began)))
 	}
 	return n, err
 }
@@ -297,7 +298,7 @@ func (c *Client) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
 
 // Silent returns how long nothing was heard of the hub, as far as the client was read.
 func (c *Client) Silent(now time.Time) time.Duration {
-	return now.Sub(time.Unix(0, c.conn.heard.Load()))
+	return now.Sub(c.conn.began) - time.Duration(c.conn.heard.Load())
 }
 
 // Close leaves: it says so to the hub and gives it a second to agree. What

@@ -41,7 +41,8 @@ type link struct {
 	slice time.Duration // of writeTimeout, or all of it for TLS
 	early []byte        // read by net/http before it gave the connection away
 
-	heard atomic.Int64 // when something was last read, ns since 1970
+	began time.Time
+	heard atomic.Int64 // when something was last read, ns since it began: wall clocks are set
 
 	draining bool // the reader's: nobody needs what is read
 	drained  int  // since then
@@ -107,6 +108,11 @@ func (l *link) hurry(d time.Duration) {
 	_ = l.SetWriteDeadline(time.Now().Add(d))
 }
 
+// silent returns how long nothing has been read.
+func (l *link) silent(now time.Time) time.Duration {
+	return now.Sub(l.began) - time.Duration(l.heard.Load())
+}
+
 // Read implements net.Conn.
 func (l *link) Read(p []byte) (n int, err error) {
 	if len(l.early) > 0 {
@@ -118,7 +124,7 @@ func (l *link) Read(p []byte) (n int, err error) {
 		n, err = l.Conn.Read(p)
 	}
 	if n > 0 {
-		l.heard.Store(time.Now().UnixNano())
+		l.heard.Store(int64(time.Since(l.began)))
 	}
 	if l.draining {
 		l.drain(n)
@@ -165,11 +171,10 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := rw.Writer.Flush(); err != nil { // the answer to the upgrade
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	h.link = &link{Conn: newDirect(conn), early: early, slice: writeSlice}
+	h.link = &link{Conn: newDirect(conn), early: early, slice: writeSlice, began: time.Now()}
 	if _, h.link.tls = conn.(*tls.Conn); h.link.tls {
 		h.link.slice = writeTimeout
 	}
-	h.link.heard.Store(time.Now().UnixNano())
 	h.in = bufio.NewReaderSize(h.link, readBuffer)
 	return h.link, bufio.NewReadWriter(h.in, bufio.NewWriterSize(h.link, controlBuffer)), nil
 }

@@ -38,15 +38,15 @@ func (s *Session) RoundTrip() time.Duration { return time.Duration(s.trip.last.L
 // A roundTrip measures pings, of which one is under way at a time: one that is sent
 // before the last was answered measures nothing.
 type roundTrip struct {
-	sent atomic.Int64 // when the ping under way was, ns since 1970; 0: none is
-	last atomic.Int64 // ns
+	sent atomic.Pointer[time.Time] // when the ping under way was; nil: none is
+	last atomic.Int64              // ns
 }
 
-func (r *roundTrip) begins(now time.Time) { r.sent.CompareAndSwap(0, now.UnixNano()) }
+func (r *roundTrip) begins(now time.Time) { r.sent.CompareAndSwap(nil, &now) }
 
 // ends is told of each pong, also of those that answer nothing.
 func (r *roundTrip) ends(now time.Time) {
-	if sent := r.sent.Swap(0); sent != 0 {
-		r.last.Store(max(1, now.UnixNano()-sent))
+	if sent := r.sent.Swap(nil); sent != nil {
+		r.last.Store(max(1, int64(now.Sub(*sent))))
 	}
 }

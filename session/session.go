@@ -166,7 +166,7 @@ func (s *Session) Left() bool { return s.left }
 // Silent returns how long the peer has not been heard, not even with a part of a
 // message.
 func (s *Session) Silent(now time.Time) time.Duration {
-	return now.Sub(time.Unix(0, s.link.heard.Load()))
+	return s.link.silent(now)
 }
 
 // Hello reads the peer's first message. Its token is that of the Authorization
