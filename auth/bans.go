@@ -20,10 +20,12 @@ import (
 )
 
 const (
-	maxBans     = 100_000
-	maxBansFile = 64 << 20
-	maxBanText  = 200 // bytes of a reason
+	maxBans    = 100_000
+	maxBanText = 200 // bytes of a reason
 )
+
+// maxBansFile is as large as the file may be, in bytes.
+var maxBansFile = 64 << 20 // changed by tests alone
 
 // BanKind is what a ban keeps out.
 type BanKind string
@@ -86,9 +88,12 @@ func readBans(path string) (map[banKey]Ban, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxBansFile))
-	if err != nil {
+	text, err := io.ReadAll(io.LimitReader(f, int64(maxBansFile)+1))
+	switch {
+	case err != nil:
 		return nil, err
+	case len(text) > maxBansFile:
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxBansFile)
 	}
 	var bans []Ban
 	if err := json.Unmarshal(text, &bans); err != nil {
@@ -238,5 +243,8 @@ func writeBans(path string, bans []Ban) error {
 	if err != nil {
 		return err
 	}
-	return durable.Replace(path, append(text, '\n'))
+	if text = append(text, '\n'); len(text) > maxBansFile {
+		return fmt.Errorf("the %d bans take %d bytes, which is more than the hub reads again: lift some", len(bans), len(text))
+	}
+	return durable.Replace(path, text)
 }

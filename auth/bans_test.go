@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,5 +119,34 @@ func TestBansDamaged(t *testing.T) {
 	}
 	if err := gone.Add(auth.Ban{Kind: auth.BanUser, Name: "x"}); err == nil || len(gone.List()) != 0 {
 		t.Errorf("it was written into no folder: %v", err)
+	}
+}
+
+// TestBansThatAreTooLarge: a list that could not be read again is not written.
+func TestBansThatAreTooLarge(t *testing.T) {
+	auth.SetMaxBansFile(t, 10_000)
+	path := filepath.Join(t.TempDir(), "world.bans")
+	b, err := auth.OpenBans(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := 0
+	for i := range 20 {
+		name := fmt.Sprint("user ", i)
+		err := b.Add(auth.Ban{Kind: auth.BanUser, Name: name, Reason: strings.Repeat("<", 200)}) // six times as long in JSON
+		if banned := b.Find(&auth.Identity{User: name}, uuid.New(), time.Now()) != nil; banned != (err == nil) {
+			t.Errorf("%s is banned: %t, %v", name, banned, err)
+		}
+		if err == nil {
+			taken++
+		} else if !strings.Contains(err.Error(), "lift some") {
+			t.Error(err)
+		}
+	}
+	if b, err = auth.OpenBans(path); err != nil {
+		t.Fatalf("the list can't be read again: %v", err)
+	}
+	if n := len(b.List()); n != taken || n < 5 || n > 10 {
+		t.Errorf("%d bans are left of the %d that were taken", n, taken)
 	}
 }

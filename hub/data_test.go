@@ -178,6 +178,16 @@ func TestFilters(t *testing.T) {
 	})
 }
 
+// TestFilterOfAnOddColumn: a quote may end in the value that began in the column's name.
+func TestFilterOfAnOddColumn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldOf(t, `CREATE TABLE thing(id INTEGER PRIMARY KEY, zone INTEGER, "b'" BLOB) STRICT`, hub.Options{})
+		if got, want := w.filtered("b'=x'"), `column "b'" is compared with a blob, as x'00ff', or null, not with "x'"`; got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
+	})
+}
+
 // TestDataThatIsPrivate is told to those alone who may see it.
 func TestDataThatIsPrivate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

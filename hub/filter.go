@@ -108,7 +108,7 @@ func filterValue(c *store.Column, s string) (wire.Value, error) {
 		return wire.TextValue(plain), nil
 	case strings.EqualFold(s, "null"):
 		return wire.Value{}, nil
-	case strings.HasPrefix(s, "x'") && strings.HasSuffix(s, "'"):
+	case len(s) > 2 && strings.HasPrefix(s, "x'") && strings.HasSuffix(s, "'"):
 		b, err := hex.DecodeString(s[2 : len(s)-1])
 		if err != nil {
 			return wire.Value{}, &BadQueryError{fmt.Sprintf("%s is no blob: write its bytes in hexadecimal, as x'00ff'", s)}

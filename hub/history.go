@@ -30,6 +30,7 @@ type Sample struct {
 
 	// The time of frames from their boundary until they were handed to every session:
 	// half of them took no longer than P50, all but one in a hundred no longer than P99.
+	// What is longer than 1.87 s counts as that.
 	P50, P99 float64
 
 	// Where the step's frames spent it, in all: in transactions, in the frame log's
@@ -127,8 +128,12 @@ func (h *Hub) counted() counted {
 	c.BytesIn, c.BytesOut, c.Sessions, c.Behind = t.bytesIn, t.bytesOut, t.sessions, t.behind
 	c.Waiting, c.WaitingBytes = h.in.load()
 	c.Broadcast = h.readHistogram(h.metrics.broadcast).GetSampleSum()
-	for _, b := range h.readHistogram(h.metrics.frame).GetBucket() {
+	frame := h.readHistogram(h.metrics.frame)
+	for _, b := range frame.GetBucket() {
 		c.frames, c.bounds = append(c.frames, b.GetCumulativeCount()), append(c.bounds, b.GetUpperBound())
+	}
+	if n := len(c.bounds); n > 0 { // those that took longer are in no bucket
+		c.frames, c.bounds = append(c.frames, frame.GetSampleCount()), append(c.bounds, c.bounds[n-1])
 	}
 	return c
 }
