@@ -51,6 +51,7 @@ export class Chart {
     this.samples = [];
     this.from = 0;
     this.to = 1;
+    this.width = 0; // of what is drawn, in pixels
     this.values = given.lines.map(() => make("strong"));
     this.when = make("span", { class: "chart-when" });
     this.svg = svg("svg", { role: "img", class: "chart-svg", height: HEIGHT + FOOT });
@@ -112,13 +113,13 @@ export class Chart {
       const under = points(l.key).filter(([, v]) => v !== null);
       this.bands[i].setAttribute("d", over.length > 1 ? `${path([...over, ...under.reverse()])}Z` : "");
     });
-    this.base.setAttribute("x2", this.width);
+    this.base.setAttribute("x2", String(this.width));
     const shown = limit > 0 && limit <= most;
-    for (const [name, value] of Object.entries({ x2: shown ? this.width : 0, y1: y(limit) ?? 0, y2: y(limit) ?? 0 })) this.limit.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ x2: shown ? this.width : 0, y1: y(limit) ?? 0, y2: y(limit) ?? 0 })) this.limit.setAttribute(name, String(value));
     put(this.top, say(most));
     put(this.begin, ago((this.to - this.from) / 1000));
     put(this.end, "now");
-    this.end.setAttribute("x", this.width);
+    this.end.setAttribute("x", String(this.width));
     this.say();
   }
 

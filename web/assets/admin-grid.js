@@ -25,6 +25,7 @@ export class Grid {
     this.opened = "";
     /** By key, what is in sight. @type {Map<string, HTMLElement>} */
     this.shown = new Map();
+    this.sorted = { name: "", falling: false };
     this.heads = given.columns.map((c) => this.head(c));
     this.space = make("div", { class: "grid-space", role: "rowgroup" });
     const head = make("div", { role: "rowgroup", class: "grid-head" }, make("div", { role: "row", "aria-rowindex": 1 }, ...this.heads));
@@ -52,7 +53,7 @@ export class Grid {
 
   /** Sorts by a column, the other way round where it is sorted by it. @param {Column} column */
   sortBy(column) {
-    const { name, falling } = this.sorted ?? { name: "", falling: false };
+    const { name, falling } = this.sorted;
     this.order(column.name ?? "", name === column.name ? !falling : (column.falling ?? false));
     this.given.sort(this.sorted.name, this.sorted.falling);
   }

@@ -40,6 +40,14 @@ export class Panel {
     this.unfollow = () => {};
     /** @type {Chart[]} */
     this.charts = [];
+    /** What was a second ago, and so on, newest last. @type {any[]} */
+    this.samples = [];
+    /** What was told last. @type {any} */
+    this.before = null;
+    /** Of FACTS, in order. @type {HTMLElement[]} */
+    this.values = [];
+    this.transactions = new TransactionList();
+    this.messages = new MessageList();
     this.el = make("section", { class: "session", id: "panel", "aria-labelledby": "panel-title", hidden: true });
   }
 
@@ -57,15 +65,13 @@ export class Panel {
   }
 
   build() {
-    /** What was a second ago, and so on, newest last. @type {any[]} */
     this.samples = [];
-    /** @type {any} */
     this.before = null;
     this.title = make("h2", { id: "panel-title", class: "id" }, "…");
     this.state = make("span", { class: "chip" }, "…");
     this.gone = make("p", { class: "note", hidden: true }, "This session has ended. What is below is the last that was seen of it.");
-    this.values = FACTS.map(() => make("dd"));
-    const facts = make("dl", { class: "facts" }, ...FACTS.map(([name], i) => make("div", {}, make("dt", {}, name), this.values[i])));
+    const values = (this.values = FACTS.map(() => make("dd")));
+    const facts = make("dl", { class: "facts" }, ...FACTS.map(([name], i) => make("div", {}, make("dt", {}, name), values[i])));
     this.charts = [
       new Chart({ label: "Bytes/s", lines: [{ key: "in", label: "in" }, { key: "out", label: "out" }], say: (v) => bytes(v ?? 0) }),
       new Chart({ label: "Transactions/s", lines: [{ key: "done", label: "accepted" }, { key: "refused", label: "refused" }], say: (v) => perSecond(v ?? 0) }),
@@ -110,15 +116,15 @@ export class Panel {
     const was = this.before ?? { s, now };
     const per = (/** @type {string} */ key) => rate(s[key], was.s[key], (now - was.now) / 1000);
     if (this.before) {
-      this.samples?.push({
+      this.samples.push({
         at: now, in: per("bytes_in"), out: per("bytes_out"), done: per("committed"), refused: per("refused"), behind: s.behind,
         rtt: s.round_trip_us ? s.round_trip_us / 1000 : null,
       }); // prettier-ignore
     }
     this.before = { s, now };
     const from = now - MINUTES * 60_000;
-    while (this.samples?.length && this.samples[0].at < from) this.samples.shift();
-    for (const c of this.charts) c.draw(this.samples ?? [], from, now);
+    while (this.samples.length > 0 && this.samples[0].at < from) this.samples.shift();
+    for (const c of this.charts) c.draw(this.samples, from, now);
   }
 
   /** Says that the session has ended, or why it can't be shown. @param {string} [why] */
