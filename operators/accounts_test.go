@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"framehub/operators"
@@ -217,4 +218,41 @@ func TestFirstLinkIsForTheFirst(t *testing.T) {
 	if secret, _, err := a.FirstLink(); secret != "" || err != nil {
 		t.Error(secret, err)
 	}
+}
+
+// TestLinkEnds an hour after it was made.
+func TestLinkEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := open(t)
+		secret, expires, err := a.NewLink(operators.Operator)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Until(expires) - time.Second)
+		if role, err := a.LinkRole(secret); err != nil || role != operators.Operator {
+			t.Error(role, err)
+		}
+		<-time.After(2 * time.Second)
+		l := operators.NewLogins(a, operators.Timeouts{})
+		if _, err := l.Redeem(t.Context(), secret, ann(password, "192.0.2.1:1", "")); !errors.Is(err, operators.ErrLink) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLinkIsNotGuessed: who guesses has the tries of who logs in.
+func TestLinkIsNotGuessed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := open(t)
+		if _, _, err := a.NewLink(operators.Operator); err != nil {
+			t.Fatal(err)
+		}
+		l := operators.NewLogins(a, operators.Timeouts{})
+		for i := range 11 {
+			_, err := l.Redeem(t.Context(), fmt.Sprint(i), ann(password, fmt.Sprintf("[2001:db8::%x]:1", i), ""))
+			if _, limited := errors.AsType[*operators.LimitedError](err); limited != (i == 10) {
+				t.Errorf("guess %d: %v", i, err)
+			}
+		}
+	})
 }

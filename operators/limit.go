@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -86,19 +87,29 @@ func network(address string) string {
 	return ip.String()
 }
 
-const nonce = 16 // bytes
+// RememberFor is how long a browser that has logged in to an account has tries of its own.
+const RememberFor = 90 * 24 * time.Hour
+
+const (
+	nonce = 16 // bytes
+	since = 8  // of them: when it logged in, in seconds
+)
 
 // remember returns what a browser keeps that has logged in to an account.
 func remember(secret []byte, name string) string {
 	fresh := make([]byte, nonce)
 	_, _ = rand.Read(fresh) // never fails
+	binary.BigEndian.PutUint64(fresh[:since], uint64(time.Now().Unix()))
 	return base64.RawURLEncoding.EncodeToString(append(fresh, signature(secret, name, fresh)...))
 }
 
-// remembered says whether a browser has logged in to an account before.
+// remembered says whether a browser has logged in to an account not long ago.
 func remembered(secret []byte, name, known string) bool {
 	b, err := base64.RawURLEncoding.DecodeString(known)
-	return err == nil && len(secret) > 0 && len(b) == nonce+sha256.Size && hmac.Equal(b[nonce:], signature(secret, name, b[:nonce]))
+	if err != nil || len(secret) == 0 || len(b) != nonce+sha256.Size || !hmac.Equal(b[nonce:], signature(secret, name, b[:nonce])) {
+		return false
+	}
+	return time.Since(time.Unix(int64(binary.BigEndian.Uint64(b[:since])), 0)) < RememberFor
 }
 
 func signature(secret []byte, name string, fresh []byte) []byte {

@@ -205,3 +205,54 @@ func TestPasswordsInOtherForms(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestKnownForAWhile: a browser has tries of its own for ninety days.
+func TestKnownForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := open(t)
+		add(t, a, "ann", operators.Operator)
+		l := operators.NewLogins(a, operators.Timeouts{})
+		first, err := l.Enter(t.Context(), ann(password, "192.0.2.1:1", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		isKnown := func() bool {
+			for i := range 25 { // no tries are left for strangers
+				_, _ = l.Enter(t.Context(), ann("wrong", fmt.Sprintf("198.51.100.%d:1", i), ""))
+			}
+			_, err := l.Enter(t.Context(), ann(password, "203.0.113.1:1", first.Known))
+			return err == nil
+		}
+		<-time.After(89 * 24 * time.Hour)
+		if !isKnown() {
+			t.Error("it is forgotten after 89 days")
+		}
+		<-time.After(2 * 24 * time.Hour)
+		if isKnown() {
+			t.Error("it is known after 91 days")
+		}
+	})
+}
+
+// TestUnknownTakesAsLong: how long a refusal takes does not tell whether there is an account.
+func TestUnknownTakesAsLong(t *testing.T) {
+	a := open(t)
+	add(t, a, "ann", operators.Operator)
+	l := operators.NewLogins(a, operators.Timeouts{})
+	fastest := func(name string) time.Duration {
+		least := time.Hour
+		for i := range 5 {
+			began := time.Now()
+			at := operators.Attempt{Name: name, Password: "wrong", Address: fmt.Sprintf("198.51.100.%d:1", i)}
+			if _, err := l.Enter(t.Context(), at); !errors.Is(err, operators.ErrWrong) {
+				t.Fatal(err)
+			}
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	// A refusal without a hash takes a thousandth of one: the bounds are wide for machines that are busy.
+	if known, unknown := fastest("ann"), fastest("eve"); unknown < known/4 || unknown > 4*known {
+		t.Errorf("with an account %v, without one %v", known, unknown)
+	}
+}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// params are OWASP's first choice for argon2id: some 40 ms on one core, so that a
-// login takes little from the frames.
+// params are the least of argon2id that OWASP's Password Storage Cheat Sheet
+// recommends: some 40 ms on one core, so that a login takes little from the frames.
 var params = argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 // hashed returns the argon2id hash of a password. Keyboards that compose characters

@@ -124,6 +124,20 @@ func (o Options) refuseAdmin(w http.ResponseWriter, r *http.Request, code int, r
 	http.Error(w, reason, code)
 }
 
+// seated lets so many at a time go on with what takes as long as they like.
+func (o Options) seated(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		leave, err := o.seats.Take(operator(r))
+		if err != nil {
+			w.Header().Set("Retry-After", "10")
+			o.refuseAdmin(w, r, http.StatusTooManyRequests, err.Error())
+			return
+		}
+		defer leave()
+		next(w, r)
+	}
+}
+
 // sameOrigin refuses what a browser asks for another page than the hub's own, which
 // would do it in its operator's name, unless the operator follows a link here. A
 // cookie is sent to all ports of a machine's name: another port's page is another's.

@@ -39,6 +39,7 @@ func Admin(h *hub.Hub, o Options) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	o.seats = &operators.Seats{}
 	routes := o.routes(h, ours, process)
 	mux := http.NewServeMux()
 	for _, r := range routes {

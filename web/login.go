@@ -44,8 +44,6 @@ type Leaving struct {
 	Everywhere bool `json:"everywhere,omitempty"` // all logins of the account
 }
 
-const rememberFor = 90 * 24 * time.Hour // a browser that has logged in
-
 // me says who asks, also where nobody has logged in: the page asks that first.
 func (o Options) me(w http.ResponseWriter, r *http.Request) {
 	c := callerOf(r)
@@ -157,9 +155,12 @@ func attempt(r *http.Request, name, password string) operators.Attempt {
 
 // begun answers with a login that has begun, or says why it has not.
 func (o Options) begun(w http.ResponseWriter, r *http.Request, name string, l *operators.Login, err error) {
+	if before := loginOf(r); err == nil && before != "" { // nobody else goes on with it
+		err = o.Operators.Leave(r.Context(), before)
+	}
 	if err == nil {
 		setCookie(w, r, loginCookie, l.Token, 0)
-		setCookie(w, r, knownCookie, l.Known, rememberFor)
+		setCookie(w, r, knownCookie, l.Known, operators.RememberFor)
 		o.Audit.Add(audit.OperatorLogin, audit.Record{User: l.Name, Remote: r.RemoteAddr, Code: string(l.Role)})
 		writeJSON(w, Me{Name: l.Name, Role: l.Role, Logins: true, Login: true})
 		return

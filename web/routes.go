@@ -24,7 +24,7 @@ func (o Options) routes(h *hub.Hub, ours, process *prometheus.Registry) []route 
 	metrics := promhttp.HandlerFor(prometheus.Gatherers{ours, process}, promhttp.HandlerOpts{})
 	return slices.Concat(health(h), page("admin"), profiles(), o.api(h, ours), []route{
 		{"GET /metrics", operators.Viewer, metrics.ServeHTTP},
-		{"GET /v1/sync", operators.Viewer, o.observe(h)},
+		{"GET /v1/sync", operators.Viewer, o.seated(o.observe(h))},
 	})
 }
 
@@ -51,7 +51,7 @@ func (o Options) api(h *hub.Hub, metrics prometheus.Gatherer) []route {
 		{"POST /api/password", operators.Viewer, o.password},
 		{"GET /api/openapi.yaml", operators.Anyone, openAPI},
 		{"GET /api/status", operators.Viewer, answer(look)},
-		{"GET /api/live", operators.Viewer, o.live(topics)},
+		{"GET /api/live", operators.Viewer, o.seated(o.live(topics))},
 		{"GET /api/sessions", operators.Viewer, answer(func() []Session { return listed(h.Sessions()) })},
 		{"POST /api/sessions/{id}/kick", operators.Operator, o.kick(h)},
 		{"POST /api/sessions/{id}/notice", operators.Operator, o.notice(h)},

@@ -46,6 +46,8 @@ type Options struct {
 	Settings []Setting       // what is in force, without secrets
 	Rules    func() RuleFile // looks at the file of rules; it may be called at any time. nil: there is none
 	Tail     *audit.Tail     // the last lines of the log; nil: none are kept
+
+	seats *operators.Seats // of streams and sessions on the admin listener
 }
 
 func (o Options) withDefaults() Options {

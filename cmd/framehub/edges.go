@@ -14,8 +14,12 @@ import (
 	"framehub/web"
 )
 
-// maxOperators bounds the connections of the admin listener.
-const maxOperators = 256
+// The connections of the admin listener: all, and of one address, which must not
+// keep everybody else out.
+const (
+	maxOperators     = 256
+	maxOperatorsFrom = 64
+)
 
 // edgeFlags say how the network reaches the hub.
 type edgeFlags struct {
@@ -64,7 +68,7 @@ func (f *edgeFlags) open(log *slog.Logger, lines *audit.Log) (*edges, error) {
 		Always: health, Log: log, Audit: lines,
 	}
 	e.operators = edge.Options{
-		Certificate: operators, Proxies: proxies, Limits: edge.Limits{Connections: maxOperators, PerAddress: maxOperators},
+		Certificate: operators, Proxies: proxies, Limits: edge.Limits{Connections: maxOperators, PerAddress: maxOperatorsFrom},
 		Always: health, WriteTimeout: 5 * time.Minute, Log: log, Audit: lines, // a profile takes its time
 	}
 	return e, nil

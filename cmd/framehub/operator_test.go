@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -246,4 +249,43 @@ func postJSON(t *testing.T, url string, body any, set ...func(*http.Request)) (c
 		t.Fatal(err)
 	}
 	return resp.StatusCode, resp.Header
+}
+
+// TestAdminHostile: what is made up about where one comes from counts for nothing, a slow
+// request does not go on, and the name of a copy leads to copies alone.
+func TestAdminHostile(t *testing.T) {
+	g := startGuarded(t)
+	guess := web.Credentials{Name: "eve", Password: "wrong"}
+	for i := range 11 {
+		code, _ := postJSON(t, g.admin+"api/login", guess, func(r *http.Request) {
+			r.Header.Set("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i))
+			r.Header.Set("Forwarded", fmt.Sprintf("for=203.0.113.%d", i))
+			r.Header.Set("X-Real-IP", fmt.Sprintf("203.0.113.%d", i))
+		})
+		if want := map[bool]int{false: 403, true: 429}[i == 10]; code != want {
+			t.Errorf("try %d: %d", i, code)
+		}
+	}
+	token := g.mint("--user", "root", "--role", "operator")
+	for _, history := range []string{"..", "../..", "%2e%2e%2f%2e%2e", "..%2f..%2fetc%2fpasswd", "%00", "a%2f..%2f..", "%2fetc"} {
+		code, body, _ := get(t, trusting(t, nil), g.admin+"api/backups/copies/"+history+"/1/archive", "Authorization", "Bearer "+token)
+		if code != 404 && code != 400 {
+			t.Errorf("%s: %d: %s", history, code, body)
+		}
+	}
+	u, err := url.Parse(g.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	began := time.Now()
+	_, _ = fmt.Fprintf(c, "POST /api/login HTTP/1.1\r\nHost: %s\r\nContent-Length: 4000\r\n\r\n{", u.Host)
+	_ = c.SetReadDeadline(began.Add(25 * time.Second))
+	if _, err := io.Copy(io.Discard, c); err != nil || time.Since(began) > 20*time.Second {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
 }
