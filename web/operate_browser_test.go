@@ -3,6 +3,7 @@ package web_test
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -132,8 +133,25 @@ func TestSettingsView(t *testing.T) {
 			return []string{"table entity"}, nil
 		}
 	})
+	var broken atomic.Bool
+	w.admin = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/rules" && broken.Load() {
+				http.Error(rw, "the disk is broken", http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(rw, r)
+		})
+	}
+	w.Stop()
+	w.Start()
 	page := newBrowser(t).open("operator", "http://"+w.Admin+"/#/settings", 1280, 1000)
 	page.until("the file is what is in force", `document.querySelector("#rules-state .good") && document.querySelectorAll("#rules li").length === 6`, patience)
+	broken.Store(true)
+	page.excuse("status of 500")
+	page.until("why there are no rules is told", `document.querySelector("#rules-state .bad")?.textContent === "The rules can't be read: the disk is broken"`, patience)
+	broken.Store(false)
+	page.until("and no longer when they can be read", `document.querySelector("#rules-state .good")`, patience)
 	page.until("the configuration is there", `document.querySelectorAll("#settings tbody tr").length === 4`, patience)
 	page.shot("settings-light")
 	eval[any](page, `(document.getElementById("reload").click(), 1)`)
@@ -144,7 +162,6 @@ func TestSettingsView(t *testing.T) {
 		Mistakes: []web.Mistake{{Line: 6, Text: `unknown rule "insrt" of table "entity": did you mean "insert"?`}},
 	})
 	refuse.Store(true)
-	page.excuse("422") // which Chromium tells of each answer that is none
 	page.until("a mistake is told, at its line", `document.querySelector("#line-6[data-wrong] p").textContent.includes("did you mean")`, patience)
 	eval[any](page, `(document.getElementById("reload").click(), 1)`)
 	page.until("a reload says why not", `document.getElementById("reloaded").className === "told bad" && document.getElementById("reloaded").textContent.includes("stay in force")`, patience)

@@ -3,6 +3,7 @@
 
 const NEAR = 12; // pixels within which a click finds a point
 const SIDE = 3; // pixels of a point
+const FEW = 500; // rows, of which fewer are drawn twice as large
 const MARGIN = 24; // pixels around all points
 
 /** Colours that can be told apart on light and dark; scopes have them in turns. */
@@ -107,7 +108,7 @@ export class Chart {
     const { width, height } = this.canvas;
     const { x: columnX, y: columnY, scope: columnScope } = this;
     const pixels = new Uint32Array(this.image.data.buffer);
-    const side = Math.max(2, Math.round(SIDE * devicePixelRatio));
+    const side = Math.max(2, Math.round((this.rows.size < FEW ? 2 * SIDE : SIDE) * devicePixelRatio));
     const left = width / 2 - side / 2 - x * by;
     const top = height / 2 - side / 2 + y * by;
     let outside = false;

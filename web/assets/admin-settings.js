@@ -37,8 +37,9 @@ class Rules {
       const shown = JSON.stringify(file);
       if (shown !== this.shown) this.show(file);
       this.shown = shown;
-    } catch {
-      // The strip says that the hub is gone.
+    } catch (e) {
+      this.shown = ""; // shown anew with the next answer
+      this.says.replaceChildren(make("p", { class: "bad" }, `The rules can't be read: ${/** @type {Error} */ (e).message}`));
     }
   }
 

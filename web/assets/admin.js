@@ -133,6 +133,9 @@ function mark(view) {
     if (link.hash === `#/${view[0]}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  const nav = el("nav"); // on a phone not all of it is in sight
+  const [place, all] = [nav.querySelector("[aria-current]").getBoundingClientRect(), nav.getBoundingClientRect()];
+  nav.scrollLeft += place.left + place.width / 2 - all.left - all.width / 2;
 }
 
 let outside = false; // nobody has logged in, or no longer
