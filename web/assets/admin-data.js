@@ -3,7 +3,7 @@
 
 import { Rows } from "./admin-data-rows.js";
 import { mountSQL } from "./admin-data-sql.js";
-import { make } from "./admin-dom.js";
+import { failed, make } from "./admin-dom.js";
 import { bytes, whole } from "./admin-figures.js";
 
 const RIGHTS = [
@@ -29,7 +29,7 @@ async function begin(list, inside, api, gone) {
   try {
     tables = await api.ask("GET", "/api/tables");
   } catch (e) {
-    inside.append(make("p", { class: "bad" }, /** @type {Error} */ (e).message));
+    if (!gone.aborted) failed(inside, e, () => begin(list, inside, api, gone));
     return;
   }
   if (gone.aborted) return;

@@ -21,3 +21,17 @@ export function make(name, given = {}, ...inside) {
 export function put(el, text) {
   if (el.textContent !== text) el.textContent = text;
 }
+
+/**
+ * Says why what a view begins with could not be had, with a button that asks again.
+ * @param {Element} el @param {unknown} e an Error @param {() => void} again
+ */
+export function failed(el, e, again) {
+  const retry = () => {
+    note.remove();
+    again();
+  };
+  const why = make("p", { class: "bad", role: "status" }, /** @type {Error} */ (e).message);
+  const note = make("div", { class: "failed" }, why, make("button", { type: "button", onclick: retry }, "Try again"));
+  el.append(note);
+}

@@ -2,7 +2,7 @@
 // client of the hub like any other, as an observer. Addresses: #/map/TABLE?scope=JSON.
 
 import { Chart, colourOf } from "./admin-map-canvas.js";
-import { make, put } from "./admin-dom.js";
+import { failed, make, put } from "./admin-dom.js";
 import { bytes, whole } from "./admin-figures.js";
 import { Framehub } from "./framehub.js";
 
@@ -22,7 +22,7 @@ async function begin(el, api, gone) {
   try {
     tables = await api.ask("GET", "/api/tables");
   } catch (e) {
-    el.append(make("p", { class: "bad" }, /** @type {Error} */ (e).message));
+    if (!gone.aborted) failed(el, e, () => begin(el, api, gone));
     return;
   }
   if (gone.aborted) return;
