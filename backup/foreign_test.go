@@ -15,9 +15,6 @@ import (
 // is not in the log. Copies have it, and stay good; a restore from before says what is
 // lost.
 func TestForeignWrites(t *testing.T) {
-	if onMvsim() {
-		t.Skip("there every table is one that only the hub writes, and nobody else can")
-	}
 	w := newWorld(t, 7)
 	w.close()
 	o := w.options()

@@ -208,7 +208,7 @@ func (r *restorer) bring(ctx context.Context, path string, f *CopyFile) error {
 	}
 	r.foreign = p.foreign
 	if len(r.foreign) > 0 {
-		r.res.Notes = append(r.res.Notes, fmt.Sprintf("after the copy of version %d was made, other programs wrote to tables that only the hub should write, which is lost: %s", f.Version, strings.Join(r.foreign, ", ")))
+		r.res.Notes = append(r.res.Notes, fmt.Sprintf("after the copy of version %d was made, other programs wrote, or may have written, to tables that only the hub should write, and what they wrote there is lost: %s", f.Version, strings.Join(r.foreign, ", ")))
 	}
 	r.res.Version, r.res.Time, r.res.Copy, r.res.Replayed, r.res.OnlyCopy = p.reached, p.at, f.Version, p.reached-f.Version, f.Manifest.OnlyCopy
 	return nil
