@@ -53,6 +53,7 @@ type Worker struct {
 	look chan string // the manifest of a copy that is to be looked at
 
 	mu       sync.Mutex // guards the following
+	begun    bool       // what the place has was read
 	state    State
 	lastGood *CopyFile // of this history
 	wanted   uint64    // a copy of this version or a later one is needed
@@ -143,10 +144,19 @@ func (w *Worker) beginAtLast(ctx context.Context) bool {
 	}
 }
 
-// Flush ships what there is. It is for after Run and the frames have ended.
+// Flush ships what there is. It is for after Run and the frames have ended, also when Run
+// ended before it had read the place: a hub may commit and end within that time.
 func (w *Worker) Flush(ctx context.Context) error {
 	if w.o.ShipEvery == 0 {
 		return nil
+	}
+	w.mu.Lock()
+	begun := w.begun
+	w.mu.Unlock()
+	if !begun {
+		if err := w.begin(ctx); err != nil {
+			return err
+		}
 	}
 	return w.ship.once(ctx)
 }
@@ -198,7 +208,13 @@ func (w *Worker) begin(ctx context.Context) error {
 	}
 	w.state.ShipTrouble = ""
 	w.mu.Unlock()
-	return w.ship.begin(ctx, h)
+	if err := w.ship.begin(ctx, h); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begun = true
+	return nil
 }
 
 func outcomeOf(m *Manifest) *Outcome {
