@@ -95,6 +95,12 @@ func has(m *dto.Metric, labels []string) bool {
 	return true
 }
 
+// What the hub's process has used, in s, and when it was started.
+const (
+	hubCPU   = "process_cpu_seconds_total"
+	hubStart = "process_start_time_seconds"
+)
+
 // Hub is what the hub used and how long its frames took, by its own figures.
 type Hub struct {
 	CPUSeconds    float64          `json:"cpu_s"`
@@ -110,14 +116,21 @@ type Hub struct {
 	lost          map[string]int64 // events, by the hub's reason
 }
 
-// hubBetween returns what the hub did between two looks, nil where there were none.
+// oneLife says whether the counters of two looks go on from each other: there are both, and
+// the hub was not started again in between.
+func oneLife(before, after look) bool {
+	return before.hub != nil && after.hub != nil && before.value(hubStart) == after.value(hubStart)
+}
+
+// hubBetween returns what the hub did between two looks, nil where there were none or it was
+// started again.
 func hubBetween(before, after look, delivered int64) *Hub {
-	if before.hub == nil || after.hub == nil {
+	if !oneLife(before, after) {
 		return nil
 	}
 	delta := func(name string) float64 { return after.value(name) - before.value(name) }
 	h := &Hub{
-		CPUSeconds:    delta("process_cpu_seconds_total"),
+		CPUSeconds:    delta(hubCPU),
 		ResidentBytes: int64(after.value("process_resident_memory_bytes")),
 		Frame:         bucketQuantiles(before, after, "framehub_frame_seconds"),
 		durable:       bucketQuantiles(before, after, "framehub_frame_durable_seconds"),

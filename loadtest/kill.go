@@ -40,7 +40,7 @@ func (l look) plus(before look) look {
 		return l
 	}
 	for name, family := range before.hub {
-		if now := l.hub[name]; now != nil {
+		if now := l.hub[name]; now != nil && name != hubStart { // its counters are since then now
 			addMetrics(now, family)
 		} else {
 			l.hub[name] = family

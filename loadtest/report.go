@@ -111,7 +111,9 @@ func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Re
 		p.Generator.LateP99 = p.late.P99
 		p.Generator.Limited = p.Generator.own.P99 > limitedFrom
 	}
-	p.Hub = hubBetween(before, after, p.Delivered)
+	if p.Hub = hubBetween(before, after, p.Delivered); p.Hub == nil && before.hub != nil && after.hub != nil {
+		r.fail("the hub was started again during the load, and not by it: its own figures are left out")
+	}
 	r.blame(p)
 	r.mu.Lock()
 	defer r.mu.Unlock()

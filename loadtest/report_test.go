@@ -1,6 +1,7 @@
 package loadtest_test
 
 import (
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -44,6 +45,8 @@ func TestSumBytes(t *testing.T) {
 
 const before = `# TYPE process_cpu_seconds_total counter
 process_cpu_seconds_total 10.5
+# TYPE process_start_time_seconds gauge
+process_start_time_seconds 1000.25
 # TYPE framehub_frame_seconds histogram
 framehub_frame_seconds_bucket{le="0.001"} 100
 framehub_frame_seconds_bucket{le="0.01"} 100
@@ -65,6 +68,8 @@ framehub_fsync_seconds_count{database="log",file="wal"} 100
 
 const after = `# TYPE process_cpu_seconds_total counter
 process_cpu_seconds_total 12.5
+# TYPE process_start_time_seconds gauge
+process_start_time_seconds 1000.25
 # TYPE process_resident_memory_bytes gauge
 process_resident_memory_bytes 5e+06
 # TYPE framehub_frame_seconds histogram
@@ -124,9 +129,27 @@ func TestFsyncBetween(t *testing.T) {
 	}
 }
 
+// again is the answer of a hub that was started later.
+func again(answer string) io.Reader {
+	return strings.NewReader(strings.ReplaceAll(answer, "process_start_time_seconds 1000", "process_start_time_seconds 1009"))
+}
+
+// TestStartedAgain: nothing is said of a hub between looks that are of two lives, of which
+// the second may have counted more than the first, or less.
+func TestStartedAgain(t *testing.T) {
+	for name, looks := range map[string][2]string{"more": {before, after}, "less": {after, before}} {
+		if h, err := loadtest.HubBetween(strings.NewReader(looks[0]), again(looks[1]), 1); err != nil || h != nil {
+			t.Errorf("%s: %+v, %v", name, h, err)
+		}
+		if p, err := loadtest.HubPointBetween(strings.NewReader(looks[0]), again(looks[1]), 4); err != nil || p != nil {
+			t.Errorf("%s, a point: %+v, %v", name, p, err)
+		}
+	}
+}
+
 // TestTwoLives: what a hub counted before it was killed is not forgotten.
 func TestTwoLives(t *testing.T) {
-	h, err := loadtest.HubOfTwoLives(strings.NewReader(before), strings.NewReader(after), strings.NewReader(before))
+	h, err := loadtest.HubOfTwoLives(strings.NewReader(before), strings.NewReader(after), again(before))
 	if err != nil || h.Fsync == nil {
 		t.Fatalf("%+v, %v", h, err)
 	}

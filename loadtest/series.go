@@ -132,15 +132,13 @@ func (c *recorder) point(ctx context.Context) {
 // hubPoint returns what a hub did between two looks; nil where there were none, or it
 // was started again between them.
 func hubPoint(before, after look) *HubPoint {
-	const cpu = "process_cpu_seconds_total"
-	used := after.value(cpu) - before.value(cpu)
-	if before.hub == nil || after.hub == nil || used < 0 || !after.at.After(before.at) {
+	if !oneLife(before, after) || !after.at.After(before.at) {
 		return nil
 	}
 	return &HubPoint{
 		FrameP99:      bucketQuantiles(before, after, "framehub_frame_seconds").p99(),
 		FsyncP99:      bucketQuantiles(before, after, fsyncs, logWAL...).p99(),
-		CPU:           used / after.at.Sub(before.at).Seconds(),
+		CPU:           (after.value(hubCPU) - before.value(hubCPU)) / after.at.Sub(before.at).Seconds(),
 		ResidentBytes: int64(after.value("process_resident_memory_bytes")),
 	}
 }
