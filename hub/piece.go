@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 
 	"framehub/session/wire"
 	"framehub/store"
@@ -19,12 +20,12 @@ func (c *client) ReadPiece(m *wire.ReadPiece) error {
 
 // piece reads a part of a large value as it is now.
 func (c *client) piece(m *wire.ReadPiece) wire.Piece {
-	schema := c.hub.store.Schema()
-	t := schema.ByID(m.Table)
+	b := c.hub.book()
+	t := b.schema.ByID(m.Table)
 	if t == nil || !t.Synced {
 		return wire.Piece{Refused: wire.Refuse(wire.CodeUnknownTable, "there is no table with number %d", m.Table)}
 	}
-	if b := c.hub.book(); b.Rights(c.who.Role, t.ID)&wire.RightRead == 0 {
+	if b.Rights(c.who.Role, t.ID)&wire.RightRead == 0 {
 		return wire.Piece{Refused: b.MayRead(&c.who, t.ID, false, nil)}
 	}
 	if m.Column >= len(t.Columns) {
@@ -34,19 +35,29 @@ func (c *client) piece(m *wire.ReadPiece) wire.Piece {
 	if refused != nil {
 		return wire.Piece{Refused: refused}
 	}
-	if refused := c.mayReadRow(t, key); refused != nil {
-		return wire.Piece{Refused: refused}
+	columns := []int{m.Column}
+	scope := b.ByToken(&c.who, t.ID)
+	if scope >= 0 {
+		columns = append(columns, scope)
 	}
-	v, version, found, err := c.hub.value(c.ctx, t, key, m.Column)
+	row, version, err := c.hub.values(c.ctx, t, key, columns)
+	// The same of a row that is hidden as of none: who may not see it is not told that, or
+	// where, it is.
+	if scope >= 0 && err == nil && (row == nil || b.MayRead(&c.who, t.ID, true, row[1:]) != nil) {
+		return wire.Piece{Refused: wire.Refuse(wire.CodeForbidden, "no row of table %q in a scope of the token's has that key", t.Name)}
+	}
 	switch {
 	case err != nil:
-		c.hub.opts.Log.Error("read a large value", "table", t.Name, "err", err)
+		if !errors.Is(err, errReshaped) {
+			c.hub.opts.Log.Error("read a large value", "table", t.Name, "err", err)
+		}
 		return wire.Piece{Refused: wire.Refuse(wire.CodeUnavailable, "the value can't be read at the moment")}
-	case !found:
+	case row == nil:
 		return wire.Piece{Refused: wire.Refuse(wire.CodeMissing, "table %q has no row with that key", t.Name)}
-	case v.Kind() != wire.Text && v.Kind() != wire.Blob:
-		return wire.Piece{Refused: wire.Refuse(wire.CodeType, "only a TEXT or BLOB is read in pieces, this is %s", v.Kind())}
+	case row[0].Kind() != wire.Text && row[0].Kind() != wire.Blob:
+		return wire.Piece{Refused: wire.Refuse(wire.CodeType, "only a TEXT or BLOB is read in pieces, this is %s", row[0].Kind())}
 	}
+	v := row[0]
 	p := wire.Piece{Version: version, Size: uint64(v.Len())}
 	const overhead = 64
 	if m.Offset < p.Size {
@@ -56,49 +67,42 @@ func (c *client) piece(m *wire.ReadPiece) wire.Piece {
 	return p
 }
 
-// mayReadRow says why a session may not read a row, for its table or its scope.
-func (c *client) mayReadRow(t *store.Table, key []wire.Value) *wire.Refusal {
-	b := c.hub.book()
-	at := b.ByToken(&c.who, t.ID)
-	if at < 0 {
-		return b.MayRead(&c.who, t.ID, false, nil)
-	}
-	scope, _, found, err := c.hub.value(c.ctx, t, key, at)
-	switch {
-	case err != nil:
-		c.hub.opts.Log.Error("read the scope of a row", "table", t.Name, "err", err)
-		return wire.Refuse(wire.CodeUnavailable, "the value can't be read at the moment")
-	case !found:
-		scope = wire.Value{} // nothing is told of rows that are not there
-	}
-	return b.MayRead(&c.who, t.ID, true, []wire.Value{scope})
-}
-
-// value returns a value as of the last durable version: the game database's, unless
-// an entry that it has not merged changed the row.
-func (h *Hub) value(ctx context.Context, t *store.Table, key []wire.Value, column int) (v wire.Value, version uint64, found bool, err error) {
+// values returns values of a row as of the last durable version: the game database's, unless
+// an entry that it has not merged changed the row. All are of one version; nil: there is no
+// such row.
+func (h *Hub) values(ctx context.Context, t *store.Table, key []wire.Value, columns []int) (row []wire.Value, version uint64, err error) {
 	last := h.Version()
 	err = h.store.View(ctx, func(view *store.View) error {
 		version = view.Version
-		v, found, err = view.Value(t, key, column)
+		if is := view.Schema.ByID(t.ID); is == nil || is.Since != t.Since {
+			return errReshaped // so that places of columns are others
+		}
+		row, err = view.Values(t, key, columns)
 		return err
 	})
 	if err != nil {
-		return v, 0, false, err
+		return nil, 0, err
 	}
 	k := t.KeyOf(key)
 	for ; version < last; version++ {
 		e, err := h.store.Entry(version + 1)
 		if err != nil {
-			return v, 0, false, err
+			return nil, 0, err
 		}
 		c := e.Change(t.ID)
 		if c == nil {
 			continue
 		}
-		if i, row := c.Find(k); row != nil {
-			v, found = c.Images.Row(i)[column], row.After
+		i, changed := c.Find(k)
+		if changed == nil {
+			continue
+		}
+		row = nil
+		for _, at := range columns {
+			if changed.After {
+				row = append(row, c.Images.Row(i)[at])
+			}
 		}
 	}
-	return v, version, found, nil
+	return row, version, nil
 }

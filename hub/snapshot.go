@@ -33,7 +33,7 @@ func (h *Hub) readSnapshot(ctx context.Context, form form, share *share, ch *cha
 	})
 }
 
-var errReshaped = errors.New("the schema has changed since the snapshot was asked for")
+var errReshaped = errors.New("the schema has changed since that was asked for")
 
 // union joins subs by table, so that no row comes twice.
 func union(subs []*sub) map[int]*interest {

@@ -237,19 +237,21 @@ func (v *View) scan(t *Table, condition string, params []wire.Value, f func(wire
 	return nil
 }
 
-// Value returns one value of a row; found is false when there is no such row.
-func (v *View) Value(t *Table, key []wire.Value, column int) (value wire.Value, found bool, err error) {
-	stmt, err := v.conn.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s", quote(t.Columns[column].Name), quote(t.Name), t.whereKey()))
+// Values returns some of a row's values, by the places of their columns; nil when there is
+// no such row.
+func (v *View) Values(t *Table, key []wire.Value, columns []int) (row []wire.Value, err error) {
+	names := make([]string, len(columns))
+	for i, at := range columns {
+		names[i] = quote(t.Columns[at].Name)
+	}
+	stmt, err := v.conn.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), quote(t.Name), t.whereKey()))
 	if err != nil {
-		return value, false, err
+		return nil, err
 	}
 	defer stmt.Close()
 	if err := stmt.Bind(key...); err != nil {
-		return value, false, err
+		return nil, err
 	}
-	row, _, err := stmt.Fetch(nil, 1, 1<<30)
-	if err != nil || len(row) == 0 {
-		return value, false, err
-	}
-	return row[0], true, nil
+	row, _, err = stmt.Fetch(nil, 1, 1<<30)
+	return row, err
 }
