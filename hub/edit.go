@@ -71,7 +71,8 @@ func OperatorUser(name string) string { return "operator:" + name }
 // why it was refused. An error is one that leaves it open whether it took place.
 func (d *Data) Edit(ctx context.Context, operator string, e *Edit) (version uint64, refused *wire.Refusal, err error) {
 	h := d.hub
-	w, refused := d.transaction(e)
+	b := h.book()
+	w, refused := e.transaction(b.schema)
 	if refused != nil {
 		return 0, refused, nil
 	}
@@ -81,7 +82,7 @@ func (d *Data) Edit(ctx context.Context, operator string, e *Edit) (version uint
 		return 0, nil, err
 	}
 	who := whoIs(&auth.Identity{User: user}, auth.RoleAdmin, h.opts.Gate == nil)
-	if refused := h.book().Check(&who, w); refused != nil {
+	if refused := b.Check(&who, w); refused != nil {
 		return 0, refused, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, editTime)
@@ -101,9 +102,9 @@ func (d *Data) Edit(ctx context.Context, operator string, e *Edit) (version uint
 	}
 }
 
-// transaction makes an edit a transaction of one op.
-func (d *Data) transaction(e *Edit) (*wire.Write, *wire.Refusal) {
-	t := d.hub.store.Schema().Table(e.Table)
+// transaction makes an edit a transaction of one op, by a schema.
+func (e *Edit) transaction(schema *store.Schema) (*wire.Write, *wire.Refusal) {
+	t := schema.Table(e.Table)
 	if t == nil || !t.Synced {
 		return nil, wire.Refuse(wire.CodeUnknownTable, "there is no table %q whose rows can be changed through the hub: devices must see it, and so it needs a primary key", e.Table)
 	}
@@ -132,7 +133,7 @@ func (d *Data) transaction(e *Edit) (*wire.Write, *wire.Refusal) {
 	if err != nil {
 		return nil, wire.Refuse(wire.CodeType, "%v", err)
 	}
-	return &wire.Write{SchemaVersion: d.hub.store.Schema().Version, Ops: []wire.Op{{Kind: e.Kind, Block: b}}}, nil
+	return &wire.Write{SchemaVersion: schema.Version, Ops: []wire.Op{{Kind: e.Kind, Block: b}}}, nil
 }
 
 // unknownColumn says which of some columns is none that an edit can set.

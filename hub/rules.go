@@ -156,14 +156,14 @@ func Advice(set *rules.Set, tables []*store.Table) (all []string) {
 
 // check says why a transaction may not be, and mends it where rules say how.
 func (c *client) check(w *wire.Write, size int) *wire.Refusal {
-	if refused := c.hub.store.Modernize(w); refused != nil {
+	b := c.hub.book()
+	if refused := c.hub.store.Modernize(b.schema, w); refused != nil { // the columns are those that b knows
 		return refused
 	}
 	rows := 0
 	for i := range w.Ops {
 		rows += w.Ops[i].Block.N
 	}
-	b := c.hub.book()
 	if refused := c.limiter().Write(b.Limits(c.who.Role), time.Now(), rows, size); refused != nil {
 		return refused
 	}

@@ -196,7 +196,7 @@ func (h *Hub) runWill(f *store.Frame, d store.Device, k *keptWill) (*wire.Refusa
 	who := whoIs(&auth.Identity{User: t.User, Scopes: t.Scopes}, t.Role, h.opts.Gate == nil)
 	tx := &wire.Write{SchemaVersion: w.SchemaVersion, Ops: w.Ops}
 	b := h.book()
-	if refused := h.store.Modernize(tx); refused != nil {
+	if refused := h.store.Modernize(b.schema, tx); refused != nil {
 		return refused, nil
 	}
 	if refused := b.Check(&who, tx); refused != nil {

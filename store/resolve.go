@@ -21,7 +21,7 @@ type resolvedOp struct {
 func (s *Store) resolve(w *wire.Write, own bool) ([]resolvedOp, *wire.Refusal) {
 	s.stmts.trim()
 	schema := s.Schema()
-	if refusal := s.modernize(schema, w); refusal != nil {
+	if refusal := s.Modernize(schema, w); refusal != nil {
 		return nil, refusal
 	}
 	ops := make([]resolvedOp, len(w.Ops))
@@ -40,11 +40,9 @@ func (s *Store) resolve(w *wire.Write, own bool) ([]resolvedOp, *wire.Refusal) {
 	return ops, nil
 }
 
-// Modernize brings a transaction's blocks into the present schema's numbers, or
-// says why that can't be. It may be called at any time.
-func (s *Store) Modernize(w *wire.Write) *wire.Refusal { return s.modernize(s.Schema(), w) }
-
-func (s *Store) modernize(schema *Schema, w *wire.Write) *wire.Refusal {
+// Modernize brings a transaction's blocks into the numbers of a schema that is, or was just
+// now, the present one, or says why that can't be. It may be called at any time.
+func (s *Store) Modernize(schema *Schema, w *wire.Write) *wire.Refusal {
 	if w.SchemaVersion == schema.Version {
 		return nil
 	}
