@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -250,5 +251,36 @@ func TestFollow(t *testing.T) {
 			t.Error("a key of no columns is taken")
 		}
 		w.pass(time.Second)
+	})
+}
+
+// TestEditWithoutRoom: where frames don't come, an edit waits for room no longer than for
+// its frame, and what found none is not run later.
+func TestEditWithoutRoom(t *testing.T) {
+	bubble(t, func(w *world) {
+		edit := func(id int64, size int) (refused *wire.Refusal, err error) {
+			_, refused, err = w.hub.Data().Edit(w.Context(), "ann", &hub.Edit{
+				Kind: wire.OpInsert, Table: "thing", Key: key(num(id)), Values: map[string]wire.Value{"big": wire.BlobValue(make([]byte, size))},
+			})
+			return refused, err
+		}
+		large := make(chan error)
+		go func() {
+			_, err := edit(1, 3<<20) // all the room that one has
+			large <- err
+		}()
+		synctest.Wait()
+		began := time.Now()
+		refused, err := edit(2, 1)
+		if err != nil || refused == nil || refused.Code != wire.CodeUnavailable || time.Since(began) > 11*time.Second {
+			t.Errorf("after %v: %v, %v", time.Since(began), refused, err)
+		}
+		if err := <-large; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the edit whose frame does not come: %v", err)
+		}
+		w.frame()
+		if n := w.scalar(`SELECT sum(id) FROM thing`); n != 1 {
+			t.Errorf("rows with the sum %d are there", n)
+		}
 	})
 }

@@ -61,7 +61,7 @@ func (e *editors) device(user string) (store.Device, error) {
 	return e.ids[user], nil
 }
 
-// editTime is how long an edit waits for its frame.
+// editTime is how long an edit waits, for room and for its frame.
 const editTime = 10 * time.Second
 
 // OperatorUser is what the frame log calls an operator.
@@ -89,9 +89,12 @@ func (d *Data) Edit(ctx context.Context, operator string, e *Edit) (version uint
 	defer cancel()
 	it := item{
 		device: &device{id: id, user: user}, write: w, who: &who, owner: owner{device: id},
-		edit: &edit{make(chan edited, 1)}, size: itemSize,
+		edit: &edit{make(chan edited, 1)}, size: itemSize + len(w.Ops[0].Block.Data),
 	}
-	if !h.in.putUnnumbered(it) {
+	switch taken := h.in.putUnnumbered(ctx, it); {
+	case !taken && ctx.Err() != nil:
+		return 0, wire.Refuse(wire.CodeUnavailable, "so much waits for a frame that there was no room for it: nothing was changed, try again"), nil
+	case !taken:
 		return 0, wire.Refuse(wire.CodeUnavailable, "the hub is stopping"), nil
 	}
 	select {

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -138,7 +139,7 @@ func (b *inbox) put(it item) (known bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := it.device
-	b.awaitRoom(&it)
+	b.awaitRoom(context.Background(), &it)
 	switch {
 	case b.closed:
 		return false, nil // not accepted: the device will send it again
@@ -155,12 +156,18 @@ func (b *inbox) put(it item) (known bool, err error) {
 }
 
 // putUnnumbered takes in what has no number: a last will, SQL, or an operator's edit. It
-// says whether it has: not where the hub is stopping.
-func (b *inbox) putUnnumbered(it item) bool {
+// says whether it has: not where the hub is stopping, or ctx ends before there is room.
+func (b *inbox) putUnnumbered(ctx context.Context, it item) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.awaitRoom(&it)
-	if b.closed {
+	stop := context.AfterFunc(ctx, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.room.Broadcast()
+	})
+	defer stop()
+	b.awaitRoom(ctx, &it)
+	if b.closed || ctx.Err() != nil {
 		return false
 	}
 	b.items = append(b.items, it)
@@ -168,9 +175,9 @@ func (b *inbox) putUnnumbered(it item) bool {
 	return true
 }
 
-// awaitRoom waits until there is room for an item. mu is held.
-func (b *inbox) awaitRoom(it *item) {
-	for (b.bytes > maxPendingBytes || b.of[it.owner] > maxOwnerBytes) && !b.closed {
+// awaitRoom waits until there is room for an item. mu is held; who ends ctx wakes it by room.
+func (b *inbox) awaitRoom(ctx context.Context, it *item) {
+	for (b.bytes > maxPendingBytes || b.of[it.owner] > maxOwnerBytes) && !b.closed && ctx.Err() == nil {
 		it.device.waits = true
 		b.room.Wait()
 		it.device.waits = false

@@ -177,7 +177,7 @@ func TestPartsOfTheInbox(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- put(alice, 1) }()
 		go func() {
-			in.putUnnumbered(item{device: &device{}, owner: alice, size: 1})
+			in.putUnnumbered(t.Context(), item{device: &device{}, owner: alice, size: 1})
 			done <- nil
 		}()
 		synctest.Wait()

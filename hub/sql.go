@@ -51,7 +51,7 @@ func (c *client) SQL(m *wire.SQL, size int) *wire.Refusal {
 		least := c.hub.Version()
 		c.reading.Go(func() { a.read(least) })
 	default:
-		c.hub.in.putUnnumbered(item{device: c.device, write: &wire.Write{}, who: &c.who, owner: c.owner, share: c.share, ask: a, size: size + itemSize})
+		c.hub.in.putUnnumbered(c.ctx, item{device: c.device, write: &wire.Write{}, who: &c.who, owner: c.owner, share: c.share, ask: a, size: size + itemSize})
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (c *client) Will(w *wire.Will, size int) (*wire.Refusal, error) {
 	if c.willing.Add(1) > mostWills {
 		return nil, &wire.Error{Code: wire.CloseRate, Reason: fmt.Sprintf("more than %d last wills are under way", mostWills)}
 	}
-	c.hub.in.putUnnumbered(item{device: c.device, write: tx, who: &c.who, owner: c.owner, share: c.share, will: b, size: size + itemSize})
+	c.hub.in.putUnnumbered(c.ctx, item{device: c.device, write: tx, who: &c.who, owner: c.owner, share: c.share, will: b, size: size + itemSize})
 	return nil, nil
 }
 
