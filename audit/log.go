@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -71,12 +72,26 @@ func (r *Record) source() string {
 	case r.Device != nil:
 		return r.Device.String()
 	default:
-		return r.Remote[:max(0, strings.LastIndexByte(r.Remote, ':'))] // without the port
+		return network(r.Remote)
 	}
 }
 
+// network returns what one peer can be taken to have: an address, or a /64 of IPv6.
+func network(remote string) string {
+	addr, err := netip.ParseAddr(remote) // without a port, as some proxies tell it
+	if err != nil {
+		peer, _ := netip.ParseAddrPort(remote)
+		addr = peer.Addr()
+	}
+	if addr = addr.Unmap().WithZone(""); addr.Is6() {
+		prefix, _ := addr.Prefix(64)
+		return prefix.String()
+	}
+	return addr.String()
+}
+
 // A Log writes lines: of each event 20 at once and 10 a second, 5 and 1 of them of
-// the same user, device or address, and of what is above that the number only. Its
+// the same user, device or address (or /64 of IPv6), and of what is above that the number only. Its
 // methods may be called at the same time.
 type Log struct {
 	log *slog.Logger

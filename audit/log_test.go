@@ -93,9 +93,12 @@ func TestFloodOfOneHidesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		id := uuid.New()
 		for name, c := range map[string]struct{ flood, other audit.Record }{
-			"users":     {audit.Record{User: "eve", Device: id}, audit.Record{User: "alice", Device: id}},
-			"devices":   {audit.Record{Device: id, Remote: "192.0.2.1:5"}, audit.Record{Device: uuid.New(), Remote: "192.0.2.1:5"}},
-			"addresses": {audit.Record{Remote: "192.0.2.1:5"}, audit.Record{Remote: "192.0.2.2:5"}},
+			"users":                {audit.Record{User: "eve", Device: id}, audit.Record{User: "alice", Device: id}},
+			"devices":              {audit.Record{Device: id, Remote: "192.0.2.1:5"}, audit.Record{Device: uuid.New(), Remote: "192.0.2.1:5"}},
+			"addresses":            {audit.Record{Remote: "192.0.2.1:5"}, audit.Record{Remote: "192.0.2.2:5"}},
+			"as proxies tell them": {audit.Record{Remote: "192.0.2.1"}, audit.Record{Remote: "192.0.2.2"}}, // without a port
+			"of IPv6":              {audit.Record{Remote: "[2001:db8:0:1::1]:5"}, audit.Record{Remote: "[2001:db8:0:2::1]:5"}},
+			"of IPv6, by proxies":  {audit.Record{Remote: "2001:db8:0:1::1"}, audit.Record{Remote: "2001:db8:0:2::1"}},
 		} {
 			var b output
 			l := audit.New(slog.New(slog.NewJSONHandler(&b, nil)))
@@ -115,6 +118,22 @@ func TestFloodOfOneHidesNobody(t *testing.T) {
 			<-time.After(time.Second)
 			if n := count(c.flood); n != 1 {
 				t.Errorf("%s: a second later the flood has %d lines", name, n)
+			}
+		}
+	})
+}
+
+// TestANetworkIsOneSource: who has a /64 of IPv6 has as many addresses as he likes.
+func TestANetworkIsOneSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, remote := range []string{"[2001:db8::%x]:5", "2001:db8::%x", "[2001:db8::%x%%eth0]:5"} {
+			var b output
+			l := audit.New(slog.New(slog.NewJSONHandler(&b, nil)))
+			for i := range 100 {
+				l.Add(audit.UpgradeRefused, audit.Record{Remote: fmt.Sprintf(remote, i)})
+			}
+			if n := len(b.lines(t)); n != 5 {
+				t.Errorf("%s: %d lines", remote, n)
 			}
 		}
 	})

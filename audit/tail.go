@@ -48,8 +48,8 @@ func (t *Tail) Handler(next slog.Handler) slog.Handler { return &tailing{next: n
 func (t *Tail) Since(seq uint64) []Line {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	first := t.last + 1 - uint64(len(t.lines))
-	return slices.Clone(t.lines[min(max(seq+1, first), t.last+1)-first:])
+	before := t.last - uint64(len(t.lines)) // those that are gone
+	return slices.Clone(t.lines[min(max(seq, before), t.last)-before:])
 }
 
 func (t *Tail) add(l Line) {

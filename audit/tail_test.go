@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -80,7 +81,7 @@ func TestTailSince(t *testing.T) {
 	for i := range 3000 {
 		log.Info("line", "n", i)
 	}
-	for _, tc := range []struct{ after, first, n uint64 }{{0, 1001, 2000}, {1000, 1001, 2000}, {2990, 2991, 10}, {3000, 0, 0}, {1 << 60, 0, 0}} {
+	for _, tc := range []struct{ after, first, n uint64 }{{0, 1001, 2000}, {1000, 1001, 2000}, {2990, 2991, 10}, {3000, 0, 0}, {1 << 60, 0, 0}, {math.MaxUint64, 0, 0}} {
 		lines := tail.Since(tc.after)
 		if uint64(len(lines)) != tc.n || tc.n > 0 && lines[0].Seq != tc.first {
 			t.Errorf("after %d there are %d lines, not %d from %d on", tc.after, len(lines), tc.n, tc.first)
