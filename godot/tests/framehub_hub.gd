@@ -39,15 +39,20 @@ func _file(name: String, content: String, otherwise: String) -> String:
 	return path
 
 
-## Starts it, on the same port as before.
-func start(test: FramehubTest) -> bool:
+## Starts it, on the same port as before, and does not wait until it listens.
+func launch() -> void:
 	var program: String = OS.get_environment("FRAMEHUB")
 	var arguments: PackedStringArray = _arguments.duplicate()
 	arguments.append_array(["--listen", "127.0.0.1:%d" % _port])
 	_pipe = OS.execute_with_pipe(program, arguments, false)
+	_pid = _pipe.get("pid", -1)
+
+
+## Starts it, on the same port as before.
+func start(test: FramehubTest) -> bool:
+	launch()
 	if _pipe.is_empty():
 		return false
-	_pid = _pipe.pid
 	var said: String = ""
 	for i: int in 600:
 		said += (_pipe.stdio as FileAccess).get_as_text()

@@ -2,8 +2,8 @@ extends SceneTree
 ## Runs every method [code]test_*[/code] of every [code]tests/test_*.gd[/code]; with arguments behind
 ## [code]--[/code] only those whose name holds one of them. Exits 0 where all passed.
 ##
-## A test fails by [method FramehubTest.fail], by any script error, and by push_error; one that does not
-## return in time ends the run.
+## A test fails by [method FramehubTest.fail], by any script error, by push_error, and by what the engine prints as an
+## error; one that does not return in time ends the run.
 
 const _TEST_TIME: float = 120.0  # seconds
 
@@ -35,6 +35,12 @@ class ErrorLog:
 		_mutex.lock()
 		lines.append("%s:%d %s: %s" % [file, line, function, rationale if rationale else code])
 		_mutex.unlock()
+
+	func _log_message(message: String, error: bool) -> void:
+		if error:
+			_mutex.lock()
+			lines.append(message.strip_edges())
+			_mutex.unlock()
 
 	## What has come since the last call.
 	func take() -> PackedStringArray:

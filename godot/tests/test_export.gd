@@ -158,7 +158,7 @@ func test_the_hub_comes_back_in_the_middle() -> void:
 			if 4 * done > total * (times.size()) and times.size() < 3:
 				times.append(done)
 				hub.kill()
-				hub.start(self)  # which is not waited for
+				hub.launch()
 	)
 	equal(exporter.run(pack), "", "words")
 	equal([exporter.number, times.size()], [1, 3], "release, and times that the hub was killed")

@@ -22,6 +22,11 @@ var _live_at: int = Time.get_ticks_msec()
 var _reason: String = "it does not answer"
 
 
+func _notification(what: int) -> void:
+	if what == NOTIFICATION_PREDELETE and is_instance_valid(_client):
+		_client.free()  # it was never opened
+
+
 ## Connects. False where that can't be.
 func open(url: String, role: String) -> bool:
 	_client.url = url
