@@ -108,3 +108,33 @@ func test_values_that_can_not_be_kept() -> void:
 	journal.close()
 	journal = _open(_folder())
 	equal(_seqs(journal), [], "nothing is kept")
+
+
+func test_a_file_that_can_not_be_written_anew() -> void:
+	var folder: String = _folder()
+	var journal: FramehubJournal = _open(folder)
+	DirAccess.make_dir_absolute(journal.path + ".new")  # the new file's place is taken
+	var tx: FramehubTx = FramehubTx.new().put("t", {"id": 1, "blob": PackedByteArray()})
+	tx._columns[0]["blob"][0].resize(1 << 18)
+	for seq: int in range(1, 8):
+		tx.seq = seq
+		equal(journal.keep(tx), OK, "keep")
+		if seq != 3:
+			journal.settle(seq)
+	equal(journal.keep(_tx(9)), OK, "it goes on in the old one")
+	DirAccess.remove_absolute(journal.path + ".new")
+	journal.close()
+	equal(_seqs(_open(folder)), [3, 9], "what has no outcome")
+
+
+func test_a_disk_that_is_full() -> void:
+	if not FileAccess.file_exists("/dev/full"):
+		return
+	var folder: String = _folder()
+	var journal: FramehubJournal = _open(folder)
+	equal(journal.keep(_tx(1)), OK, "keep")
+	journal._file = FileAccess.open("/dev/full", FileAccess.READ_WRITE)
+	equal(journal.keep(_tx(2)), ERR_FILE_CANT_WRITE, "the disk takes nothing")
+	equal(journal.keep(_tx(3)), OK, "there is room again")
+	journal.close()
+	equal(_seqs(_open(folder)), [1, 3], "what was kept")

@@ -204,6 +204,57 @@ func test_a_spawner_that_goes() -> void:
 		check(not is_instance_valid(node), "a node is left")
 
 
+func test_a_spawner_whose_nodes_the_game_frees() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	var spawner: FramehubSpawner = FramehubSpawner.new()
+	spawner.client = one
+	spawner.table = "thing"
+	spawner.scene = _scene()
+	tree.root.add_child(spawner)
+	later(func() -> void: spawner.free())
+	var ends: Array[Callable] = [
+		func(node: Node) -> void: node.free(),
+		func(node: Node) -> void: node.queue_free(),
+		func(_node: Node) -> void: pass,
+	]
+	for id: int in 3:
+		spawner.despawned.connect(func(_key: Variant, node: Node) -> void: ends[id].call(node), CONNECT_ONE_SHOT)
+		await _put(one, {"id": id, "x": 1.0, "n": 0})
+		await until(func() -> bool: return spawner.node_of(id) != null, "row %d is shown" % id)
+		one.write(FramehubTx.new().delete("thing", {"id": id}))
+		await until(func() -> bool: return spawner.count() == 0, "row %d has gone" % id)
+	equal(spawner._free.size(), 1, "nodes that are kept")
+	spawner._free[0].free()
+	await _put(one, {"id": 9, "x": 1.0, "n": 0})
+	await until(func() -> bool: return spawner.node_of(9) != null, "a row after the kept node was freed")
+
+
+func test_a_row_that_is_bound_anew_while_it_writes() -> void:
+	var hub: FramehubTestHub = await _hub()
+	var one: FramehubClient = await _live(hub)
+	await _put(one, {"id": 1, "x": 1.0, "y": 1.0, "n": 0})
+	await _put(one, {"id": 2, "x": 2.0, "y": 2.0, "n": 0})
+	var shown: Array = _show(one, 1)
+	var row: FramehubRow = shown[1]
+	var node: Node2D = shown[0]
+	row.authority = FramehubRow.Authority.LOCAL
+	var refusals: Array[String] = []
+	row.refused.connect(func(code: String, _text: String) -> void: refusals.append(code))
+	tree.root.add_child(node)
+	var outcomes: Array[int] = [0]
+	one.refused.connect(func(_seq: int, _code: String, _text: String) -> void: outcomes[0] += 1)
+	node.position.y = 500.0  # is refused
+	await until(func() -> bool: return row._under_way > 0, "it writes")
+	row.bind(2)
+	equal(node.position, Vector2(2, 2), "the other row")
+	row.authority = FramehubRow.Authority.HUB
+	node.position = Vector2(7, 7)
+	await until(func() -> bool: return outcomes[0] == 1, "the write is refused")
+	equal(node.position, Vector2(7, 7), "the other row's node")
+	equal([refusals, row._under_way], [[] as Array[String], 0], "what is no business of the other row's")
+
+
 func test_names_that_are_misspelt() -> void:
 	expect_error("table thing has no column 'hight', it has id, x, y, n, owner")
 	expect_error("has no property 'positoin:x' for column x")

@@ -99,6 +99,23 @@ func test_the_server_survives_the_hub() -> void:
 	await until(func() -> bool: return server.version > before + 10, "ten more versions")
 
 
+# Each physics frame is closed once, also after it has been in the tree before.
+func test_a_server_that_is_moved() -> void:
+	var hub: FramehubTestHub = await FramehubTestHub.begin(self)
+	var server: FramehubServer = _server(hub)
+	await until(func() -> bool: return server.version > 0, "a version")
+	tree.root.remove_child(server)
+	tree.root.add_child(server)
+	equal(server.get_child_count(true), 1, "what closes frames")
+	var skipped: int = server.skipped
+	var numbers: PackedInt32Array = []
+	server.step_committed.connect(func(n: int, _version: int) -> void: numbers.append(n))
+	await until(func() -> bool: return numbers.size() > 20, "twenty more")
+	for i: int in range(1, numbers.size()):
+		equal(numbers[i], numbers[i - 1] + 1, "the number of a step")
+	check(server.skipped - skipped < 60, "%d physics frames were left out" % (server.skipped - skipped))
+
+
 func test_the_founding_script() -> void:
 	var hub: FramehubTestHub = await FramehubTestHub.begin(self, [], _SCHEMA, _RULES)
 	ProjectSettings.set_setting(FramehubSettings.URL, hub.url)

@@ -195,3 +195,110 @@ func test_a_hub_that_is_silent() -> void:
 	await until(func() -> bool: return client.is_live(), "live")
 	client.link._heard -= FramehubLink.SILENT_AFTER
 	await _again(fake, 2)
+
+
+# What counts is when it began to wait, and not for how long the game ran before.
+func test_a_hub_that_never_greets() -> void:
+	var pair: Array = await _begin()
+	var client: FramehubClient = pair[1]
+	var left: float = client.link._deadline - FramehubLink._now()
+	check(left <= FramehubLink.HELLO_WITHIN, "it waits for %.1f s more" % left)
+	client.link._deadline = FramehubLink._now()
+	await _again(pair[0] as FramehubTestFake, 2)
+
+
+func test_another_schema() -> void:
+	var pair: Array = await _begin()
+	var fake: FramehubTestFake = pair[0]
+	var client: FramehubClient = pair[1]
+	var told: Array = []
+	fake.greet()
+	_snapshot(fake, 10)
+	await until(func() -> bool: return client.is_complete(), "live")
+	client.rows_removed.connect(func(table: FramehubTable, keys: Array) -> void: told.append([table.name, keys]))
+	client.schema_changed.connect(
+		func() -> void: told.append([client.schema().version, client.schema().tables[0].columns.size()])
+	)
+	var columns: Array = [["id", "INTEGER", 1], ["x", "REAL", 0], ["y", "REAL", 0]]
+	var schema: Array = [2, [[1, "t", 1, null, columns, 15, "durable"]]]
+	fake.say([1, schema])
+	await _again(fake, 2)
+	equal(told, [], "before the hub has said which tables there are")
+	fake.greet({"schema": schema})
+	await until(func() -> bool: return client.is_live(), "live again")
+	equal(told, [["t", [1, 2, 3]], [2, 3]], "rows of another shape go, and the schema is another")
+	equal(client.table("t").count, 0, "rows before the snapshot")
+	# A table that is gone.
+	fake.say([1, [2, [[2, "u", 1, null, [["id", "INTEGER", 1]], 15, "durable"]]]])
+	await until(func() -> bool: return client.table("u") != null, "the other table")
+	equal(client.table("t"), null, "the table that is gone")
+
+
+func test_after_the_end() -> void:
+	var pair: Array = await _begin()
+	var fake: FramehubTestFake = pair[0]
+	var client: FramehubClient = pair[1]
+	fake.greet()
+	fake.say([12, 4009, "somebody else is this device", null])
+	await until(func() -> bool: return client.link.state == FramehubLink.State.ENDED, "the end")
+	var answer: FramehubAnswer = await client.subscribe([FramehubSub.all_of("t")]).wait()
+	equal(answer.code, "unavailable", "a subscription")
+	answer = await client.set_will(FramehubTx.new().delete("t", {"id": 1})).wait()
+	equal(answer.code, "unavailable", "a last will")
+	answer = await client.sql("SELECT 1").wait()
+	equal(answer.code, "unavailable", "a statement")
+	equal(client.write(FramehubTx.new().put("t", {"id": 1})), ERR_UNAVAILABLE, "a write")
+	client.start()
+	await _again(fake, 2)
+
+
+func test_who_waits_for_what_is_kept_is_told() -> void:
+	var profile: String = "waits-%d" % Time.get_ticks_usec()
+	var keeps: Callable = func(c: FramehubClient) -> void:
+		c.profile = profile
+		c.keep_device = true
+	var pair: Array = await _begin(keeps)
+	var fake: FramehubTestFake = pair[0]
+	var client: FramehubClient = pair[1]
+	var told: Array = []
+	client.refused.connect(func(seq: int, _code: String, _text: String) -> void: told.append(seq))
+	fake.greet()
+	var kept: FramehubTx = _write(client)
+	var passing: FramehubTx = FramehubTx.new().touch("t", {"id": 1, "x": 2.0})
+	passing.durable = false
+	client.write(passing)
+	await until(func() -> bool: return fake.of(5).size() == 2, "both were sent")
+	var seq: int = kept.seq
+	client.stop()
+	await kept.wait()
+	equal([kept.code, passing.code], ["unavailable", "unavailable"], "what is said to those who wait")
+	equal(told, [passing.seq], "refused is only what nobody sends again")
+	client.start()
+	await _again(fake, 2)
+	fake.greet()
+	await until(func() -> bool: return fake.has(5), "it is sent again")
+	equal(fake.of(5)[0][1], seq, "by its number")
+
+
+func test_a_piece_of_a_value_that_never_ends() -> void:
+	var pair: Array = await _begin()
+	var fake: FramehubTestFake = pair[0]
+	var client: FramehubClient = pair[1]
+	fake.greet()
+	await until(func() -> bool: return client.is_live(), "live")
+	var answer: FramehubAnswer = client.read_large("t", 1, "x")
+	await until(func() -> bool: return fake.has(13), "it is asked for")
+	fake.say([13, fake.of(13)[0][1], 10, 1 << 40, PackedByteArray([1])])
+	await answer.wait()
+	equal(answer.code, "too_large", answer.text)
+
+
+func test_addresses() -> void:
+	for address: Array in [
+		["ws://a:8080", "ws://a:8080/v1/sync"],
+		["ws://a:8080/", "ws://a:8080/v1/sync"],
+		[" http://a ", "ws://a/v1/sync"],
+		["https://a/hub", "wss://a/hub"],
+		["", "ws://127.0.0.1:8080/v1/sync"],
+	]:
+		equal(FramehubSettings.address(address[0] as String), address[1], "of '%s'" % address[0])

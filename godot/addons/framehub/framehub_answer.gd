@@ -27,6 +27,13 @@ var rows: Array[Array] = []
 var value: Variant = null
 
 
+## One that is refused already.
+static func refused(with_code: String, words: String) -> FramehubAnswer:
+	var answer: FramehubAnswer = FramehubAnswer.new()
+	answer.refuse(with_code, words)
+	return answer
+
+
 ## Waits for the answer, and returns it: [code]await answer.wait()[/code].
 func wait() -> FramehubAnswer:
 	if not finished:

@@ -60,6 +60,8 @@ enum PollMode {
 ## Clients in the tree are in this group.
 const GROUP: StringName = &"framehub_client"
 
+const _ENDED: String = "the client has left the hub: start() connects again"
+
 ## The hub's address, as ws://127.0.0.1:8080. Empty: that of the project settings.
 @export var url: String = ""
 ## What proves who this is, where the hub asks for it. Don't save one with a scene. Empty: that of the
@@ -161,8 +163,11 @@ func start() -> void:
 func _open_journal() -> void:
 	_journal = FramehubJournal.new()
 	var file: String = "%s-%s" % [profile.validate_filename(), FramehubSettings.address(url).md5_text().left(8)]
-	if _journal.open("user://framehub", file) != OK:
+	var failed: Error = _journal.open("user://framehub", file)
+	if failed != OK:
 		_journal = null
+		if not OS.has_feature("web"):
+			push_warning("FramehubClient keeps nothing on disk: %s" % error_string(failed))
 		return
 	device = _journal.device
 	_session.epoch = _journal.epoch
@@ -170,8 +175,9 @@ func _open_journal() -> void:
 	outbox.resume(_journal)
 
 
-## Leaves for good: the hub runs the last will at once. Transactions without an outcome stay on disk for the
-## next start, and are refused as "unavailable" where they are not kept.
+## Leaves for good: the hub runs the last will at once. Transactions without an outcome are refused as "unavailable".
+## Those that are kept on disk are not: they are sent after the next start, and only who waits for one is told so
+## ([method FramehubAnswer.wait]: "unavailable" too).
 func stop() -> void:
 	var words: String = "the client was stopped"
 	link.leave(words)
@@ -254,8 +260,11 @@ func stream(table_name: String, columns: Dictionary) -> Error:
 	return write(tx)
 
 
-## Changes what is subscribed to. The answer is there when the copy has it.
+## Changes what is subscribed to. The answer is there when the copy has it. Without a connection that is after the
+## next one; when there will be none, it is refused as "unavailable".
 func subscribe(add: Array[FramehubSub], remove: Array[FramehubSub] = []) -> FramehubAnswer:
+	if link.state == FramehubLink.State.ENDED:
+		return FramehubAnswer.refused("unavailable", _ENDED)
 	_session.announced = false
 	return _session.subscriptions.change(add, remove)
 
@@ -268,8 +277,10 @@ func send_event(to: Variant, event: String, value: Variant = null) -> Error:
 
 
 ## Sets what the hub does when this device has gone: a transaction; null: nothing. It replaces the one
-## before.
+## before. Each new connection sets it again; when there will be none, it is refused as "unavailable".
 func set_will(tx: FramehubTx) -> FramehubAnswer:
+	if link.state == FramehubLink.State.ENDED:
+		return FramehubAnswer.refused("unavailable", _ENDED)
 	return _session.desk.set_will(tx)
 
 

@@ -21,19 +21,34 @@ var _aside: Dictionary[int, Array] = {}  # blocks of snapshots that have not end
 var _parts: Array[FramehubFrame] = []  # of a frame that has not come whole
 
 
-## Takes over a schema. Tables keep their rows until a snapshot replaces them.
+## Takes over a schema. Tables keep their rows until a snapshot replaces them; those of a table that has gone, or has
+## another shape, go now: [member changes] has their keys.
 func describe(schema: FramehubSchema) -> void:
+	changes = []
 	_by_number.clear()
-	var there: Dictionary[String, FramehubTable] = {}
+	var before: Dictionary[String, FramehubTable] = tables
+	tables = {}
 	for shape: FramehubSchema.TableShape in schema.tables:
-		var table: FramehubTable = tables.get(shape.name)
+		var table: FramehubTable = before.get(shape.name)
 		if table == null:
 			table = FramehubTable.new(shape)
 		else:
-			table.describe(shape)
-		there[shape.name] = table
+			_note_cleared(table, table.describe.bind(shape))
+		tables[shape.name] = table
 		_by_number[shape.number] = table
-	tables = there
+	for name: String in before:
+		if not tables.has(name):
+			_note_cleared(before[name], before[name].clear)
+
+
+# Does what may take all rows of a table.
+func _note_cleared(table: FramehubTable, may_clear: Callable) -> void:
+	var change: FramehubChange = FramehubChange.new()
+	change.table = table
+	change.removed = table.keys()
+	may_clear.call()
+	if table.count == 0:
+		_note(change)
 
 
 ## The table of a number in the schema, or null.
@@ -90,7 +105,7 @@ func place(id: int, at_version: int, fresh: Array[FramehubSub], list: Array[Fram
 		for sub: FramehubSub in list:
 			if sub.table == name and sub.since >= 0 and not fresh.has(sub):
 				others.append(sub)
-		var own: Array = blocks.filter(func(b: FramehubBlock) -> bool: return _by_number[b.table] == table)
+		var own: Array = blocks.filter(func(b: FramehubBlock) -> bool: return _by_number.get(b.table) == table)
 		_note(_replace(table, own, at_version, others))
 	for sub: FramehubSub in fresh:
 		sub.since = at_version

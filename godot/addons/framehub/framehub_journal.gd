@@ -32,7 +32,8 @@ var path: String = ""
 var _file: FileAccess = null
 var _lock: PacketPeerUDP = null
 var _pending: Dictionary[int, PackedByteArray] = {}  # records by number
-var _kept: int = 0  # bytes of the file that were there after it was written anew
+var _end: int = 0  # how many bytes of the file are good
+var _kept: int = 0  # of them, when it was last written anew
 
 
 ## Opens the first file of a name that no other running instance has. Returns an error where there is none:
@@ -119,41 +120,63 @@ static func _check(record: PackedByteArray) -> int:
 	return context.finish().decode_u32(0)
 
 
-# Writes what is still of use into a new file, which takes the old one's place.
+# Writes what is still of use into a new file, which takes the old one's place. Where the disk does not take it, the
+# old one stays.
 func _rewrite() -> Error:
-	if path.is_empty():
-		return OK
-	_file = null
 	var temporary: String = path + ".new"
-	_file = FileAccess.open(temporary, FileAccess.WRITE)
-	if _file == null:
+	var file: FileAccess = FileAccess.open(temporary, FileAccess.WRITE)
+	if file == null:
 		return FileAccess.get_open_error()
-	_file.store_buffer(_FORMAT.to_ascii_buffer())
-	_append(_state())
-	for record: PackedByteArray in _pending.values():
-		_append(record)
-	_file.close()
+	file.store_buffer(_FORMAT.to_ascii_buffer())
+	var size: int = _FORMAT.length()
+	for record: PackedByteArray in [_state()] + _pending.values():
+		file.store_buffer(_framed(record))
+		size += 8 + record.size()
+	file.close()
+	if FileAccess.get_size(temporary) != size:
+		DirAccess.remove_absolute(temporary)
+		return ERR_FILE_CANT_WRITE
+	_file = null
 	var failed: Error = DirAccess.rename_absolute(temporary, path)
 	if failed != OK:
 		return failed
+	_end = size
+	_kept = size
+	return OK if _reopen() else ERR_FILE_CANT_WRITE
+
+
+# Opens the file behind its last good record: what the disk took of another one is cut.
+func _reopen() -> bool:
 	_file = FileAccess.open(path, FileAccess.READ_WRITE)
-	if _file == null:
-		return FileAccess.get_open_error()
+	if _file == null or _file.resize(_end) != OK:
+		_file = null
+		return false
 	_file.seek_end()
-	_kept = _file.get_length()
-	return OK
+	return true
+
+
+static func _framed(record: PackedByteArray) -> PackedByteArray:
+	var head: PackedByteArray = [0, 0, 0, 0, 0, 0, 0, 0]
+	head.encode_u32(0, record.size())
+	head.encode_u32(4, _check(record))
+	return head + record
 
 
 # Says whether it is there, for whoever starts the game again.
 func _append(record: PackedByteArray) -> bool:
-	if _file == null:
-		return true
-	var head: PackedByteArray = [0, 0, 0, 0, 0, 0, 0, 0]
-	head.encode_u32(0, record.size())
-	head.encode_u32(4, _check(record))
-	var stored: bool = _file.store_buffer(head + record)
+	if _lock == null:
+		return true  # nothing is kept
+	if _file == null and not _reopen():
+		return false
+	var framed: PackedByteArray = _framed(record)
+	_file.store_buffer(framed)
 	_file.flush()
-	return stored and _file.get_error() == OK
+	# The engine does not say whether the disk has taken what it was given.
+	if FileAccess.get_size(path) != _end + framed.size():
+		_file = null
+		return false
+	_end += framed.size()
+	return true
 
 
 func _state() -> PackedByteArray:
@@ -197,8 +220,6 @@ func keep(tx: FramehubTx) -> Error:
 	w.integer(Record.TX)
 	if not tx.write_to(w):
 		return ERR_INVALID_DATA
-	if _file == null:
-		return OK
 	if not _append(w.bytes):
 		return ERR_FILE_CANT_WRITE
 	_pending[tx.seq] = w.bytes
@@ -214,5 +235,5 @@ func settle(seq: int) -> void:
 	w.integer(Record.SETTLED)
 	w.integer(seq)
 	_append(w.bytes)
-	if _file != null and _file.get_position() > _kept + _REWRITE_ABOVE:
-		_rewrite()
+	if _end > _kept + _REWRITE_ABOVE and _rewrite() != OK:
+		_kept = _end  # later, when there is as much again

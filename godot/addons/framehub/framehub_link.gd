@@ -59,6 +59,7 @@ static func _now() -> float:
 func start(url: String) -> void:
 	_url = url
 	if state in [State.IDLE, State.WAITING, State.ENDED]:
+		_polled = _now()  # the game did not stand still before: there was nothing to poll
 		_connect()
 
 

@@ -18,6 +18,7 @@ var _pending: Array[FramehubTx] = []  # in the order of their numbers
 var _by_seq: Dictionary[int, FramehubTx] = {}
 var _under_way: int = 0  # so many at the front were sent in this session
 var _done: Array[FramehubTx] = []  # have an outcome that was not told yet
+var _left: Array[FramehubTx] = []  # are left to the next run of the game, which was not told yet
 var _schema: FramehubSchema = null
 var _most_under_way: int = 64
 var _most_bytes: int = 0
@@ -194,10 +195,12 @@ func tell() -> void:
 		else:
 			tx.refuse(tx.code, tx.text)
 		settled.emit(tx)
+	while not _left.is_empty():
+		(_left.pop_front() as FramehubTx).refuse("unavailable", "it is kept, and sent when the game starts again")
 
 
 ## There will be no session: what is not kept on disk is refused, with words. With [param closed], the rest
-## is left to the next run of the game, too, and has no outcome in this one.
+## is left to the next run of the game, too, and has no outcome in this one, which those are told who wait for it.
 func abandon(words: String, closed: bool) -> void:
 	_send = Callable()
 	_under_way = 0
@@ -205,6 +208,7 @@ func abandon(words: String, closed: bool) -> void:
 		if journal == null or not tx.durable:
 			_refuse(tx, "unavailable", words)
 	if closed:
+		_left.append_array(_pending)
 		_pending.clear()
 		_by_seq.clear()
 		journal = null

@@ -3,6 +3,7 @@ extends RefCounted
 ## Reads values that are too large for a message, in pieces.
 
 const _ATTEMPTS: int = 5
+const _MOST: int = 1_000_000_000  # bytes: SQLite's longest value
 
 
 ## One value that is being read.
@@ -80,6 +81,8 @@ func answer(m: FramehubReply) -> void:
 	_asked.erase(m.id)
 	if m.refusal != null:
 		reading.answer.refuse(m.refusal.code, m.refusal.text)
+	elif m.size > _MOST:
+		reading.answer.refuse("too_large", "%s.%s has %d bytes" % [reading.table, reading.column, m.size])
 	elif reading.size >= 0 and reading.size != m.size:
 		_again(reading)
 	else:

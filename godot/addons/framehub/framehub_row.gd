@@ -61,6 +61,7 @@ var key: Variant = null
 
 var _there: bool = false
 var _known: Dictionary[String, Variant] = {}  # what the property had when it was last set or written
+var _bound: int = 0  # how often it was bound or unbound
 var _under_way: int = 0
 var _settled_at: int = 0  # the version of the last write that has its outcome
 var _owing: bool = false  # the copy is to be looked at when it has that version
@@ -109,6 +110,7 @@ func unbind() -> void:
 		if client.schema_changed.is_connected(_on_schema_changed):
 			client.connected.disconnect(_look_at_names)
 			client.schema_changed.disconnect(_on_schema_changed)
+	_bound += 1
 	_there = false
 	_known.clear()
 	_to.clear()
@@ -274,14 +276,16 @@ func _write(values: Dictionary) -> void:
 			_known.erase(column)  # tried again
 		return
 	_under_way += 1
-	tx.done.connect(_on_written.bind(tx, values), CONNECT_ONE_SHOT)
+	tx.done.connect(_on_written.bind(tx, values, _bound), CONNECT_ONE_SHOT)
 
 
-func _on_written(tx: FramehubTx, values: Dictionary) -> void:
-	_under_way = maxi(0, _under_way - 1)
+func _on_written(tx: FramehubTx, values: Dictionary, bound: int) -> void:
+	if bound != _bound:
+		return  # it shows another row by now, or none
+	_under_way -= 1
 	_settled_at = maxi(_settled_at, tx.version)
 	_owing = true
-	if not tx.code.is_empty() and client != null:
+	if not tx.code.is_empty():
 		for column: String in values:
 			_known.erase(column)  # not the game's doing any more
 		_settled_at = maxi(_settled_at, client.version())

@@ -53,7 +53,7 @@ var _answered: int = 0
 var _stepping: bool = false
 
 
-func _enter_tree() -> void:
+func _init() -> void:
 	process_physics_priority = _FIRST
 	var closer: Closer = Closer.new()
 	closer.close = _close

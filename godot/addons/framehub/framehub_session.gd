@@ -129,6 +129,7 @@ func _reply(m: FramehubReply) -> void:
 
 func _greet(hello: FramehubHello) -> void:
 	var new_epoch: bool = not epoch.is_empty() and epoch != hello.epoch
+	var new_schema: bool = schema != null and not schema.same(hello.schema)
 	_client.device = hello.device
 	epoch = hello.epoch
 	schema = hello.schema
@@ -146,6 +147,9 @@ func _greet(hello: FramehubHello) -> void:
 	desk.begin(hello.schema, _client.link.send)
 	pieces.begin(_client.link.send)
 	ask_clock()
+	_tell_changes()
+	if new_schema:
+		_client.schema_changed.emit()
 	_client.connected.emit()
 
 
@@ -202,11 +206,12 @@ func _change_schema(described: FramehubSchema) -> void:
 	if described.version != schema.version:
 		# Begins anew, as the hub knows what of the copy can be kept.
 		_client.link.lose(0, "the database's schema has changed")
-	else:
-		schema = described
-		_client.copy.describe(described)
-		_client.outbox.describe(described)
-		subscriptions.add_new_tables(described)
+		return
+	schema = described
+	_client.copy.describe(described)
+	_client.outbox.describe(described)
+	subscriptions.add_new_tables(described)
+	_tell_changes()
 	_client.schema_changed.emit()
 
 

@@ -51,7 +51,7 @@ static func token() -> String:
 ## none.
 static func address(url: String) -> String:
 	var full: String = url if not url.is_empty() else str(of(URL))
-	full = full.replace("http://", "ws://").replace("https://", "wss://")
+	full = full.strip_edges().trim_suffix("/").replace("http://", "ws://").replace("https://", "wss://")
 	return full if full.get_slice_count("/") > 3 else full + "/v1/sync"
 
 

@@ -102,7 +102,9 @@ func _on_rows_removed(rows: FramehubTable, keys: Array) -> void:
 
 
 func _spawn(key: Variant) -> void:
-	var node: Node = _free.pop_back() if not _free.is_empty() else scene.instantiate()
+	var node: Node = _take_free()
+	if node == null:
+		node = scene.instantiate()
 	_nodes[key] = node
 	for row: FramehubRow in _rows_of(node):
 		row.client = client
@@ -112,6 +114,15 @@ func _spawn(key: Variant) -> void:
 	spawned.emit(key, node)
 
 
+# A node that is kept, or null. The game may have freed it.
+func _take_free() -> Node:
+	while not _free.is_empty():
+		var kept: Variant = _free.pop_back()
+		if is_instance_valid(kept) and not (kept as Node).is_queued_for_deletion():
+			return kept
+	return null
+
+
 func _despawn(key: Variant) -> void:
 	var shown: Variant = _nodes[key]
 	_nodes.erase(key)
@@ -119,6 +130,8 @@ func _despawn(key: Variant) -> void:
 		return  # the game has freed it
 	var node: Node = shown
 	despawned.emit(key, node)
+	if not is_instance_valid(node) or node.is_queued_for_deletion():
+		return  # now it has
 	if node.get_parent() != null:
 		node.get_parent().remove_child(node)
 	if _free.size() < pool:

@@ -48,6 +48,16 @@ var version: int = 0
 var tables: Array[TableShape] = []
 
 
+## Whether the tables are the same, and what may be done with them.
+func same(other: FramehubSchema) -> bool:
+	if version != other.version or tables.size() != other.tables.size():
+		return false
+	for i: int in tables.size():
+		if not tables[i].same_shape(other.tables[i]) or tables[i].rights != other.tables[i].rights:
+			return false
+	return true
+
+
 ## The table of a name, or null.
 func table(name: String) -> TableShape:
 	for t: TableShape in tables:
@@ -86,14 +96,16 @@ static func _read_table(r: FramehubCbor) -> TableShape:
 	if not r.null_next():
 		t.scope = r.uint("a scope column")
 	var count: int = r.array("the columns of a table")
+	if count > FramehubBlock.MAX_COLUMNS:
+		r.fail("table %s has %d columns, %d is the most" % [t.name, count, FramehubBlock.MAX_COLUMNS])
 	for i: int in count:
 		if not r.error.is_empty():
 			return t
 		_read_column(r, t)
 	t.rights = r.uint("the rights to a table")
 	t.kind = r.text("the class of a table")
-	if t.key_length < 1 or t.key_length > count or t.scope >= count or count > FramehubBlock.MAX_COLUMNS:
-		r.fail("table %s has %d columns, too few for its key or its scope column, or too many" % [t.name, count])
+	if t.key_length < 1 or t.key_length > count or t.scope >= count:
+		r.fail("table %s has %d columns, too few for its key or its scope column" % [t.name, count])
 	FramehubMessage.skip_rest(r, left - 7)
 	return t
 
