@@ -89,6 +89,7 @@ const _ENDED: String = "the client has left the hub: start() connects again"
 @export var compress: bool = true
 ## How long messages are looked at in a frame, in milliseconds. What is left waits for the next one.
 @export var poll_budget: float = 4.0
+## When [method poll] is called. [FramehubServer] sets it.
 @export var poll_mode: PollMode = PollMode.IDLE
 
 ## The local copy.

@@ -15,6 +15,7 @@ var keys: Array = []
 var mine: bool = false
 
 
+## One of what a frame says of its authors; [param own] is this device's id.
 static func of(author: FramehubFrame.Author, table_name: String, own: PackedByteArray) -> FramehubDelta:
 	var delta: FramehubDelta = FramehubDelta.new()
 	delta.device = author.device

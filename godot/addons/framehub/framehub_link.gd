@@ -11,32 +11,49 @@ signal lost(code: int, reason: String, retry_in: float)
 ## [enum State.WAITING]: there is no connection, the next try comes. [enum State.ENDED]: there will be none.
 enum State { IDLE, CONNECTING, OPEN, LIVE, WAITING, ENDED }
 
+## The subprotocol that is asked for.
 const PROTOCOL: String = "framehub.v1.cbor"
-const FIRST_WAIT: float = 0.25  # seconds, doubled with each try
+## Seconds before the second try, doubled with each further one; chance takes up to half off.
+const FIRST_WAIT: float = 0.25
+## So many seconds before the next try at most.
 const LONGEST_WAIT: float = 10.0
-const LEAST_RETRY: float = 0.1  # whatever a goodbye asks for
-const MOST_RETRY: float = 3600.0
+## So many seconds at least and at most, whatever a goodbye asks for.
+const LEAST_RETRY: float = 0.1
+const MOST_RETRY: float = 3600.0  ## See [constant LEAST_RETRY].
+## How long a hub may take to answer the hello, in seconds.
 const HELLO_WITHIN: float = 10.0
-const SILENT_AFTER: float = 10.0  # the hub says something every second
-const STABLE_AFTER: float = 5.0  # a session that lasted so long was a good one
+## A hub that has said nothing for so many seconds is taken for lost: it says something every second.
+const SILENT_AFTER: float = 10.0
+## A session that lasted so many seconds was a good one: the next tries begin anew.
+const STABLE_AFTER: float = 5.0
+## How long a connection that is being closed is looked after, in seconds.
 const LEAVE_WITHIN: float = 1.0
-const STALL: float = 1.0  # between two polls: then the game stood still, and not the hub
+## So many seconds between two polls: then the game stood still, and not the hub.
+const STALL: float = 1.0
 
+## Code of the end: the token is missing, wrong or over. Not tried again.
 const UNAUTHORIZED: int = 4001
+## Code of the end: this user may not do that. Not tried again.
 const FORBIDDEN: int = 4003
+## Code of the end: the same device has connected elsewhere. Not tried again.
 const REPLACED: int = 4009
+## Code of the end: an operator has ended it. Tried again only where the hub says when.
 const KICKED: int = 4010
 
+## How far the connection is.
 var state: State = State.IDLE
 ## The largest message that is taken, in bytes.
 var max_message: int = 1 << 20
 ## TLS for wss addresses; null: the machine's certificates.
 var tls: TLSOptions = null
 
-## Bytes and messages of all sessions.
+## Bytes of messages that have come, in all sessions.
 var bytes_in: int = 0
+## Bytes of messages that were sent.
 var bytes_out: int = 0
+## Messages that have come.
 var messages_in: int = 0
+## Messages that were sent.
 var messages_out: int = 0
 
 var _url: String = ""

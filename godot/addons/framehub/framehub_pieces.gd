@@ -32,6 +32,7 @@ func _init(copy: FramehubCopy) -> void:
 	_copy = copy
 
 
+## Begins a session.
 func begin(send: Callable) -> void:
 	_send = send
 

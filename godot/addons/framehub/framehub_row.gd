@@ -43,6 +43,7 @@ enum Authority {
 @export var smoothed: PackedStringArray = []
 ## Those of [member smoothed] that are angles in radians.
 @export var angles: PackedStringArray = []
+## Who moves the row: whose changes of the properties count.
 @export var authority: Authority = Authority.HUB
 ## The column that says whose the row is.
 @export var owner_column: String = "owner"

@@ -2,13 +2,17 @@ class_name FramehubSettings
 extends RefCounted
 ## The project settings of Framehub, and what they are where they are not set.
 
+## The hub's address, as ws://127.0.0.1:8080.
 const URL: String = "framehub/url"
+## The name of the environment's variable that has the token.
 const TOKEN_VARIABLE: String = "framehub/token_environment_variable"
+## The role of [MVSQLite].
 const SQL_ROLE: String = "framehub/sql_role"
 ## Names of export presets whose exports are streamed to the hub.
 const EXPORT_PRESETS: String = "framehub/export/presets"
 ## The hub that exports go to; empty: [constant URL].
 const EXPORT_URL: String = "framehub/export/url"
+## The role of exports.
 const EXPORT_ROLE: String = "framehub/export/role"
 ## A script with [code]_framehub_export(exporter: FramehubExporter)[/code]; empty: none.
 const EXPORT_SCRIPT: String = "framehub/export/script"

@@ -3,8 +3,10 @@ extends RefCounted
 ## One column of a [FramehubTable]: a packed array for as long as all values fit one, and an Array from the
 ## first on that does not.
 
+## What holds the values.
 enum Kind { INTS, FLOATS, TEXTS, ANY }
 
+## What holds them now.
 var kind: Kind = Kind.ANY
 
 var _ints: PackedInt64Array = []
@@ -47,6 +49,7 @@ func all() -> Variant:
 	return _any
 
 
+## All values as fractions; what is no number is 0.
 func as_floats() -> PackedFloat64Array:
 	if kind == Kind.FLOATS:
 		return _floats
@@ -59,6 +62,7 @@ func as_floats() -> PackedFloat64Array:
 	return list
 
 
+## All values as whole numbers; what is no number is 0.
 func as_ints() -> PackedInt64Array:
 	if kind == Kind.INTS:
 		return _ints
@@ -71,6 +75,7 @@ func as_ints() -> PackedInt64Array:
 	return list
 
 
+## All values as texts; what is no text is "".
 func as_texts() -> PackedStringArray:
 	if kind == Kind.TEXTS:
 		return _texts

@@ -84,6 +84,7 @@ func begin(hello: FramehubHello, send: Callable) -> void:
 	add_new_tables(hello.schema)
 
 
+## The session is over: changes go with the next hello.
 func end() -> void:
 	_send = Callable()
 

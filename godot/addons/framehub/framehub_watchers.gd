@@ -6,6 +6,7 @@ extends RefCounted
 var _tables: Dictionary[String, Dictionary] = {}  # arrays of callables, by table and key
 
 
+## Calls [param told] when the row with a key comes, changes or goes.
 func add(table: String, key: Variant, told: Callable) -> void:
 	var by_key: Dictionary = _tables.get_or_add(table, {})
 	var list: Array = by_key.get_or_add(_key(key), [])
@@ -13,6 +14,7 @@ func add(table: String, key: Variant, told: Callable) -> void:
 		list.append(told)
 
 
+## Ends [method add].
 func remove(table: String, key: Variant, told: Callable) -> void:
 	var by_key: Dictionary = _tables.get(table, {})
 	var list: Array = by_key.get(_key(key), [])

@@ -6,8 +6,11 @@ extends RefCounted
 ## PackedByteArray, PackedInt32Array or PackedInt64Array, fractions a PackedFloat32Array or
 ## PackedFloat64Array.
 
+## The largest number of a table.
 const MAX_TABLE: int = (1 << 31) - 1
+## So many columns at most.
 const MAX_COLUMNS: int = 2000
+## So many rows at most.
 const MAX_ROWS: int = (1 << 31) - 1
 
 ## The table's number in the schema.

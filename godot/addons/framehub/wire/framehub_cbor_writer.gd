@@ -40,6 +40,7 @@ func map(count: int) -> void:
 	head(FramehubCbor.Major.MAP, count)
 
 
+## Writes a whole number.
 func integer(v: int) -> void:
 	if v >= 0:
 		head(FramehubCbor.Major.UINT, v)
@@ -47,20 +48,24 @@ func integer(v: int) -> void:
 		head(FramehubCbor.Major.NEGINT, -1 - v)
 
 
+## Writes true or false.
 func boolean(v: bool) -> void:
 	bytes.append(0xf5 if v else 0xf4)
 
 
+## Writes null.
 func nothing() -> void:
 	bytes.append(0xf6)
 
 
+## Writes a text.
 func text(v: String) -> void:
 	var utf8: PackedByteArray = v.to_utf8_buffer()
 	head(FramehubCbor.Major.TEXT, utf8.size())
 	bytes.append_array(utf8)
 
 
+## Writes a byte string.
 func blob(v: PackedByteArray) -> void:
 	head(FramehubCbor.Major.BYTES, v.size())
 	bytes.append_array(v)

@@ -3,15 +3,16 @@ extends RefCounted
 ## The values of one column of a block, as they travel: a typed array (RFC 8746, little endian) of the
 ## smallest type that holds them all without loss, or a plain array.
 
+## The tags of the protocol's typed arrays.
 const UINT8: int = 64
-const UINT16: int = 69
-const UINT32: int = 70
-const SINT8: int = 72
-const SINT16: int = 77
-const SINT32: int = 78
-const SINT64: int = 79
-const FLOAT32: int = 85
-const FLOAT64: int = 86
+const UINT16: int = 69  ## See [constant UINT8].
+const UINT32: int = 70  ## See [constant UINT8].
+const SINT8: int = 72  ## See [constant UINT8].
+const SINT16: int = 77  ## See [constant UINT8].
+const SINT32: int = 78  ## See [constant UINT8].
+const SINT64: int = 79  ## See [constant UINT8].
+const FLOAT32: int = 85  ## See [constant UINT8].
+const FLOAT64: int = 86  ## See [constant UINT8].
 
 const _WIDTHS: Dictionary[int, int] = {
 	UINT8: 1,

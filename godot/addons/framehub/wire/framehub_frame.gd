@@ -7,19 +7,27 @@ extends FramehubMessage
 ## program with SQL wrote is 16 zero bytes.
 class Author:
 	extends RefCounted
+	## Whose transaction it is.
 	var device: PackedByteArray = []
+	## The transaction's number.
 	var seq: int = 0
+	## The table's number in the schema.
 	var table: int = 0
 	## One value a key, or an Array of them where the key has several columns.
 	var keys: Array = []
 
 
+## Rows that are new, and values that are others.
 var blocks: Array[FramehubBlock]
+## The keys of rows that went.
 var removed: Array[FramehubBlock]
+## The version that the copy must have.
 var previous: int
+## Whether the rest of the frame comes with the next message.
 var more: bool
 ## The places of the subscriptions that are complete; null: all.
 var complete: Variant
+## Who wrote what, as servers are told.
 var authors: Array[Author]
 
 

@@ -4,17 +4,25 @@ extends FramehubMessage
 
 const _MOST_CAPABILITIES: int = 256
 
+## The tables.
 var schema: FramehubSchema
+## The session's id.
 var session: PackedByteArray
 ## The device's own id.
 var device: PackedByteArray
+## The history of the database: another one after a backup was restored.
 var epoch: PackedByteArray
 ## The last number that has an outcome, or -1.
 var settled: int = -1
+## Of those that have an outcome, the ones that were refused.
 var rejected: Array[Refusal]
+## Whether the hub goes on from what the copy has.
 var resumed: bool
+## What the hub takes: "message" in bytes, "rows" of a transaction, "unsettled" transactions, "rate" a second.
 var limits: Dictionary[String, float]
+## The optional parts of the protocol that the hub has.
 var capabilities: PackedStringArray
+## The hub's frames a second.
 var frame_hz: float
 
 

@@ -3,6 +3,7 @@ extends RefCounted
 ## A message of the hub: what all have. What else there is stands in the class of its [member type]:
 ## [FramehubFrame], [FramehubHello], [FramehubOutcomes], or [FramehubReply].
 
+## What a message is, by the protocol's numbers.
 enum Type {
 	HELLO = 0,
 	SCHEMA = 1,
@@ -30,10 +31,15 @@ const DEVICE_SIZE: int = 16
 ## places, -1 where they are not told.
 class Refusal:
 	extends RefCounted
+	## The transaction's number.
 	var seq: int = 0
+	## Why, as a word of the protocol.
 	var code: String = ""
+	## The same in words for people.
 	var text: String = ""
+	## Which op.
 	var op: int = -1
+	## Which of its rows.
 	var row: int = -1
 
 
@@ -47,11 +53,13 @@ static var _recent_bytes: Array[PackedByteArray] = []
 static var _recent: Array[WeakRef] = []
 
 # One is made for each message: what begins as its type's default is not set.
+## What it is.
 var type: Type = Type.HELLO
 ## What is wrong with the message, in words; empty where nothing is.
 var error: String
 ## Of a snapshot, a change of subscriptions, a statement, a will or a piece; the number of a tick.
 var id: int
+## The version of the database that it is of; 0 where it is of none.
 var version: int
 ## A time of the hub's clock, in microseconds since 1970.
 var time: int

@@ -3,7 +3,9 @@ extends FramehubMessage
 ## What became of transactions: those that are part of [member FramehubMessage.version], and those that were
 ## refused.
 
+## Numbers of transactions that are part of the version.
 var committed: PackedInt64Array
+## Those that were refused.
 var rejected: Array[Refusal]
 
 

@@ -5,6 +5,7 @@ extends FramehubMessage
 
 const _MOST_EVENT_VALUES: int = 64
 
+## Of a message about the schema.
 var schema: FramehubSchema
 ## The sender of an event, or the holder of the clock.
 var device: PackedByteArray
@@ -12,17 +13,23 @@ var device: PackedByteArray
 var tells_holder: bool
 ## What comes back from a question about the clock.
 var echo: Variant
+## Of a goodbye.
 var code: int
+## Of a goodbye: why.
 var text: String
 ## In milliseconds, or -1.
 var retry: int = -1
 ## The size of the value that a piece is of, in bytes.
 var size: int
+## The part of the value.
 var bytes: PackedByteArray
 ## Of an event; of a refused event too, where it is known.
 var name: String
+## Of an event: a value, or an Array of them.
 var value: Variant
+## Of an answer to SQL: the columns' names.
 var columns: PackedStringArray
+## Of an answer to SQL: an Array of values a row.
 var rows: Array[Array]
 
 

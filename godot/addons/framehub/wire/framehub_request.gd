@@ -2,8 +2,10 @@ class_name FramehubRequest
 extends RefCounted
 ## What a device says to the hub, as bytes. [code]docs/protocol.md[/code] of Framehub has the meaning.
 
+## So many values an event has at most.
 const MOST_EVENT_VALUES: int = 64
-const MOST_EVENT_NAME: int = 64  # bytes
+## So many bytes the name of an event has at most.
+const MOST_EVENT_NAME: int = 64
 
 const _HELLO_KEYS: PackedStringArray = [
 	"token", "device", "epoch", "subs", "zstd", "max_message", "budget", "role", "client"
@@ -32,6 +34,7 @@ static func hello(values: Dictionary[String, Variant]) -> PackedByteArray:
 	return w.bytes
 
 
+## A change of subscriptions.
 static func subscribe(id: int, add: Array[FramehubSub], remove: Array[FramehubSub]) -> PackedByteArray:
 	var w: FramehubCborWriter = FramehubCborWriter.new()
 	w.array(4)
@@ -88,14 +91,17 @@ static func will(id: int, schema_version: int, count: int, ops: PackedByteArray)
 	return w.bytes
 
 
+## The question what time it is; the hub sends [param echo] back.
 static func clock(echo: Variant) -> PackedByteArray:
 	return _plain([FramehubMessage.Type.CLOCK, echo])
 
 
+## The end of a frame, with its number.
 static func tick(n: int) -> PackedByteArray:
 	return _plain([FramehubMessage.Type.TICK, n])
 
 
+## The end of the session, and why.
 static func goodbye(code: int, text: String) -> PackedByteArray:
 	return _plain([FramehubMessage.Type.GOODBYE, code, text])
 

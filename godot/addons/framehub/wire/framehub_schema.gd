@@ -14,11 +14,13 @@ class TableShape:
 	extends RefCounted
 	## What blocks call it.
 	var number: int = 0
+	## The table's name.
 	var name: String = ""
 	## How many columns the primary key has.
 	var key_length: int = 0
 	## The column that devices subscribe by, or -1.
 	var scope: int = -1
+	## The columns' names, key columns first.
 	var columns: PackedStringArray = []
 	## "INTEGER", "REAL", "TEXT", "BLOB" or "ANY", of each column.
 	var types: PackedStringArray = []
@@ -44,7 +46,9 @@ class TableShape:
 		)
 
 
+## The schema's number, which rises with each change of a table.
 var version: int = 0
+## The tables that this session may know of.
 var tables: Array[TableShape] = []
 
 
@@ -66,6 +70,7 @@ func table(name: String) -> TableShape:
 	return null
 
 
+## Reads a schema. What is wrong with it, [param r] then says.
 static func read(r: FramehubCbor) -> FramehubSchema:
 	var schema: FramehubSchema = FramehubSchema.new()
 	var left: int = r.array("a schema")
