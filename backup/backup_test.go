@@ -305,11 +305,15 @@ func TestNothingChanged(t *testing.T) {
 	w.frame()
 	w.merge()
 	b, stop := w.backup(backup.Options{})
-	if o := w.copyNow(b); !o.Good {
-		t.Fatalf("%+v", o)
+	first := w.copyNow(b)
+	if !first.Good || first.Skipped {
+		t.Fatalf("%+v", first)
 	}
-	if o := w.copyNow(b); !o.Skipped || o.Error != "" {
+	if o := w.copyNow(b); !o.Skipped || !o.Good || o.Error != "" || o.Version != first.Version || o.Size != first.Size || o.RawSize != first.RawSize {
 		t.Errorf("%+v", o)
+	}
+	if s := b.State(); s.Count != 1 || s.LastGood != nil && s.LastGood.Skipped {
+		t.Errorf("%d good ones, %+v", s.Count, s.LastGood)
 	}
 	stop()
 	b, _ = w.backup(backup.Options{Every: time.Millisecond})

@@ -253,9 +253,9 @@ func (w *livingWorld) worker() (*backup.Worker, func()) {
 
 // phases has a copy made, and returns the p99 of the frames during each phase of it, by its
 // name, and of all of them, by "".
-func (w *livingWorld) phases(b *backup.Worker) (*backup.Outcome, map[string]time.Duration) {
+func (w *livingWorld) phases(b *backup.Worker) (*backup.Outcome, map[string]time.Duration, map[string]time.Duration) {
 	w.Helper()
-	all := map[string]time.Duration{}
+	all, took, since := map[string]time.Duration{}, map[string]time.Duration{}, time.Now()
 	start := w.frames()
 	w.wal = 0
 	n := b.Ask("a benchmark")
@@ -270,8 +270,9 @@ func (w *livingWorld) phases(b *backup.Worker) (*backup.Outcome, map[string]time
 		}
 		at := w.frames()
 		if phase != "" {
-			all[phase] = p99(from, at)
+			all[phase], took[phase] = p99(from, at), time.Since(since)
 		}
+		since = time.Now()
 		phase, from = s.Phase, at
 		if s.Answer < n {
 			continue
@@ -280,14 +281,14 @@ func (w *livingWorld) phases(b *backup.Worker) (*backup.Outcome, map[string]time
 			w.Fatalf("%+v", s.Last)
 		}
 		all[""] = p99(start, at)
-		return s.Last, all
+		return s.Last, all, took
 	}
 }
 
 // copyNow has a copy made, and returns what became of it.
 func (w *livingWorld) copyNow(b *backup.Worker) *backup.Outcome {
 	w.Helper()
-	o, _ := w.phases(b)
+	o, _, _ := w.phases(b)
 	return o
 }
 
@@ -304,7 +305,7 @@ func BenchmarkBackupUnderLoad(b *testing.B) {
 		w.phase(2 * time.Second) // until all are there
 		before := w.phase(benchSeconds(20))
 		start := time.Now()
-		o, during := w.phases(worker)
+		o, during, lasted := w.phases(worker)
 		took := time.Since(start)
 		after := w.phase(benchSeconds(20))
 		stop()
@@ -315,6 +316,9 @@ func BenchmarkBackupUnderLoad(b *testing.B) {
 		b.ReportMetric(float64(before)/frame, "of-frame-before-p99")
 		for phase, d := range during {
 			b.ReportMetric(float64(d)/frame, "of-frame-"+cmp.Or(phase, "during")+"-p99")
+		}
+		for phase, d := range lasted {
+			b.ReportMetric(d.Seconds(), phase+"-s")
 		}
 		b.ReportMetric(float64(after)/frame, "of-frame-after-p99")
 		b.ReportMetric(float64(during[""]-before)/frame, "of-frame-growth")

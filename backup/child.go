@@ -20,8 +20,8 @@ import (
 )
 
 // What takes a processor for long runs in a process of its own, the same program started
-// again: at a lower priority than the frames, with memory of its own, and so that whatever
-// happens to it, the hub goes on.
+// again: at a lower priority than the frames (docs/adr/0017-backups-give-way.md), with memory
+// of its own, and so that whatever happens to it, the hub goes on.
 
 // A job is what a child process is to do.
 type job struct {
@@ -35,6 +35,9 @@ type job struct {
 // underLibrary says whether the job is for a process under mvSQLite's library, where the
 // database is on mvSQLite: all others open files.
 func (j *job) underLibrary() bool { return j.Dump != nil || j.Look != nil || j.Load != nil }
+
+// yields says whether nobody waits for the job.
+func (j *job) yields() bool { return j.Pack != nil || j.Prove != nil }
 
 // A dumpJob copies a version of a namespace of mvSQLite to a file.
 type dumpJob struct {
@@ -98,6 +101,9 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("read a job: %w", err)
 	}
 	var a answer
+	if j.yields() {
+		yield()
+	}
 	if j.Load != nil { // which finds the end itself
 		err = j.Load.run(ctx, b)
 	} else {

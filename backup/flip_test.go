@@ -1,11 +1,14 @@
 package backup_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"filippo.io/age"
 
 	"framehub/backup"
 )
@@ -13,12 +16,30 @@ import (
 // TestFlippedBits: one flipped bit, or a missing end, anywhere in a manifest, a copy or a
 // segment is found, and a restore gives the very version all the same, or refuses.
 func TestFlippedBits(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { flipBits(t, nil, 100) })
+	t.Run("encrypted", func(t *testing.T) {
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		flipBits(t, key, 25)
+	})
+}
+
+// flipBits flips bits in each file of a world's backups, which a key encrypts if it is not nil.
+func flipBits(t *testing.T, key *age.X25519Identity, flips int) {
+	t.Helper()
 	seed := rand.Uint64()
 	w := newWorld(t, seed)
+	o := backup.Options{ShipEvery: fast}
+	var keys []age.Identity
+	if key != nil {
+		o.Recipients, keys = []string{key.Recipient().String()}, []age.Identity{key}
+	}
 	for range 10 {
 		w.frame()
 	}
-	b, stop := w.backup(backup.Options{ShipEvery: fast})
+	b, stop := w.backup(o)
 	for range 2 {
 		if o := w.copyNow(b); !o.Good {
 			t.Fatalf("%+v", o)
@@ -34,30 +55,34 @@ func TestFlippedBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kinds := map[string]bool{}
 	for _, f := range files {
 		path := filepath.Join(w.place.String(), filepath.FromSlash(f.Name))
 		whole, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, kind, _ := strings.Cut(filepath.Base(path), ".")
+		kinds[kind] = true
 		harm := func(what string, bytes []byte, restore bool) {
 			t.Helper()
 			if err := os.WriteFile(path, bytes, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if good(t, w) {
+			if good(t, w, keys...) {
 				t.Errorf("%s in %s is not found (seed %d)", what, f.Name, seed)
 			}
 			if !restore {
 				return
 			}
-			if r, err := restored(t, w.place, "latest"); err == nil && r.Version == last {
+			r, err := restored(t, w.place, "latest", func(o *backup.RestoreOptions) { o.Keys = keys })
+			if err == nil && r.Version == last {
 				same(t, what+" in "+f.Name, w.truth[last], r.Contents)
 			} else if err == nil && len(r.Notes) == 0 {
 				t.Errorf("%s in %s: version %d was restored, and nobody is told why not %d", what, f.Name, r.Version, last)
 			}
 		}
-		for i := range 100 {
+		for i := range flips {
 			at := w.rng.IntN(8 * len(whole))
 			flipped := append([]byte(nil), whole...)
 			flipped[at/8] ^= 1 << (at % 8)
@@ -69,15 +94,58 @@ func TestFlippedBits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !good(t, w) {
+	if len(kinds) != 3 {
+		t.Errorf("there are %v only", kinds)
+	}
+	if !good(t, w, keys...) {
 		t.Error("nothing is wrong, and something was found")
 	}
 }
 
+// TestEveryBit: each bit of a manifest and of a segment counts.
+func TestEveryBit(t *testing.T) {
+	w := newWorld(t, 13)
+	w.frame()
+	b, stop := w.backup(backup.Options{ShipEvery: fast})
+	w.copyNow(b)
+	w.frame()
+	until(t, "a segment", func() bool { return b.State().Shipped == w.Version() })
+	stop()
+	files, err := w.place.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for _, f := range files {
+		reads := map[string]func([]byte) error{".json": backup.ReadsManifest, ".seg": backup.ReadsSegment}[filepath.Ext(f.Name)]
+		if reads == nil {
+			continue
+		}
+		looked++
+		whole, err := os.ReadFile(filepath.Join(w.place.String(), filepath.FromSlash(f.Name)))
+		if err == nil {
+			err = reads(whole)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := range 8 * len(whole) {
+			whole[at/8] ^= 1 << (at % 8)
+			if reads(whole) == nil {
+				t.Errorf("that bit %d of %s is another one is not found", at, f.Name)
+			}
+			whole[at/8] ^= 1 << (at % 8)
+		}
+	}
+	if looked < 2 {
+		t.Errorf("%d of %d files were looked at", looked, len(files))
+	}
+}
+
 // good says whether a look at all backups finds nothing wrong.
-func good(tb testing.TB, w *world) bool {
+func good(tb testing.TB, w *world, keys ...age.Identity) bool {
 	tb.Helper()
-	all, err := backup.Verify(tb.Context(), backup.VerifyOptions{Place: w.place, Scratch: w.dir})
+	all, err := backup.Verify(tb.Context(), backup.VerifyOptions{Place: w.place, Scratch: w.dir, Keys: keys})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -111,6 +179,19 @@ func TestMissingFiles(t *testing.T) {
 	lost := h.Segments[1]
 	if err := w.place.Remove(t.Context(), lost.Name); err != nil {
 		t.Fatal(err)
+	}
+	all, err := backup.Verify(t.Context(), backup.VerifyOptions{Place: w.place, Scratch: w.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bad []backup.Verified
+	for _, one := range all {
+		if !one.Good {
+			bad = append(bad, one)
+		}
+	}
+	if len(bad) != 1 || !strings.HasSuffix(bad[0].Name, fmt.Sprintf("versions %d to %d", lost.From, lost.To)) {
+		t.Errorf("of a segment that is missing verify says %+v", bad)
 	}
 	r, err := restored(t, w.place, "latest")
 	if err != nil || r.Version != lost.From-1 || len(r.Notes) == 0 {

@@ -196,7 +196,7 @@ func (k *killRun) hub(n int) {
 	}
 	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", hubFull, full))
 	if full == fullChild {
-		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", hubLimit, 1000+k.rng.IntN(200_000)))
+		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", hubLimit, 1000+k.rng.IntN(100_000)))
 	}
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
@@ -211,6 +211,9 @@ func (k *killRun) hub(n int) {
 	var killer sync.WaitGroup
 	after := 50*time.Millisecond + time.Duration(k.rng.Float64()*1.5*float64(k.took))
 	early := time.Duration(k.rng.Float64() * float64(k.took))
+	if full == fullChild { // whose disk is full, and not its life over, before a copy is done
+		after, early = after+k.took, time.Hour
+	}
 	killer.Go(func() {
 		if k.took == 0 {
 			k.awaitCopy(ended)

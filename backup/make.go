@@ -31,6 +31,9 @@ func (w *Worker) stage(ctx context.Context, sn *store.Snapshot, name, why string
 		return nil, errors.Join(err, sn.Close())
 	}
 	_ = os.Remove(path)
+	if err := w.fits(sn); err != nil {
+		return nil, errors.Join(err, sn.Close())
+	}
 	st := &staged{path: path, why: why, version: sn.Version, at: sn.Time, doc: sn.SchemaDoc(), made: time.Now().UTC()}
 	if sn.Source() != "" {
 		return st, w.dump(ctx, sn, st)
@@ -89,7 +92,7 @@ func (w *Worker) make(ctx context.Context, st *staged, o *Outcome) (*Manifest, e
 			return nil, err
 		}
 		if o.Version = sn.Version; w.have(sn.Version) {
-			o.Skipped = true
+			w.skip(o)
 			return nil, sn.Close()
 		}
 		if st, err = w.stage(ctx, sn, "copy.db", o.Why); err != nil {
@@ -112,6 +115,14 @@ func (w *Worker) have(version uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.lastGood != nil && w.lastGood.Version >= version
+}
+
+// skip tells of the good copy that there is already.
+func (w *Worker) skip(o *Outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.lastGood.Manifest
+	o.Skipped, o.Good, o.Size, o.RawSize = true, true, m.Data.Size, m.Raw.Size
 }
 
 // pack packs what was staged, and brings it to its place.
@@ -158,6 +169,7 @@ func (w *Worker) prove(ctx context.Context, m *Manifest, plain string, o *Outcom
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return err
 	}
+	defer func() { _ = os.RemoveAll(scratch) }() // a child process that was killed leaves what it has unpacked
 	j := &proveJob{Place: w.o.Place.String(), Manifest: manifestName(m.history(), m.Version), Scratch: scratch}
 	w.mu.Lock()
 	if w.lastGood != nil && m.Data.Encryption == "" && w.lastGood.Manifest.Data.Encryption == "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"framehub/backup/place"
+	"framehub/durable"
 )
 
 // A packer compresses, and encrypts where there are recipients.
@@ -98,7 +99,7 @@ func pack(ctx context.Context, from, to string, recipients []age.Recipient) (raw
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	rawSum, packedSum := newSumming(), newSumming()
-	buffered := bufio.NewWriterSize(io.MultiWriter(out, packedSum), copyBuffer)
+	buffered := bufio.NewWriterSize(io.MultiWriter(&durable.Pieces{File: out}, packedSum), copyBuffer)
 	w, err := newPacker(buffered, recipients)
 	if err != nil {
 		return raw, packed, err

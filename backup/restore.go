@@ -158,6 +158,11 @@ func (r *restorer) build(ctx context.Context) error {
 // buildFrom tries copies, the best first: one that is damaged leaves the work to one
 // before it.
 func (r *restorer) buildFrom(ctx context.Context, path string, candidates []*CopyFile) error {
+	for _, f := range r.h.Copies {
+		if f.Err != nil {
+			r.res.Notes = append(r.res.Notes, fmt.Sprintf("the copy of version %d can't be used: %v", f.Version, f.Err))
+		}
+	}
 	for _, f := range candidates {
 		err := r.fetch(ctx, path, f.Manifest)
 		if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
@@ -285,6 +290,10 @@ func (r *restorer) put() error {
 	ext := filepath.Ext(base)
 	aside := filepath.Join(dir, strings.TrimSuffix(base, ext)+".before-restore-"+time.Now().UTC().Format("20060102T150405.000")+ext)
 	was, will := store.Files(r.o.DB), store.Files(aside)
+	before, err := os.Stat(r.o.DB)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	for i := range was {
 		switch err := os.Rename(was[i], will[i]); {
 		case err == nil:
@@ -294,6 +303,11 @@ func (r *restorer) put() error {
 		}
 	}
 	built := store.Files(filepath.Join(r.dir, base))
+	if before != nil { // who could read it still can
+		if err := os.Chmod(built[0], before.Mode().Perm()); err != nil {
+			return err
+		}
+	}
 	for i, file := range slices.Backward(built) { // the log first: a database without its log is refused, a log alone is not taken for one
 		if err := os.Rename(file, was[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("put the restored database in its place: %w", err)

@@ -10,8 +10,8 @@ type Outcome struct {
 	Millis  int64     `json:"took_ms"`
 	Size    int64     `json:"size"`     // bytes in the place
 	RawSize int64     `json:"raw_size"` // of the database
-	Good    bool      `json:"good"`     // it was proven
-	Skipped bool      `json:"skipped"`  // there is a good copy of this version already
+	Good    bool      `json:"good"`     // there is a copy of this version that is proven
+	Skipped bool      `json:"skipped"`  // it was there already: nothing has changed since
 	Error   string    `json:"error,omitempty"`
 }
 

@@ -147,7 +147,8 @@ type VerifyOptions struct {
 	Keys    []age.Identity
 	Scratch string // a folder with room for a database
 
-	Told func(Verified) // of each as it is done; may be nil
+	Told     func(Verified)                       // of each as it is done; may be nil
+	Progress func(name string, done, total int64) // bytes of a copy; may be nil
 }
 
 // Verified is what a look at a copy or a segment said.
@@ -171,7 +172,7 @@ func Verify(ctx context.Context, o VerifyOptions) (all []Verified, err error) {
 		}
 		one := Verified{Name: name, Good: err == nil}
 		if err != nil {
-			one.Error = err.Error()
+			one.Error = strings.TrimPrefix(err.Error(), name+": ")
 		}
 		all = append(all, one)
 		if o.Told != nil {
@@ -189,6 +190,12 @@ func Verify(ctx context.Context, o VerifyOptions) (all []Verified, err error) {
 			}
 			err := f.Err
 			if err == nil {
+				done := int64(0)
+				v.told = func(n int) {
+					if done += int64(n); o.Progress != nil {
+						o.Progress(fmt.Sprintf("copy of version %d", f.Version), done, f.Manifest.Data.Size)
+					}
+				}
 				err = v.copy(ctx, f.Manifest, "")
 			}
 			if err := told(f.Name, err); err != nil {
@@ -205,10 +212,22 @@ func Verify(ctx context.Context, o VerifyOptions) (all []Verified, err error) {
 	return all, nil
 }
 
-// segments looks at all segments of a history, and that they are of one past.
+// segments looks at all segments of a history, that they are of one past, and that none is
+// missing between them, or after the last copy: entries go with age, the oldest first.
 func (v *verifier) segments(ctx context.Context, h *History, told func(string, error) error) error {
 	var before *Segment
+	end := uint64(0) // of what is there, without a gap
+	if n := len(h.Copies); n > 0 && len(h.Segments) > 0 && h.Segments[0].From > h.Copies[n-1].Version {
+		end = h.Copies[n-1].Version
+	}
 	for _, f := range h.Segments {
+		if end > 0 && f.From > end+1 {
+			err := errors.New("no segment has them: no restore can end there")
+			if err := told(fmt.Sprintf("%s/log: versions %d to %d", h.Name, end+1, f.From-1), err); err != nil {
+				return err
+			}
+		}
+		end = max(end, f.To)
 		s, err := readSegment(ctx, v.place, f, v.keys)
 		if err == nil {
 			err = s.check(before)

@@ -32,14 +32,16 @@ type Options struct {
 	Every      time.Duration // between copies; 0: only those that are asked for, and of new schemas
 	ShipEvery  time.Duration // between segments; 0: entries are not shipped
 	Keep       Keep
-	Scratch    string        // a folder for files that are in the making, on a local disk with room for the database twice
-	Recipients []string      // as [Recipients] takes them; none: nothing is encrypted
-	Program    string        // its version, for manifests
-	Child      []string      // the program that is a child process, with its first arguments; default: this one
-	ChildEnv   []string      // the environment of child processes that open files, as those under mvSQLite's library can't; default: this process's
-	VFS        string        // as the store's Options have it
-	Log        *slog.Logger  // default: slog.Default()
-	Done       func(Outcome) // is told what became of each copy
+	Scratch    string                          // a folder for files that are in the making, on a local disk with room for the database twice
+	Reserve    int64                           // bytes that a copy must leave free on the scratch folder's disk, which is the database's too
+	Free       func(dir string) (int64, error) // what that disk has left; default: as the system says
+	Recipients []string                        // as [Recipients] takes them; none: nothing is encrypted
+	Program    string                          // its version, for manifests
+	Child      []string                        // the program that is a child process, with its first arguments; default: this one
+	ChildEnv   []string                        // the environment of child processes that open files, as those under mvSQLite's library can't; default: this process's
+	VFS        string                          // as the store's Options have it
+	Log        *slog.Logger                    // default: slog.Default()
+	Done       func(Outcome)                   // is told what became of each copy
 }
 
 // A Worker backs a store up. Its methods may be called at the same time, but for Run.
@@ -69,6 +71,9 @@ func New(src Source, o Options) (*Worker, error) {
 	}
 	if o.Done == nil {
 		o.Done = func(Outcome) {}
+	}
+	if o.Free == nil {
+		o.Free = freeOn
 	}
 	if len(o.Child) == 0 {
 		var err error
@@ -286,7 +291,11 @@ func (w *Worker) pinned(ctx context.Context) *staged {
 		_ = sn.Close() // nothing was read
 		return nil
 	}
-	st, err := w.stage(ctx, sn, "pinned.db", newSchema)
+	var st *staged
+	err := w.watched(ctx, func(ctx context.Context) (err error) {
+		st, err = w.stage(ctx, sn, "pinned.db", newSchema)
+		return err
+	})
 	if err != nil {
 		w.o.Log.Error("copy the first version of a new schema", "err", err)
 		return nil
@@ -349,7 +358,11 @@ func (w *Worker) one(ctx context.Context, st *staged, why string) {
 		}
 	}
 	w.update(func(s *State) { s.Running = true })
-	m, err := w.make(ctx, st, &o)
+	var m *Manifest
+	err := w.watched(ctx, func(ctx context.Context) (err error) {
+		m, err = w.make(ctx, st, &o)
+		return err
+	})
 	o.Millis = time.Since(o.Began).Milliseconds()
 	if ctx.Err() != nil {
 		w.update(func(s *State) { s.Running, s.Phase = false, "" })
@@ -359,7 +372,7 @@ func (w *Worker) one(ctx context.Context, st *staged, why string) {
 		o.Error = err.Error()
 	}
 	w.mu.Lock()
-	if o.Good {
+	if o.Good && !o.Skipped {
 		w.lastGood = &CopyFile{Name: manifestName(m.history(), m.Version), Version: m.Version, Manifest: m, Size: m.Data.Size}
 		w.state.LastGood = &o
 		w.state.Count++
@@ -370,7 +383,7 @@ func (w *Worker) one(ctx context.Context, st *staged, why string) {
 	w.state.Last, w.state.Running, w.state.Phase, w.ended = &o, false, "", time.Now()
 	w.mu.Unlock()
 	w.tell(&o)
-	if !o.Good {
+	if !o.Good || o.Skipped {
 		return
 	}
 	if gone, err := Prune(ctx, w.o.Place, w.src.ID(), w.o.Keep, time.Now(), false); err != nil && ctx.Err() == nil {

@@ -19,6 +19,10 @@ const readBusy = 5 * time.Second
 // the hub's own; whoever holds one there stops the frames.
 const writeBusy = 100 * time.Millisecond
 
+// walKeep is how many bytes of a write-ahead log's file stay, for the next frames, when it
+// begins anew. One that grew larger, as while a copy is read, gives its room back.
+const walKeep = 128 << 20
+
 // openConn opens a database in WAL mode with checkpoints left to the
 // checkpointer: SQLite's automatic one would fsync inside a frame. It waits up
 // to busy for a lock that another connection holds. With syncs, those are counted.
@@ -35,6 +39,7 @@ func openConn(path, synchronous string, busy time.Duration, syncs *sqlite.Syncs)
 	}
 	for _, pragma := range []string{
 		"wal_autocheckpoint = 0",
+		"journal_size_limit = " + strconv.Itoa(walKeep),
 		"synchronous = " + synchronous,
 		"temp_store = MEMORY",
 		"cache_size = -65536",

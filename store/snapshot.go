@@ -18,6 +18,7 @@ import (
 type Snapshot struct {
 	Version uint64
 	Time    time.Time // of that version
+	Size    int64     // of the database, in bytes
 	Schema  *Schema
 
 	s     *Store
@@ -114,10 +115,11 @@ func (sn *Snapshot) look() (exact bool, err error) {
 			(SELECT value FROM _framehub_meta WHERE key = 'taken'),
 			(SELECT max(id) FROM _framehub_change),
 			(SELECT value FROM _framehub_meta WHERE key = 'devices'),
-			(SELECT value FROM _framehub_meta WHERE key = 'partial')
+			(SELECT value FROM _framehub_meta WHERE key = 'partial'),
+			(SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)
 		FROM pragma_schema_version`, nil, func(row []driver.Value) error {
 		cookie, sn.Version, taken, noted = number64(row[0]), uint64(number64(row[1])), number64(row[2]), number64(row[3])
-		sn.devices, partial = uint64(number64(row[4])), row[5] != nil
+		sn.devices, partial, sn.Size = uint64(number64(row[4])), row[5] != nil, number64(row[6])
 		return nil
 	})
 	sn.Schema = s.Schema()

@@ -152,7 +152,7 @@ func fill(ctx context.Context, path string, r io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	if _, err := io.Copy(to, UntilDone(ctx, r)); err != nil {
+	if _, err := io.Copy(&durable.Pieces{File: to}, UntilDone(ctx, r)); err != nil {
 		return err
 	}
 	return to.Sync()

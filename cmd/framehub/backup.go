@@ -63,8 +63,11 @@ func (c *backupListCommand) Run(ctx context.Context, a *app) error {
 			_, _ = fmt.Fprintf(t, "history %s\n", history)
 			_, _ = fmt.Fprintln(t, "  VERSION\tOF\tLEADS TO\tSIZE\tDATABASE\tPROOF")
 		}
-		_, _ = fmt.Fprintf(t, "  %d\t%s\t%d\t%s\t%s\t%s\n", l.Version, l.Time.Local().Format(time.DateTime), l.Reach,
-			humanize.IBytes(uint64(l.Size)), humanize.IBytes(uint64(l.RawSize)), orProof(l))
+		of, size, raw := "?", "?", "?" // where the manifest can't be read
+		if !l.Time.IsZero() {
+			of, size, raw = l.Time.Local().Format(time.DateTime), humanize.IBytes(uint64(l.Size)), humanize.IBytes(uint64(l.RawSize))
+		}
+		_, _ = fmt.Fprintf(t, "  %d\t%s\t%d\t%s\t%s\t%s\n", l.Version, of, l.Reach, size, raw, orProof(l))
 	}
 	return t.Flush()
 }
@@ -100,7 +103,7 @@ func (c *backupNowCommand) Run(ctx context.Context, a *app) error {
 			return c.print(a, s.Last)
 		}
 		if !s.Running && s.ShipTrouble != "" && s.Answer < asked.Asked && s.Last == nil {
-			return fmt.Errorf("the hub can't make one yet: %s", s.ShipTrouble)
+			return fmt.Errorf("the hub can't use the place of its backups, and makes none until it can: %s", s.ShipTrouble)
 		}
 		bar.show(s.Phase, s.Done, s.Total)
 		select {
@@ -155,8 +158,12 @@ func (c *backupVerifyCommand) Run(ctx context.Context, a *app) error {
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	o := backup.VerifyOptions{Place: p, History: c.History, Version: c.Version, Keys: keys, Scratch: scratch}
+	bar := newBar(a)
+	defer bar.end()
+	o.Progress = bar.show
 	if !c.JSON {
 		o.Told = func(v backup.Verified) {
+			bar.clear()
 			if v.Good {
 				_, _ = fmt.Fprintf(a.out, "good      %s\n", v.Name)
 			} else {
@@ -165,6 +172,7 @@ func (c *backupVerifyCommand) Run(ctx context.Context, a *app) error {
 		}
 	}
 	all, err := backup.Verify(ctx, o)
+	bar.end()
 	if err != nil {
 		return err
 	}
@@ -227,6 +235,10 @@ func (c *backupPruneCommand) Run(ctx context.Context, a *app) error {
 	verb := "removed"
 	if c.DryRun {
 		verb = "would be removed"
+	}
+	if len(gone) == 0 {
+		_, _ = fmt.Fprintf(a.out, "nothing: all of it is to be kept\n")
+		return err
 	}
 	_, _ = fmt.Fprintf(a.out, "%d files, %s, %s\n", len(gone), humanize.IBytes(uint64(total)), verb)
 	return err

@@ -80,6 +80,7 @@ type backupFlags struct {
 	BackupEvery     time.Duration `default:"30m" placeholder:"TIME" help:"How often the database is copied (${default}); 0: only when asked, and for each new schema."`
 	ShipEvery       time.Duration `default:"10s" placeholder:"TIME" help:"How often what has happened since goes there too (${default}); 0: never."`
 	LogMax          size          `default:"4GiB" placeholder:"SIZE" help:"How large the frame log may grow while its entries can't be shipped (${default})."`
+	BackupReserve   size          `default:"512MiB" placeholder:"SIZE" help:"A copy is given up before the database's disk has less than this left (${default})."`
 	BackupRecipient []string      `placeholder:"age1…|@FILE" help:"Encrypt backups for this key of age; may be said more than once."`
 }
 
@@ -121,7 +122,7 @@ func (s *serveCommand) worker(st *store.Store, p place.Place, log *slog.Logger, 
 	m := backup.NewMetrics()
 	w, err := backup.New(st, backup.Options{
 		Place: p, Every: s.BackupEvery, ShipEvery: s.ShipEvery, Keep: s.keep(), Scratch: besideDB(s.DB) + ".backup-scratch",
-		Recipients: s.BackupRecipient, Program: "framehub " + versionText(), ChildEnv: env, Log: log,
+		Reserve: int64(s.BackupReserve), Recipients: s.BackupRecipient, Program: "framehub " + versionText(), ChildEnv: env, Log: log,
 		Done: func(o backup.Outcome) {
 			m.Done(&o)
 			if o.Skipped {

@@ -11,6 +11,7 @@ import (
 
 	"framehub/backup"
 	"framehub/mvsqlite"
+	"framehub/store"
 )
 
 type restoreCommand struct {
@@ -68,12 +69,14 @@ func (c *restoreCommand) into(ctx context.Context) (*backup.Namespace, error) {
 }
 
 func (c *restoreCommand) print(a *app, r *backup.Restored) error {
-	rows := uint64(0)
+	tables, rows := 0, uint64(0)
 	for _, t := range r.Contents.Tables {
-		rows += t.Rows
+		if t.Name != store.SessionTable && !strings.HasPrefix(t.Name, "_framehub_") { // the hub's own
+			tables, rows = tables+1, rows+t.Rows
+		}
 	}
 	_, _ = fmt.Fprintf(a.out, "%s is version %d of %s, of %s\n", r.DB, r.Version, r.History, r.Time.Local().Format("2006-01-02 15:04:05.000 MST"))
-	_, _ = fmt.Fprintf(a.out, "from the copy of version %d, brought on by %d: %d tables, %d rows\n", r.Copy, r.Replayed, len(r.Contents.Tables), rows)
+	_, _ = fmt.Fprintf(a.out, "from the copy of version %d, brought on by %d: %d tables, %d rows\n", r.Copy, r.Replayed, tables, rows)
 	if r.Replayed > 0 {
 		_, _ = fmt.Fprintf(a.out, "as in the copy, for the log does not have it:\n")
 		for _, text := range r.OnlyCopy {
@@ -109,8 +112,8 @@ func (b *bar) show(phase string, done, total int64) {
 		return
 	}
 	if phase != b.phase || b.bar == nil {
-		b.end()
-		b.on, b.phase = true, phase
+		b.clear()
+		b.phase = phase
 		most := total
 		if most <= 0 {
 			most = -1
@@ -121,10 +124,16 @@ func (b *bar) show(phase string, done, total int64) {
 	_ = b.bar.Set64(done) // what can't be painted is no harm
 }
 
-// end takes the bar away.
-func (b *bar) end() {
+// clear takes the bar away until there is something to show again.
+func (b *bar) clear() {
 	if b.bar != nil {
 		_ = b.bar.Finish() // the same
 	}
-	b.bar, b.on = nil, false
+	b.bar = nil
+}
+
+// end takes the bar away for good.
+func (b *bar) end() {
+	b.clear()
+	b.on = false
 }

@@ -1,0 +1,71 @@
+package backup_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"framehub/backup"
+)
+
+// TestYield: all threads of the processes that pack and prove run only where nobody else
+// wants a processor.
+func TestYield(t *testing.T) {
+	w := newWorld(t, 14)
+	w.frame()
+	b, _ := w.backup(backup.Options{})
+	most := 0
+	var watching sync.WaitGroup
+	quit := make(chan struct{})
+	watching.Go(func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			for _, pid := range children(os.Getpid()) {
+				if all, idle := threads(pid); all == idle {
+					most = max(most, all)
+				}
+			}
+		}
+	})
+	for range 5 {
+		w.frame()
+		w.merge()
+		if o := w.copyNow(b); !o.Good {
+			t.Errorf("%+v", o)
+		}
+	}
+	close(quit)
+	watching.Wait()
+	if most < 3 {
+		t.Errorf("no child process of several threads had all of them yield (at most %d)", most)
+	}
+}
+
+// threads returns how many threads a process has, and how many of them yield.
+func threads(pid int) (all, idle int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil { // it has ended
+			continue
+		}
+		all++
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if fields := strings.Fields(rest); len(fields) > 38 && fields[38] == fmt.Sprint(unix.SCHED_IDLE) { // the 41st of all, policy
+			idle++
+		}
+	}
+	return all, idle
+}
