@@ -199,12 +199,16 @@ func (t *tab) size(width, height int64) {
 }
 
 // shot takes a picture of the window, into the folder FRAMEHUB_SCREENSHOTS. One that the
-// documents have is taken for them too, where FRAMEHUB_PICTURES names their folder.
+// documents have is taken for them too, where FRAMEHUB_PICTURES names their folder. A value
+// that is none must not be in it.
 func (t *tab) shot(name string) {
 	t.tb.Helper()
 	dir, documents := os.Getenv("FRAMEHUB_SCREENSHOTS"), os.Getenv("FRAMEHUB_PICTURES")
 	if dir == "" {
 		dir = t.tb.TempDir()
+	}
+	if slip := eval[string](t, `document.body.innerText.match(/.*(\bundefined\b|\bNaN\b|\[object ).*/)?.[0] ?? ""`); slip != "" {
+		t.tb.Errorf("%s: the page says %q", t.name, slip)
 	}
 	// Two frames, so that what has just changed is painted.
 	painted := `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`

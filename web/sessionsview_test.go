@@ -45,8 +45,11 @@ type player struct {
 }
 
 // play connects a player.
-func (w *world) play(hello wire.DeviceHello) *player {
-	p := &player{Client: w.dial(hello), tb: w.tb, events: make(chan *wire.Event, 16), bye: make(chan *wire.Goodbye, 1)}
+func (w *world) play(hello wire.DeviceHello) *player { return w.playAs("", hello) }
+
+// playAs connects a player with a token.
+func (w *world) playAs(token string, hello wire.DeviceHello) *player {
+	p := &player{Client: w.dialAs(token, hello), tb: w.tb, events: make(chan *wire.Event, 16), bye: make(chan *wire.Goodbye, 1)}
 	ctx := w.tb.Context()
 	go func() {
 		for {

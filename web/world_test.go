@@ -36,6 +36,7 @@ type world struct {
 
 	options []func(*web.Options)
 	admin   func(http.Handler) http.Handler // nil, or what stands before the admin listener's handler from the next Start on
+	gate    *auth.Gate                      // nil, or who says, from the next Start on, who connects
 	hub     *hub.Hub
 	stop    func() // nil: it is stopped
 }
@@ -65,7 +66,7 @@ func (w *world) Start() {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	w.hub = hub.New(st, hub.Options{Log: log, Bans: bans})
+	w.hub = hub.New(st, hub.Options{Log: log, Bans: bans, Gate: w.gate})
 	o := web.Options{Bans: bans, Demo: true, Version: "v0.0.0-test", Log: log, Backups: &w.backups}
 	for _, set := range w.options {
 		set(&o)
@@ -120,7 +121,13 @@ func (w *world) Stop() {
 // dial connects a device.
 func (w *world) dial(hello wire.DeviceHello) *session.Client {
 	w.tb.Helper()
-	c, err := session.Dial(w.tb.Context(), "ws://"+w.Device, session.ClientOptions{Hello: hello})
+	return w.dialAs("", hello)
+}
+
+// dialAs connects a device with a token.
+func (w *world) dialAs(token string, hello wire.DeviceHello) *session.Client {
+	w.tb.Helper()
+	c, err := session.Dial(w.tb.Context(), "ws://"+w.Device, session.ClientOptions{Token: token, Hello: hello})
 	if err != nil {
 		w.tb.Fatal(err)
 	}

@@ -27,13 +27,13 @@ function item(api, b) {
   const lift = async () => {
     try {
       await api.ask("DELETE", `/api/bans/${b.kind}/${encodeURIComponent(b.name)}`);
-      say(`The ${b.kind} ${b.name} is no longer banned.`);
+      say(`The ${b.kind} ${b.name} is no longer ${b.kind === "token" ? "revoked" : "banned"}.`);
       li.remove();
     } catch (e) {
       say(/** @type {Error} */ (e).message, true);
     }
   };
-  const button = api.operatorsOnly(make("button", { type: "button", onclick: lift, "aria-label": `Lift the ban of the ${b.kind} ${b.name}` }, "Lift"));
+  const button = api.operatorsOnly(make("button", { type: "button", onclick: lift, "aria-label": `Lift the ${b.kind === "token" ? "revocation" : "ban"} of the ${b.kind} ${b.name}` }, "Lift"));
   const what = b.kind === "token" ? "Revoked token" : `The ${b.kind}`;
   const li = make("li", {}, make("div", {}, make("p", {}, `${what} `, make("strong", {}, b.name)), make("p", { class: "soft" }, facts), b.reason && make("p", {}, `“${b.reason}”`)), button);
   return li;

@@ -1,7 +1,7 @@
 // The rows of a table, page by page in the order of its key, with what changes in them as frames are committed.
 
 import { RowPanel } from "./admin-data-row.js";
-import { make, put } from "./admin-dom.js";
+import { failed, make, put } from "./admin-dom.js";
 import { whole } from "./admin-figures.js";
 import { keyText, kindOf, same, shown } from "./admin-value.js";
 
@@ -26,6 +26,7 @@ export class Rows {
     this.filter.addEventListener("search", () => this.filter.value === "" && this.go(new URLSearchParams())); // it was cleared
     if (table.edit.includes("i")) form.append(api.operatorsOnly(make("button", { type: "button", id: "new-row", onclick: () => this.open(null) }, "New row…")));
     this.trouble = make("p", { class: "bad", id: "filter-trouble", role: "status", hidden: true });
+    this.failing = make("div");
     const heads = table.columns.map((/** @type {any} */ c, /** @type {number} */ i) => make("th", { scope: "col", class: numeric(c) ? "number" : "" }, c.name, make("small", {}, ` ${i < table.key ? "key, " : ""}${c.type.toLowerCase()}`)));
     this.body = make("tbody", {});
     this.scroll = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Rows of ${table.name}` }, make("table", { class: "rows", id: "rows" }, make("thead", {}, make("tr", {}, ...heads)), this.body));
@@ -39,7 +40,7 @@ export class Rows {
     this.last = button("Last", () => new URLSearchParams({ last: "" }));
     const pager = make("div", { class: "pager" }, this.says, this.fresh, this.first, this.prev, this.next, this.last);
     this.panel = new RowPanel(api, table, () => this.load());
-    this.parts = [form, this.trouble, pager, this.scroll, this.empty, this.panel.el];
+    this.parts = [form, this.trouble, this.failing, pager, this.scroll, this.empty, this.panel.el];
   }
 
   /** Goes to another page of the table. @param {URLSearchParams} from */
@@ -61,17 +62,26 @@ export class Rows {
     try {
       page = await this.api.ask("GET", `/api/tables/${encodeURIComponent(this.table.name)}/rows?${query}`);
     } catch (e) {
-      put(this.trouble, /** @type {Error} */ (e).message);
-      this.trouble.hidden = false;
+      if (this.gone.aborted || mine !== this.turn) return;
+      this.say(/** @type {import("./admin-api.js").ApiError} */ (e));
       return;
     }
     if (this.gone.aborted || mine !== this.turn) return;
-    this.trouble.hidden = true;
+    this.say(null);
     this.show(page);
     this.follow(page);
     const row = this.api.query.get("row"); // that somebody was sent to
     this.api.query.delete("row");
     if (row !== null) this.open(keyOf(row));
+  }
+
+  /** Says what is wrong with the filter, or why the hub has no rows now; null: nothing. @param {import("./admin-api.js").ApiError | null} e */
+  say(e) {
+    const filter = e?.status === 400;
+    put(this.trouble, filter ? e.message : "");
+    this.trouble.hidden = !filter;
+    this.failing.replaceChildren();
+    if (e && !filter) failed(this.failing, e, () => this.load());
   }
 
   /** @param {any} page */

@@ -135,7 +135,7 @@ function ban(api, s, kind, name) {
 
 /** @param {any} api @param {any} s */
 function revoke(api, s) {
-  const says = `Every session with the token ${s.token_id} of ${s.user} is closed, and none is let in with it, ever. Other tokens of ${s.user} stay good.`;
+  const says = `Every session with the token ${s.token_id} of ${s.user} is closed, and none is let in with it, unless it is lifted under Bans. Other tokens of ${s.user} stay good.`;
   return asked("Revoke this token?", [p(says)], { label: "Revoke the token" }, async () => {
     const done = await api.ask("POST", "/api/bans", { kind: "token", name: s.token_id });
     return `The token is revoked, which ends ${done.ended.length === 1 ? "1 session" : `${whole(done.ended.length)} sessions`}.`;

@@ -2,8 +2,8 @@
 
 /**
  * Makes an element. Of what it is given, functions named on… are listeners, true is an attribute without a value, and
- * false, null and undefined are none.
- * @param {string} name @param {Record<string, any>} [given] @param {...(Node | string | null | false)} inside
+ * false, null and undefined are none; nor are they anything of what is inside.
+ * @param {string} name @param {Record<string, any>} [given] @param {...(Node | string | null | undefined | false)} inside
  * @returns {any}
  */
 export function make(name, given = {}, ...inside) {
@@ -13,7 +13,7 @@ export function make(name, given = {}, ...inside) {
     else if (value === true) el.setAttribute(key, "");
     else if (value !== false && value != null) el.setAttribute(key, String(value));
   }
-  el.append(...inside.filter((x) => x !== null && x !== false));
+  el.append(...inside.filter((x) => x != null && x !== false));
   return el;
 }
 

@@ -1,6 +1,6 @@
 // The view of the settings: the rules with what is wrong in them, reloading them, and the configuration in force.
 
-import { make, put } from "./admin-dom.js";
+import { failed, make, put } from "./admin-dom.js";
 import { matches } from "./admin-log.js";
 
 const LOOK_AGAIN = 3000; // ms between two looks at the file of rules
@@ -10,10 +10,7 @@ export function mount(el, api) {
   const rules = new Rules(api);
   const settings = new Settings();
   el.append(...rules.parts, ...settings.parts);
-  api.ask("GET", "/api/settings").then(
-    (/** @type {any[]} */ all) => settings.show(all),
-    (/** @type {Error} */ e) => settings.failed(e),
-  );
+  settings.look(el, api);
   rules.look();
   const timer = setInterval(() => !document.hidden && rules.look(), LOOK_AGAIN);
   return () => clearInterval(timer);
@@ -120,16 +117,20 @@ class Settings {
     this.all = [];
   }
 
+  /** @param {HTMLElement} el the view @param {any} api */
+  async look(el, api) {
+    try {
+      this.show(await api.ask("GET", "/api/settings"));
+    } catch (e) {
+      failed(el, e, () => this.look(el, api));
+    }
+  }
+
   /** @param {any[]} all */
   show(all) {
     this.all = all.map((s) => ({ row: settingRow(s), text: `${s.name} ${s.value} ${s.help}`.toLowerCase(), set: s.from !== "default" }));
     this.body.replaceChildren(...this.all.map((s) => s.row));
     this.filter();
-  }
-
-  /** @param {Error} e */
-  failed(e) {
-    this.body.replaceChildren(make("tr", {}, make("td", { colspan: 4 }, e.message)));
   }
 
   filter() {
