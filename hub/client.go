@@ -148,11 +148,8 @@ func (h *Hub) settle(version uint64, outcomes []outcome) (urgent []*client) {
 			continue
 		}
 		c := h.in.settle(o)
-		h.counts.add(o)
-		if o.refused == nil {
-			h.metrics.committed.Inc()
-		} else {
-			h.metrics.refused.WithLabelValues(string(o.refused.Code)).Inc()
+		h.metrics.settled(o.refused)
+		if o.refused != nil {
 			h.auditRefused(c, o)
 		}
 		if c == nil {

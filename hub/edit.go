@@ -154,11 +154,7 @@ func unknownColumn(t *store.Table, values map[string]wire.Value) *wire.Refusal {
 
 // editSettled tells what became of an edit.
 func (h *Hub) editSettled(version uint64, o *outcome) {
-	if o.refused == nil {
-		h.metrics.committed.Inc()
-	} else {
-		h.metrics.refused.WithLabelValues(string(o.refused.Code)).Inc()
-	}
+	h.metrics.settled(o.refused)
 	o.edit.done <- edited{version, o.refused}
 }
 

@@ -121,14 +121,14 @@ func (h *Hub) counted() counted {
 	st := h.store.Stats()
 	c := counted{Sample: Sample{
 		At: time.Now(), Frames: st.Frames.Load(), Rows: st.Rows.Load(),
-		Committed: h.counts.committed.Load(), Refused: h.counts.refused.Load(),
+		Committed: h.total(h.metrics.committed), Refused: h.total(h.metrics.refused),
 		Check: nano * float64(st.CheckNanos.Load()), Commit: nano * float64(st.LogNanos.Load()), Merge: nano * float64(st.MergeNanos.Load()),
 	}}
 	t := h.traffic()
 	c.BytesIn, c.BytesOut, c.Sessions, c.Behind = t.bytesIn, t.bytesOut, t.sessions, t.behind
 	c.Waiting, c.WaitingBytes = h.in.load()
-	c.Broadcast = h.readHistogram(h.metrics.broadcast).GetSampleSum()
-	frame := h.readHistogram(h.metrics.frame)
+	c.Broadcast = h.read(h.metrics.broadcast).GetHistogram().GetSampleSum()
+	frame := h.read(h.metrics.frame).GetHistogram()
 	for _, b := range frame.GetBucket() {
 		c.frames, c.bounds = append(c.frames, b.GetCumulativeCount()), append(c.bounds, b.GetUpperBound())
 	}
@@ -138,13 +138,24 @@ func (h *Hub) counted() counted {
 	return c
 }
 
-// readHistogram returns a histogram's counts. They can be read at any time.
-func (h *Hub) readHistogram(from prometheus.Histogram) *dto.Histogram {
+// read returns what a metric has counted. It can be read at any time.
+func (h *Hub) read(from prometheus.Metric) *dto.Metric {
 	var m dto.Metric
 	if err := from.Write(&m); err != nil {
 		h.opts.Log.Error("read a metric", "err", err)
 	}
-	return m.GetHistogram()
+	return &m
+}
+
+// total returns what a counter has counted, of all its labels.
+func (h *Hub) total(from prometheus.Collector) uint64 {
+	all := make(chan prometheus.Metric)
+	go func() { from.Collect(all); close(all) }()
+	var sum float64
+	for m := range all {
+		sum += h.read(m).GetCounter().GetValue()
+	}
+	return uint64(sum)
 }
 
 // since makes a sample of what was counted since an earlier time.

@@ -39,12 +39,16 @@ func TestHistory(t *testing.T) {
 			t.Errorf("the first is %+v", one)
 		}
 		w.frame()
+		w.edit(hub.Edit{Kind: wire.OpInsert, Table: "thing", Key: key(num(3))})
+		if _, refused := w.edit(hub.Edit{Kind: wire.OpInsert, Table: "thing", Key: key(num(3))}); refused == nil {
+			t.Error("a row is inserted twice")
+		}
 		in := one.BytesIn
 		p.Drop()
 		w.pass(9 * time.Second)
 		synctest.Wait()
 		long := w.hub.History(hub.LongStep, time.Time{})
-		if len(long) != 1 || long[0].Frames != 2 || long[0].BytesIn != in || long[0].Sessions != 0 {
+		if len(long) != 1 || long[0].Frames != 3 || long[0].Committed != 3 || long[0].Refused != 2 || long[0].BytesIn != in || long[0].Sessions != 0 {
 			t.Fatalf("after ten seconds: %+v", long)
 		}
 		if newer := w.hub.History(hub.ShortStep, one.At); len(newer) != 9 || !newer[0].At.After(one.At) {

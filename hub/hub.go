@@ -123,7 +123,6 @@ type Hub struct {
 
 	presence presence
 
-	counts  counts  // of all transactions
 	ended   traffic // of sessions that have ended; guarded by mu
 	history samples
 

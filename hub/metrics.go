@@ -62,6 +62,15 @@ func newMetrics(h *Hub) *Metrics {
 	return m
 }
 
+// settled counts a transaction by what became of it.
+func (m *Metrics) settled(refused *wire.Refusal) {
+	if refused == nil {
+		m.committed.Inc()
+	} else {
+		m.refused.WithLabelValues(string(refused.Code)).Inc()
+	}
+}
+
 // lostEvents counts events that reached nobody.
 func (m *Metrics) lostEvents(f fate, n int) { m.eventsLost[f].Add(float64(n)) }
 

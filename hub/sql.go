@@ -72,7 +72,7 @@ func (c *client) cantRun(err error) *wire.Refusal {
 
 // refusedSQL counts a refusal, and writes it down.
 func (c *client) refusedSQL(refused *wire.Refusal) {
-	c.hub.metrics.refused.WithLabelValues(string(refused.Code)).Inc()
+	c.hub.metrics.settled(refused)
 	c.hub.opts.Audit.Add(audit.WriteRefused, audit.Record{
 		Session: c.sess.ID, Device: uuid.UUID(c.device.id), User: c.who.User, Remote: c.sess.Remote, Code: string(refused.Code), Reason: "SQL: " + refused.Text,
 	})

@@ -174,7 +174,7 @@ func (h *Hub) execute(f *store.Frame, one *person, k *keptWill) error {
 	}
 	refused, err := h.runWill(f, one.device, k)
 	if refused != nil {
-		h.metrics.refused.WithLabelValues(string(refused.Code)).Inc()
+		h.metrics.settled(refused)
 		h.opts.Audit.Add(audit.WillRefused, audit.Record{
 			Device: uuid.UUID(one.device), User: one.user, Code: string(refused.Code), Reason: refused.Text,
 		})
