@@ -93,6 +93,8 @@ func TestAdminPageInTrouble(t *testing.T) {
 	page.fits()
 	page.size(360, 800)
 	page.fits()
+	page.until("no state is cut", `document.querySelectorAll('[data-state="catching_up"] .c-state').length > 0 &&
+		[...document.querySelectorAll(".c-state")].every((cell) => cell.scrollWidth <= cell.clientWidth)`, patience)
 	eval[any](page, `(scrollTo(0, 500), 1)`)
 	page.shot("admin-trouble-360")
 }

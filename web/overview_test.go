@@ -85,6 +85,8 @@ func TestOverview(t *testing.T) {
 		document.querySelector("#charts .chart-line").getAttribute("d").split("L").length > 8`, patience)
 	page.until("charts say what they show", `document.querySelector("#charts svg").getAttribute("aria-label").startsWith("Frame time: ")`, patience)
 	page.until("facts are there", `document.querySelector(".now").textContent.includes("12 min")`, patience)
+	page.until("the p99 is told as a part of what a frame has", `/^[\d.]+ ms: \d+ % of a frame's 16.7 ms$/.test(document.querySelector(".now dd").textContent) &&
+		[...document.querySelectorAll(".budget")].filter((bar) => bar.getAttribute("aria-valuenow") > 0 && bar.firstChild.offsetWidth > 0 && bar.firstChild.offsetWidth <= bar.offsetWidth).length === 2`, patience)
 	eval[any](page, `(() => { const box = document.querySelector("#charts svg").getBoundingClientRect();
 		document.querySelector("#charts svg").dispatchEvent(new PointerEvent("pointermove", { clientX: box.right - 8, clientY: box.top + 40 })); })()`)
 	page.until("the pointer's value is told", `/\d\d:\d\d:\d\d$/.test(document.querySelector("#charts .chart-keys").textContent)`, patience)

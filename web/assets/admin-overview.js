@@ -1,8 +1,10 @@
 // The overview: how the hub does now, in words and figures, and what it did in the last minutes.
 
+import { Budget, words as ofAFrame } from "./admin-budget.js";
 import { Chart } from "./admin-chart.js";
 import { make, put } from "./admin-dom.js";
 import { bytes, milliseconds, perSecond, span, whole } from "./admin-figures.js";
+import { p99 } from "./admin-strip.js";
 
 /** What one can look back over: label, seconds of a step as the hub keeps them, and of all. @type {[string, number, number][]} */
 const RANGES = [
@@ -29,6 +31,7 @@ const CHARTS = [
 
 /** What is told of now: name, and text of the status. @type {[string, (s: any, now: number) => string][]} */
 const FACTS = [
+  ["Frames, p99", (s) => (p99() === null ? "" : `${milliseconds(p99())}: `) + ofAFrame(p99(), s.frame_ms)],
   ["Game database", (s) => (s.sizes.database ? bytes(s.sizes.database) : "–")],
   ["Frame log", (s) => (s.sizes.log ? bytes(s.sizes.log) : "–")],
   ["Last good backup", (s, now) => backup(s.backups, now)],
@@ -46,8 +49,10 @@ function backup(backups, now) {
 /** @param {HTMLElement} el @param {any} api */
 export function mount(el, api) {
   const words = make("ul", { class: "words", id: "words" });
-  const values = FACTS.map(() => make("dd", { class: "number" }, "–"));
-  const facts = make("dl", { class: "now" }, ...FACTS.map(([name], i) => make("div", {}, make("dt", {}, name), values[i])));
+  const values = FACTS.map(() => make("span", {}, "–"));
+  const budget = new Budget("Frames, p99");
+  const cells = values.map((value, i) => make("dd", { class: "number" }, value, i === 0 && budget.el));
+  const facts = make("dl", { class: "now" }, ...FACTS.map(([name], i) => make("div", {}, make("dt", {}, name), cells[i])));
   const buttons = RANGES.map(([label], i) => make("button", { type: "button", "aria-pressed": i === 0, onclick: () => choose(i) }, label));
   const place = make("div", { class: "charts", id: "charts" });
   el.append(
@@ -87,6 +92,7 @@ export function mount(el, api) {
     const told = all.length > 0 ? all : ["All is well: nothing asks for somebody to look."];
     if (told.join("\n") !== [...words.children].map((li) => li.textContent).join("\n")) words.replaceChildren(...told.map((text) => make("li", {}, text)));
     words.toggleAttribute("data-warns", all.length > 0);
+    budget.show(p99(), status.frame_ms);
     FACTS.forEach(([, text], i) => put(values[i], text(status, now)));
   }
 

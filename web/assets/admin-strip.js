@@ -1,5 +1,6 @@
 // What stands on every view: how the hub is, in words and figures.
 
+import { Budget } from "./admin-budget.js";
 import { put } from "./admin-dom.js";
 import { milliseconds, perSecond, quantile, rate, since, span, whole } from "./admin-figures.js";
 
@@ -10,6 +11,10 @@ const el = (id) => document.getElementById(id);
 
 /** The last answers, newest last. @type {any[]} */
 const answers = [];
+/** How much of a frame the p99 takes. @type {Budget | null} */
+let budget = null;
+/** The time of the last seconds' frames of which one in a hundred took longer, in seconds; null: there was none. @type {number | null} */
+let slowest = null;
 /** Since when the hub has not answered. @type {Date | null} */
 let gone = null;
 
@@ -53,9 +58,15 @@ function figures(status) {
   put(el("sessions-now"), whole(status.sessions));
   const frames = since(status.totals.frames, answers[0].totals.frames);
   put(el("p50"), milliseconds(quantile(frames, 0.5)));
-  put(el("p99"), milliseconds(quantile(frames, 0.99)));
+  slowest = quantile(frames, 0.99);
+  put(el("p99"), milliseconds(slowest));
+  if (!budget) el("budget").append((budget = new Budget("Frame p99 of what a frame has")).el);
+  budget.show(slowest, status.frame_ms);
   put(el("uptime"), span((now - Date.parse(status.started)) / 1000));
 }
+
+/** The p99 that is shown, in seconds. */
+export const p99 = () => slowest;
 
 /** Says that the hub does not answer. */
 export function showGone() {
