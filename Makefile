@@ -39,7 +39,7 @@ bench-godot: ## measures the Godot addon beside the plain way (NAMES="bots": see
 bench-export: ## measures an export of 200 MiB from Godot, beside cp
 	@scripts/bench-export
 
-pictures: ## makes the pictures in docs/pictures anew, from the pages as the tests see them
+pictures: ## makes the pictures in docs/pictures anew, from the pages as the tests see them, and of Godot's example
 	@scripts/pictures
 
 bench-admin: ## measures what the operators' page costs the hub and the browser with 2,000 sessions

@@ -12,7 +12,8 @@ const _BOT_NAMES: PackedStringArray = [
 	"Ada", "Bo", "Cleo", "Dai", "Eva", "Fox", "Gus", "Hana", "Ivo", "June", "Kit", "Lea"
 ]
 const _FIGURES: Key = KEY_F3
-const _NOT_HERE: String = "No hub at %s.\n\nStart one in Framehub's folder:  make run"
+const _NOT_HERE: String = "No hub at %s\n\nStart one in Framehub's folder:  make run"
+const _LOST: String = "The hub at %s has gone\n\nTrying again ..."
 const _OLD_CITY: String = (
 	"This hub's city has no things to push: its database is older than this example.\n\n"
 	+ "Stop it, remove the folder data, and start it again:  make run"
@@ -22,6 +23,7 @@ var _mine: Dictionary[int, Callable] = {}  # what moves each of this game's play
 var _names: Dictionary[int, String] = {}
 var _bots: Array[ExampleBot] = []
 var _me: int = 0  # whom the keyboard moves; 0: nobody
+var _was_here: bool = false
 
 @onready var hub: FramehubClient = $FramehubClient
 @onready var players: FramehubSpawner = $Players
@@ -65,7 +67,8 @@ func _add_player(title: String, control: Callable) -> int:
 
 # Everything that is subscribed to is here: after the start, and after each time that the connection was lost.
 func _on_live(_version: int) -> void:
-	_message.text = "" if hub.table("thing") != null else _OLD_CITY
+	_was_here = true
+	_say("" if hub.table("thing") != null else _OLD_CITY)
 	hub.set_will(FramehubTx.new().delete_rows("entity", {"id": _mine.keys()}))
 	var enter: FramehubTx = FramehubTx.new()
 	for id: int in _mine:
@@ -80,7 +83,13 @@ func _on_live(_version: int) -> void:
 
 
 func _on_disconnected(_code: int, reason: String, will_retry: bool) -> void:
-	_message.text = _NOT_HERE % FramehubSettings.address(hub.url) if will_retry else "Not connected: %s" % reason
+	var words: String = (_LOST if _was_here else _NOT_HERE) % FramehubSettings.address(hub.url)
+	_say(words if will_retry else "Not connected: %s" % reason)
+
+
+func _say(words: String) -> void:
+	_message.text = words
+	_message.visible = not words.is_empty()
 
 
 func _on_refused(_seq: int, code: String, text: String) -> void:
@@ -127,6 +136,6 @@ func _unhandled_key_input(event: InputEvent) -> void:
 
 func _process(_delta: float) -> void:
 	_hint.text = (
-		"WASD or arrows: walk, and push what is in the way      mouse: look      F3: figures      %d players here"
-		% players.count()
+		"WASD or arrows: walk, and push what is in the way      mouse: look      F3: figures      %s here"
+		% ("1 player" if players.count() == 1 else "%d players" % players.count())
 	)
