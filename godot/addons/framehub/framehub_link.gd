@@ -40,6 +40,8 @@ const REPLACED: int = 4009
 ## Code of the end: an operator has ended it. Tried again only where the hub says when.
 const KICKED: int = 4010
 
+const _MOST_BUFFER: int = 1 << 28  # bytes, whatever a hub says
+
 ## How far the connection is.
 var state: State = State.IDLE
 ## The largest message that is taken, in bytes.
@@ -102,7 +104,8 @@ func poll() -> void:
 		_heard = maxf(_heard, now - STALL)  # what the hub said meanwhile has not been read
 		_deadline += now - _polled if state == State.CONNECTING or state == State.OPEN else 0.0
 	_polled = now
-	_see_off(now)
+	if not _leaving.is_empty():
+		_see_off(now)
 	if state == State.WAITING and now >= _deadline:
 		_connect()
 	if _socket == null:
@@ -113,7 +116,8 @@ func poll() -> void:
 			if state == State.CONNECTING:
 				state = State.OPEN
 				opened.emit()
-			_drain()
+			if not _queue.is_empty():
+				_drain()
 		WebSocketPeer.STATE_CLOSED:
 			if _socket.get_available_packet_count() == 0:
 				var code: int = maxi(_socket.get_close_code(), 0)
@@ -148,8 +152,9 @@ func next() -> PackedByteArray:
 	return packet
 
 
-## The hub has answered the hello.
-func greeted() -> void:
+## The hub has answered the hello, and takes messages of so many bytes; 0: it has not told.
+func greeted(most: int) -> void:
+	_socket.outbound_buffer_size = maxi(_socket.outbound_buffer_size, mini(2 * most, _MOST_BUFFER))
 	state = State.LIVE
 	_live_since = _now()
 
@@ -158,24 +163,29 @@ func greeted() -> void:
 func send(message: PackedByteArray) -> void:
 	if _socket == null or message.is_empty():
 		return
-	_queue.append(message)
-	_drain()
+	if not _queue.is_empty() or not _say(message):
+		_queue.append(message)
+
+
+# Whether the socket has taken a message.
+func _say(message: PackedByteArray) -> bool:
+	if _socket.get_ready_state() != WebSocketPeer.STATE_OPEN:
+		return false
+	# A message that never fits goes alone, and the socket says what it makes of it.
+	var waiting: int = _socket.get_current_outbound_buffered_amount()
+	if waiting > 0 and waiting + message.size() + 64 > _socket.outbound_buffer_size:
+		return false
+	if _socket.send(message) != OK:
+		return false
+	messages_out += 1
+	bytes_out += message.size()
+	return true
 
 
 func _drain() -> void:
-	if _queue.is_empty() or _socket == null or _socket.get_ready_state() != WebSocketPeer.STATE_OPEN:
-		return
 	var sent: int = 0
-	for message: PackedByteArray in _queue:
-		# A message that never fits goes alone, and the socket says what it makes of it.
-		var waiting: int = _socket.get_current_outbound_buffered_amount()
-		if waiting > 0 and waiting + message.size() + 64 > _socket.outbound_buffer_size:
-			break
-		if _socket.send(message) != OK:
-			break
+	while sent < _queue.size() and _say(_queue[sent]):
 		sent += 1
-		messages_out += 1
-		bytes_out += message.size()
 	_queue = _queue.slice(sent)
 
 
@@ -241,8 +251,6 @@ func _drop(code: int) -> void:
 
 
 func _see_off(now: float) -> void:
-	if _leaving.is_empty():
-		return
 	var rest: Array[WebSocketPeer] = []
 	for socket: WebSocketPeer in _leaving:
 		socket.poll()

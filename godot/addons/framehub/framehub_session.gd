@@ -138,7 +138,7 @@ func _greet(hello: FramehubHello) -> void:
 	_client.holder = PackedByteArray()
 	_client.copy.describe(hello.schema)
 	_client.clock.reset()
-	_client.link.greeted()
+	_client.link.greeted(int(hello.limits.get("message", 0.0)))
 	announced = false
 	subscriptions.begin(hello, _client.link.send)
 	_client.outbox.begin(hello, new_epoch, _client.link.send)
