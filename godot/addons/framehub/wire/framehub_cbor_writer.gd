@@ -2,6 +2,8 @@ class_name FramehubCborWriter
 extends RefCounted
 ## Writes CBOR (RFC 8949), with heads as short as can be.
 
+const _LARGE: int = 1 << 10
+
 ## What has been written.
 var bytes: PackedByteArray = []
 
@@ -68,7 +70,21 @@ func text(v: String) -> void:
 ## Writes a byte string.
 func blob(v: PackedByteArray) -> void:
 	head(FramehubCbor.Major.BYTES, v.size())
-	bytes.append_array(v)
+	raw(v)
+
+
+## Writes bytes as they are.
+func raw(v: PackedByteArray) -> void:
+	if v.size() < _LARGE:
+		bytes.append_array(v)
+		return
+	# append_array copies byte by byte; a buffer copies them at once.
+	var buffer: StreamPeerBuffer = StreamPeerBuffer.new()
+	buffer.data_array = bytes
+	bytes = PackedByteArray()  # else there were two owners, and what is there would be copied
+	buffer.seek(buffer.get_size())
+	buffer.put_data(v)
+	bytes = buffer.data_array
 
 
 ## Writes a float in 4 bytes where that loses nothing, else in 8.

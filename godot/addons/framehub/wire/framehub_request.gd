@@ -72,7 +72,7 @@ static func write(seq: int, base: int, schema_version: int, count: int, ops: Pac
 	w.value(base if base >= 0 else null)
 	w.integer(schema_version)
 	w.array(count)
-	w.bytes.append_array(ops)
+	w.raw(ops)
 	return w.bytes
 
 
@@ -87,7 +87,7 @@ static func will(id: int, schema_version: int, count: int, ops: PackedByteArray)
 		w.nothing()
 	else:
 		w.array(count)
-		w.bytes.append_array(ops)
+		w.raw(ops)
 	return w.bytes
 
 
