@@ -22,11 +22,15 @@ func (s *Session) reader() (websocket.MessageType, io.Reader, error) {
 // read reads one message. The bytes are the caller's.
 func (s *Session) read() ([]byte, error) {
 	msg := readShort(s.in, s.limits.Message)
+	var err error
 	if msg == nil {
-		var err error
-		if msg, err = s.readAny(); err != nil {
-			return nil, err
-		}
+		msg, err = s.readLong()
+	}
+	if msg == nil && err == nil {
+		msg, err = s.readAny()
+	}
+	if err != nil {
+		return nil, err
 	}
 	s.stats.MessagesIn.Add(1)
 	s.stats.BytesIn.Add(uint64(len(msg)))

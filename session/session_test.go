@@ -28,7 +28,7 @@ type script struct {
 
 	writes, refused, versions, events atomic.Int64
 	fail                              error  // returned by Subscribe
-	asked                             string // the last SQL, guarded by mu
+	asked                             string // the last SQL and its texts, guarded by mu
 }
 
 func (s *script) Write(_ *wire.Write, refused *wire.Refusal, _ int) error {
@@ -45,6 +45,9 @@ func (s *script) SQL(q *wire.SQL, _ int) *wire.Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = q.Text
+	for _, p := range q.Params {
+		s.asked += p.Bytes()
+	}
 	return wire.Refuse(wire.CodeForbidden, "no SQL here")
 }
 func (s *script) Will(*wire.Will, int) (*wire.Refusal, error) {
