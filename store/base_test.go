@@ -93,9 +93,13 @@ func TestStale(t *testing.T) {
 // TestStaleByBytes: large entries push others out of memory.
 func TestStaleByBytes(t *testing.T) {
 	d := openDB(t, `CREATE TABLE a(id INTEGER PRIMARY KEY, b BLOB) STRICT`)
-	large := make([]byte, 8<<20)
-	for i := range store.RecentBytes/len(large) + 2 {
-		d.commit(d.plain(alice, put("a", "id b", row(i, large))))
+	bytes := make([]byte, 1<<10)
+	rows := make([][]any, 8<<10)
+	for i := range store.RecentBytes/len(rows)/len(bytes) + 2 {
+		for j := range rows {
+			rows[j] = row(i*len(rows)+j, bytes)
+		}
+		d.commit(d.plain(alice, put("a", "id b", rows...)))
 	}
 	d.merge()
 	for range 2 {
@@ -105,6 +109,42 @@ func TestStaleByBytes(t *testing.T) {
 			t.Error(refusals[1])
 		}
 		d.reopen()
+	}
+}
+
+// TestLargeValues: large values push nothing out of memory. Which rows they were of is
+// known, and what they are is read from the log.
+func TestLargeValues(t *testing.T) {
+	for name, schema := range map[string]string{
+		"in memory":     `CREATE TABLE a(id BLOB PRIMARY KEY, b BLOB, zone INTEGER) STRICT`,
+		"judged by SQL": `CREATE TABLE a(id BLOB PRIMARY KEY, b BLOB CHECK (length(b) > 0), zone INTEGER) STRICT`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openDB(t, schema)
+			d.commit(d.plain(alice, put("a", "id b zone", row([]byte("first"), []byte("small"), 1))))
+			base := d.Version()
+			large := make([]byte, 8<<20)
+			for i := range store.RecentBytes/len(large) + 2 {
+				large[0] = byte(i)
+				d.commit(d.plain(alice, put("a", "id b zone", row([]byte{byte(i)}, large, 2))))
+			}
+			d.merge()
+			_, refusals := d.frame(d.based(bob, base, put("a", "id zone", row([]byte("first"), 3))),
+				d.based(bob, base, put("a", "id zone", row([]byte{0}, 3))), d.based(alice, base, put("a", "id zone", row([]byte{1}, 3))))
+			if refusals[0] != nil || refusals[2] != nil {
+				t.Error(refusals)
+			}
+			wantRefusal(t, refusals[1], wire.CodeConflict)
+			for version := base; version <= d.Version(); version++ {
+				e, err := d.Entry(version)
+				if err != nil || len(e.Tables) != 1 || len(e.Tables[0].Images.Values) != 3*len(e.Tables[0].Rows) {
+					t.Fatalf("version %d: %+v, %v", version, e, err)
+				}
+				if got := e.Tables[0].Images.Row(0)[1].Bytes(); version > base && version < d.Version() && (len(got) != len(large) || got[0] != byte(version-base-1)) {
+					t.Errorf("version %d has %d bytes", version, len(got))
+				}
+			}
+		})
 	}
 }
 

@@ -25,7 +25,8 @@ type Entry struct {
 	// the version before: what it changed in them is in no entry.
 	Foreign []*Table
 
-	size      int // bytes in the log
+	size      int  // bytes in the log
+	isLight   bool // it has no values any more (recent.go)
 	byTable   map[int]*Change
 	taken     int64        // being made: the last note of other programs' that it takes up; 0: none
 	sequences []wire.Value // sqlite_sequence after, (name, seq) a row; nil: as it was

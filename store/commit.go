@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -33,20 +34,24 @@ func (f *Frame) Commit(now time.Time, refused []Outcome) (*Entry, error) {
 	}
 	start := time.Now()
 	if err := s.log.append(e.Version, e.Time.UnixMicro(), b, e.taken, s.floor(now)); err != nil {
-		s.broken, s.limbo, s.limboBytes = true, e, b
+		s.broken, s.limbo, s.limboBytes = true, e, bytes.Clone(b)
 		return nil, explain(s.log.path, fmt.Errorf("append version %d to the frame log: %w", e.Version, err))
 	}
 	s.stats.LogNanos.Add(uint64(time.Since(start)))
 	s.stats.LogBytes.Add(uint64(len(b)))
 	s.lag.bytes += len(b)
 	s.committed(e)
+	if err := s.sizeCache(e); err != nil {
+		s.opts.Log.Warn("the cache of the game database keeps its size", "err", explain(s.opts.Path, err))
+	}
 	if !s.opts.MVSQLite {
 		s.restartWAL(s.log.w, s.log.path, &s.wal.log)
 	}
 	return e, nil
 }
 
-// complete adds to an entry what is only known at its end, and encodes it.
+// complete adds to an entry what is only known at its end, and encodes it: the bytes
+// are good until the next one.
 func (s *Store) complete(e *Entry) ([]byte, error) {
 	if err := s.devices.preload(s.w, e); err != nil {
 		return nil, err
@@ -58,7 +63,7 @@ func (s *Store) complete(e *Entry) ([]byte, error) {
 	if err := s.readSequences(e); err != nil {
 		return nil, err
 	}
-	return e.encode()
+	return s.encoder.encode(e)
 }
 
 // committed takes note of a version that the log has.

@@ -23,10 +23,37 @@ const writeBusy = 100 * time.Millisecond
 // begins anew. One that grew larger, as while a copy is read, gives its room back.
 const walKeep = 128 << 20
 
+// The most KiB of pages that a connection keeps in memory. The log's are written once, and
+// read seldom; so are those of large values, which would push all others out.
+const (
+	gameCache  = 64 << 10
+	heavyCache = 8 << 10 // of the frames' connection, while they write large values
+	logCache   = 4 << 10
+)
+
+// heavyFrames is for how many frames after large values were written more may come.
+const heavyFrames = 600
+
+// sizeCache has the frames' connection keep few pages while frames write large values.
+func (s *Store) sizeCache(e *Entry) error {
+	was := s.heavyTo
+	switch {
+	case s.opts.MVSQLite: // where a page comes from afar
+	case e.isHeavy():
+		if s.heavyTo = e.Version + heavyFrames; was == 0 {
+			return s.w.Exec(fmt.Sprintf("PRAGMA cache_size = -%d", heavyCache))
+		}
+	case was != 0 && e.Version > was:
+		s.heavyTo = 0
+		return s.w.Exec(fmt.Sprintf("PRAGMA cache_size = -%d", gameCache))
+	}
+	return nil
+}
+
 // openConn opens a database in WAL mode with checkpoints left to the
 // checkpointer: SQLite's automatic one would fsync inside a frame. It waits up
 // to busy for a lock that another connection holds. With syncs, those are counted.
-func openConn(path, synchronous string, busy time.Duration, syncs *sqlite.Syncs) (*sqlite.Conn, error) {
+func openConn(path, synchronous string, busy time.Duration, cache int, syncs *sqlite.Syncs) (*sqlite.Conn, error) {
 	query := url.Values{"_mutex": {"no"}, "_timeout": {strconv.FormatInt(busy.Milliseconds(), 10)}}
 	syncs.Ask(query)
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
@@ -42,7 +69,7 @@ func openConn(path, synchronous string, busy time.Duration, syncs *sqlite.Syncs)
 		"journal_size_limit = " + strconv.Itoa(walKeep),
 		"synchronous = " + synchronous,
 		"temp_store = MEMORY",
-		"cache_size = -65536",
+		fmt.Sprintf("cache_size = -%d", cache),
 	} {
 		if err := c.Exec("PRAGMA " + pragma); err != nil {
 			_ = c.Close()

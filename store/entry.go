@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"math"
@@ -84,8 +85,23 @@ const (
 	flagReborn
 )
 
-// encode returns the entry as the log keeps it.
-func (e *Entry) encode() ([]byte, error) {
+// An entryEncoder keeps the buffers that entries are encoded in: those of large frames
+// cost more to make than to fill. The zero value is ready.
+type entryEncoder struct {
+	blocks []byte
+	out    bytes.Buffer
+}
+
+// keptBuffer is the largest buffer that is kept.
+const keptBuffer = 4 << 20
+
+// encode returns an entry as the log keeps it, until the next call.
+func (w *entryEncoder) encode(e *Entry) ([]byte, error) {
+	if cap(w.blocks) > keptBuffer || w.out.Cap() > keptBuffer {
+		*w = entryEncoder{}
+	}
+	w.blocks = w.blocks[:0]
+	w.out.Reset()
 	doc := entryDoc{Time: e.Time.UnixMicro(), Schema: e.Schema.Version, Reshape: e.Reshape}
 	devices := map[Device]int{}
 	device := func(d Device) int {
@@ -110,21 +126,30 @@ func (e *Entry) encode() ([]byte, error) {
 		})
 	}
 	for _, c := range e.Tables {
-		doc.Tables = append(doc.Tables, c.encode())
+		doc.Tables = append(doc.Tables, w.change(c))
 	}
 	for _, t := range e.Foreign {
 		doc.Tables = append(doc.Tables, foreignDoc(t))
 	}
 	if e.sequences != nil {
 		g := wire.Grid{Stride: 2, Values: withoutOdd(e.sequences)}
-		doc.Sequences = wire.AppendBlock(nil, 0, []int{0, 1}, nil, g, nil)
+		doc.Sequences = w.block(0, []int{0, 1}, nil, g, nil)
 	}
-	b, err := cbor.Marshal(&doc)
-	if err != nil {
+	w.out.Grow(len(w.blocks) + crc32.Size)
+	if err := cbor.MarshalToBuffer(&doc, &w.out); err != nil {
 		return nil, err
 	}
-	e.size = len(b) + crc32.Size
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
+	e.size = w.out.Len() + crc32.Size
+	sum := crc32.Checksum(w.out.Bytes(), castagnoli)
+	return binary.LittleEndian.AppendUint32(w.out.Bytes(), sum), nil
+}
+
+// block encodes a block behind those before it. Where there is no more room, those stay
+// where they were.
+func (w *entryEncoder) block(table int, columns, at []int, g wire.Grid, pick []int32) []byte {
+	from := len(w.blocks)
+	w.blocks = wire.AppendBlock(w.blocks, table, columns, at, g, pick)
+	return slices.Clip(w.blocks[from:])
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -155,7 +180,7 @@ func (c *Change) oddValues() (odd []oddDoc) {
 	return odd
 }
 
-func (c *Change) encode() changeDoc {
+func (w *entryEncoder) change(c *Change) changeDoc {
 	t := c.Table
 	doc := changeDoc{Table: t.ID, Columns: t.columnIDs(), Key: t.Key}
 	images := c.Images
@@ -186,21 +211,21 @@ func (c *Change) encode() changeDoc {
 		}
 		meta.Values = append(meta.Values, wire.IntegerValue(flags), wire.IntegerValue(int64(row.Mask)), wire.IntegerValue(int64(row.By)))
 	}
-	doc.Meta = wire.AppendBlock(nil, 0, []int{0, 1, 2}, nil, meta, nil)
+	doc.Meta = w.block(0, []int{0, 1, 2}, nil, meta, nil)
 	if len(after) > 0 {
 		for at := 0; at < len(t.Columns); at += wire.MaxColumns {
 			places := rangeOf(at, min(at+wire.MaxColumns, len(t.Columns)))
-			doc.Images = append(doc.Images, wire.AppendBlock(nil, t.ID, rangeOf(0, len(places)), places, images, after))
+			doc.Images = append(doc.Images, w.block(t.ID, rangeOf(0, len(places)), places, images, after))
 		}
 	}
 	if len(gone) > 0 {
-		doc.Keys = wire.AppendBlock(nil, t.ID, rangeOf(0, t.Key), nil, images, gone)
+		doc.Keys = w.block(t.ID, rangeOf(0, t.Key), nil, images, gone)
 	}
 	if len(scopes.Values) > 0 {
 		if c.Odd {
 			scopes.Values = withoutOdd(scopes.Values)
 		}
-		doc.Scopes = wire.AppendBlock(nil, t.ID, []int{0}, nil, scopes, nil)
+		doc.Scopes = w.block(t.ID, []int{0}, nil, scopes, nil)
 	}
 	for row, writers := range c.Also {
 		doc.Also = append(doc.Also, alsoDoc{Row: row, Writers: writers})

@@ -107,7 +107,7 @@ func EncodeEntry(e *Entry) ([]byte, error) {
 	for _, c := range e.Tables {
 		c.Odd = true
 	}
-	b, err := e.encode()
+	b, err := new(entryEncoder).encode(e)
 	return b[:max(0, len(b)-crc32.Size)], err
 }
 

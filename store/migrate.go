@@ -132,7 +132,7 @@ func openMigrator(path string) (*migrator, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, err
 	}
-	c, err := openConn(path, "FULL", migrateBusy, nil)
+	c, err := openConn(path, "FULL", migrateBusy, gameCache, nil)
 	if err != nil {
 		return nil, explain(path, err)
 	}

@@ -51,11 +51,10 @@ func (o *Options) open(path, synchronous string, busy time.Duration) (*sqlite.Co
 	if o.MVSQLite {
 		return openNamespace(path, o.VFS, busy)
 	}
-	syncs := o.syncs.game
 	if path == o.logPath() {
-		syncs = o.syncs.log
+		return openConn(path, synchronous, busy, logCache, o.syncs.log)
 	}
-	return openConn(path, synchronous, busy, syncs)
+	return openConn(path, synchronous, busy, gameCache, o.syncs.game)
 }
 
 func openNamespace(name, vfs string, busy time.Duration) (*sqlite.Conn, error) {

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
+
+	"framehub/session/wire"
 )
 
 // The most that recent holds: entries, rows in them, and bytes of them in the log.
@@ -10,11 +13,22 @@ const (
 	recentEntries = 1024
 	recentRows    = 1 << 18
 	recentBytes   = 32 << 20
+	recentHeavy   = 8 << 20 // of heavy ones with their values
+)
+
+// What makes an entry heavy: it is large, and so are its rows.
+const (
+	heavyEntry = 64 << 10
+	heavyRow   = 4 << 10
 )
 
 // recent is the last entries, in memory: what transactions with a base are
 // checked against, and what sessions a little behind catch up from. It is a
 // window of the log, rebuilt from it at start.
+//
+// Of large values, as an export of a game's files writes them, only the newest are kept:
+// of heavy entries before those there is which rows they changed, which takes next to
+// nothing, so that they neither fill the memory nor push the others out.
 type recent struct {
 	floor atomic.Uint64 // the oldest version in the log
 
@@ -22,7 +36,9 @@ type recent struct {
 	entries []*Entry // in order, without gaps
 	rows    int
 	bytes   int
-	next    uint64 // the version after the newest, also when there is none
+	heavy   []*Entry // those that have their values, in order
+	weight  int      // their bytes
+	next    uint64   // the version after the newest, also when there is none
 }
 
 func (r *recent) init() { r.next = 1 }
@@ -35,6 +51,10 @@ func (r *recent) add(e *Entry, floor uint64) {
 	r.rows += e.RowCount()
 	r.bytes += e.size
 	r.next = e.Version + 1
+	if e.isHeavy() {
+		r.heavy, r.weight = append(r.heavy, e), r.weight+e.size
+		r.lighten()
+	}
 	drop := 0
 	for len(r.entries)-drop > recentEntries || (r.rows > recentRows || r.bytes > recentBytes) && len(r.entries)-drop > 1 {
 		r.rows -= r.entries[drop].RowCount()
@@ -45,14 +65,53 @@ func (r *recent) add(e *Entry, floor uint64) {
 	r.entries = r.entries[drop:]
 }
 
+// lighten takes the values of the oldest heavy entries away, until there are few enough.
+// Those behind them are newer, so that an entry which is dropped was lightened before.
+func (r *recent) lighten() {
+	for r.weight > recentHeavy && len(r.heavy) > 1 {
+		e := r.heavy[0]
+		r.heavy[0] = nil
+		r.heavy, r.weight = r.heavy[1:], r.weight-e.size
+		first := r.next - uint64(len(r.entries))
+		if e.Version < first {
+			continue
+		}
+		light := e.light()
+		r.bytes -= e.size - light.size
+		r.entries[e.Version-first] = light
+	}
+}
+
+// isHeavy says whether the entry's values are what it is large for.
+func (e *Entry) isHeavy() bool { return e.size > heavyEntry && e.size > heavyRow*e.RowCount() }
+
+// light returns an entry that only knows which rows were changed, and by whom.
+func (e *Entry) light() *Entry {
+	const perRow = 128 // bytes, about
+	l := &Entry{Version: e.Version, Writers: e.Writers, byTable: map[int]*Change{}, size: perRow * e.RowCount(), isLight: true}
+	for _, c := range e.Tables {
+		c.indexed.Do(c.makeIndex)
+		known := &Change{Table: c.Table, Rows: slices.Clone(c.Rows), Also: c.Also, index: c.index}
+		known.indexed.Do(func() {})
+		for i := range known.Rows {
+			known.Rows[i].Scope = wire.Value{}
+		}
+		l.Tables = append(l.Tables, known)
+		l.byTable[c.Table.ID] = known
+	}
+	return l
+}
+
 // reset forgets all, and goes on after version.
 func (r *recent) reset(version, floor uint64) {
 	r.floor.Store(floor)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.entries, r.rows, r.bytes, r.next = nil, 0, 0, version+1
+	r.heavy, r.weight = nil, 0
 }
 
+// get returns an entry that is here with all its values, or nil.
 func (r *recent) get(version uint64) *Entry {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -60,7 +119,10 @@ func (r *recent) get(version uint64) *Entry {
 	if version < first || version >= r.next {
 		return nil
 	}
-	return r.entries[version-first]
+	if e := r.entries[version-first]; !e.isLight {
+		return e
+	}
+	return nil
 }
 
 // oldest returns the version whose successors are all here.

@@ -221,7 +221,7 @@ func (s *Store) recordReshape() (*Entry, error) {
 	}
 	now := time.Now()
 	e := &Entry{Version: s.log.last + 1, Time: now, Schema: s.Schema(), Reshape: true}
-	entry, err := e.encode()
+	entry, err := new(entryEncoder).encode(e)
 	if err != nil {
 		return nil, err
 	}

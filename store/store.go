@@ -109,6 +109,7 @@ type Store struct {
 	sql         fixedStatements
 	frame       *Frame      // the one under way
 	begun       uint64      // frames so far
+	heavyTo     uint64      // up to which version large values may be written; 0: none are
 	hints       map[int]int // rows of each table in the last entry
 	rows        rows        // of plain tables
 	cold        []*memRow   // flushAhead's
@@ -117,7 +118,8 @@ type Store struct {
 	open        openTx      // the game database's transaction
 	limbo       *Entry      // an entry whose append has an unknown outcome
 	limboBytes  []byte      // the same, encoded
-	broken      bool        // something failed: Recover must put it right first
+	encoder     entryEncoder
+	broken      bool // something failed: Recover must put it right first
 	cost        mergeCost
 	lag         lag
 	floorNow    uint64
