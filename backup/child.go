@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -30,14 +32,13 @@ type job struct {
 	Load  *loadJob
 	Pack  *packJob
 	Prove *proveJob
+
+	Yield bool // it is to have only what nobody else wants of processors and disk
 }
 
 // underLibrary says whether the job is for a process under mvSQLite's library, where the
 // database is on mvSQLite: all others open files.
 func (j *job) underLibrary() bool { return j.Dump != nil || j.Look != nil || j.Load != nil }
-
-// yields says whether nobody waits for the job.
-func (j *job) yields() bool { return j.Pack != nil || j.Prove != nil }
 
 // A dumpJob copies a version of a namespace of mvSQLite to a file.
 type dumpJob struct {
@@ -101,7 +102,7 @@ func Child(ctx context.Context, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("read a job: %w", err)
 	}
 	var a answer
-	if j.yields() {
+	if j.Yield {
 		yield()
 	}
 	if j.Load != nil { // which finds the end itself
@@ -137,6 +138,9 @@ func (a *answer) do(ctx context.Context, j *job) (err error) {
 func (j *packJob) run(ctx context.Context) (*packed, error) {
 	to, err := Recipients(j.Recipients)
 	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(j.To); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that did not get on
 		return nil, err
 	}
 	if j.Finish != nil {
@@ -204,9 +208,29 @@ type runner struct {
 	program []string // and its first arguments
 	env     []string // of those that open files; nil: this process's
 	library []string // of those under mvSQLite's library; the same
+
+	patience time.Duration // with a job that yields, and some more by the database's size
 }
 
 const niceness = 10
+
+// idleSpeed is how many bytes of a database a process that yields should pack or prove in a
+// second: a tenth of what one does that nobody disturbs.
+const idleSpeed = 5 << 20
+
+// runIdle runs a job that yields, on a database of so many bytes. Where others are too busy for it to
+// get on, it is run again with no more than a lower priority: a backup must end.
+func (r runner) runIdle(ctx context.Context, j *job, size int64) (*answer, error) {
+	j.Yield = true
+	patient, cancel := context.WithTimeout(ctx, r.patience+time.Duration(size/idleSpeed)*time.Second)
+	defer cancel()
+	a, err := r.run(patient, j, nil)
+	if err == nil || patient.Err() == nil || ctx.Err() != nil {
+		return a, err
+	}
+	j.Yield = false
+	return r.run(ctx, j, nil)
+}
 
 // run runs a child process until it has answered. feed, which may be nil, writes what belongs
 // to the job.

@@ -37,8 +37,19 @@ func TestEncrypted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := restored(t, w.place, "latest", func(o *backup.RestoreOptions) { o.Keys = []age.Identity{other} }); err == nil {
-		t.Error("with another key it is restored")
+	if _, err := restored(t, w.place, "latest", func(o *backup.RestoreOptions) { o.Keys = []age.Identity{other} }); err == nil || !strings.HasPrefix(err.Error(), "it is encrypted for another key") {
+		t.Error("with another key:", err)
+	}
+	for name, keys := range map[string][]age.Identity{"no key": nil, "another key": {other}} {
+		all, err := backup.Verify(t.Context(), backup.VerifyOptions{Place: w.place, Keys: keys, Scratch: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range all {
+			if one.Good || !one.NoKey || strings.Contains(one.Error, "damaged") {
+				t.Errorf("with %s verify says %+v", name, one)
+			}
+		}
 	}
 	keys := filepath.Join(t.TempDir(), "key.txt")
 	if err := os.WriteFile(keys, []byte("# made by a test\n"+key.String()+"\n"), 0o600); err != nil {

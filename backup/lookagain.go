@@ -61,7 +61,7 @@ func (w *Worker) Verify(ctx context.Context, history string, version uint64) err
 	}
 	w.state.Looks = append(w.state.Looks[max(0, len(w.state.Looks)+1-mostLooks):len(w.state.Looks):len(w.state.Looks)],
 		Look{History: history, Version: version, Began: time.Now(), Running: true})
-	w.look <- f.Name // there is room: none is under way
+	w.look <- f // there is room: none is under way
 	return nil
 }
 
@@ -71,8 +71,8 @@ func (w *Worker) looks(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case name := <-w.look:
-			err := w.lookAt(ctx, name)
+		case f := <-w.look:
+			err := w.lookAt(ctx, f)
 			w.update(func(s *State) {
 				looks := append([]Look(nil), s.Looks...) // those who were told before have the others
 				l := &looks[len(looks)-1]
@@ -83,15 +83,15 @@ func (w *Worker) looks(ctx context.Context) {
 				s.Looks = looks
 			})
 			if err != nil && ctx.Err() == nil {
-				w.o.Log.Error("a backup was verified, as somebody asked", "name", name, "err", err)
+				w.o.Log.Error("a backup was verified, as somebody asked", "name", f.Name, "err", err)
 			} else if err == nil {
-				w.o.Log.Info("a backup was verified, as somebody asked, and is good", "name", name)
+				w.o.Log.Info("a backup was verified, as somebody asked, and is good", "name", f.Name)
 			}
 		}
 	}
 }
 
-func (w *Worker) lookAt(ctx context.Context, name string) error {
+func (w *Worker) lookAt(ctx context.Context, f *CopyFile) error {
 	scratch, err := w.scratch("look")
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (w *Worker) lookAt(ctx context.Context, name string) error {
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return err
 	}
-	_, err = w.run.run(ctx, &job{Prove: &proveJob{Place: w.o.Place.String(), Manifest: name, Scratch: scratch}}, nil)
+	_, err = w.run.runIdle(ctx, &job{Prove: &proveJob{Place: w.o.Place.String(), Manifest: f.Name, Scratch: scratch}}, f.Manifest.Raw.Size)
 	return errors.Join(err, os.RemoveAll(scratch))
 }
 

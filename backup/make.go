@@ -18,6 +18,7 @@ type staged struct {
 	path    string
 	why     string
 	version uint64
+	size    int64
 	at      time.Time
 	doc     []byte
 	made    time.Time
@@ -34,7 +35,7 @@ func (w *Worker) stage(ctx context.Context, sn *store.Snapshot, name, why string
 	if err := w.fits(sn); err != nil {
 		return nil, errors.Join(err, sn.Close())
 	}
-	st := &staged{path: path, why: why, version: sn.Version, at: sn.Time, doc: sn.SchemaDoc(), made: time.Now().UTC()}
+	st := &staged{path: path, why: why, version: sn.Version, size: sn.Size, at: sn.Time, doc: sn.SchemaDoc(), made: time.Now().UTC()}
 	if sn.Source() != "" {
 		return st, w.dump(ctx, sn, st)
 	}
@@ -132,9 +133,14 @@ func (w *Worker) pack(ctx context.Context, st *staged) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = os.Remove(out)
 	defer func() { _ = os.Remove(out) }()
-	a, err := w.run.run(ctx, &job{Pack: &packJob{From: st.path, To: out, Recipients: w.o.Recipients, Finish: st.finish}}, nil)
+	j := &job{Pack: &packJob{From: st.path, To: out, Recipients: w.o.Recipients, Finish: st.finish}}
+	var a *answer
+	if st.finish == nil {
+		a, err = w.run.runIdle(ctx, j, st.size)
+	} else { // which can't be begun again
+		a, err = w.run.run(ctx, j, nil)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("pack the copy: %w", err)
 	}
@@ -183,7 +189,7 @@ func (w *Worker) prove(ctx context.Context, m *Manifest, plain string, o *Outcom
 		w.ship.now(ctx, m.Version) // what leads here from the copy before
 	}
 	began := time.Now()
-	a, err := w.run.run(ctx, &job{Prove: j}, nil)
+	a, err := w.run.runIdle(ctx, &job{Prove: j}, m.Raw.Size)
 	if err != nil && !errors.Is(err, errNotGood) {
 		return fmt.Errorf("the copy of version %d is made and could not be proven: %w", m.Version, err)
 	}

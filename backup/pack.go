@@ -52,7 +52,13 @@ func (p *packer) Close() error {
 	return errors.Join(p.Encoder.Close(), p.sealed.Close())
 }
 
-var errNoIdentity = errors.New("it is encrypted: name the file with the key by --identity")
+var (
+	errNoIdentity = errors.New("it is encrypted: name the file with the key by --identity")
+	errOtherKey   = errors.New("it is encrypted for another key than that of --identity")
+)
+
+// locked says of an error that the key is missing.
+func locked(err error) bool { return errors.Is(err, errNoIdentity) || errors.Is(err, errOtherKey) }
 
 // newUnpacker reads what a packer wrote.
 func newUnpacker(r io.Reader, keys []age.Identity, encrypted bool) (*zstd.Decoder, error) {
@@ -61,7 +67,11 @@ func newUnpacker(r io.Reader, keys []age.Identity, encrypted bool) (*zstd.Decode
 			return nil, errNoIdentity
 		}
 		var err error
-		if r, err = age.Decrypt(r, keys...); err != nil {
+		r, err = age.Decrypt(r, keys...)
+		if _, wrong := errors.AsType[*age.NoIdentityMatchError](err); wrong {
+			return nil, errOtherKey
+		}
+		if err != nil {
 			return nil, fmt.Errorf("decrypt: %w", err)
 		}
 	}
@@ -127,7 +137,7 @@ func unpack(ctx context.Context, m *Manifest, from io.Reader, to string, keys []
 	in := io.TeeReader(place.UntilDone(ctx, source), packed)
 	r, err := newUnpacker(bufio.NewReaderSize(in, copyBuffer), keys, m.Data.Encryption != "")
 	if err != nil {
-		if errors.Is(err, errNoIdentity) {
+		if locked(err) {
 			return err
 		}
 		return fmt.Errorf("%w: %w", errDamaged, err)

@@ -158,6 +158,7 @@ func (r *restorer) build(ctx context.Context) error {
 // buildFrom tries copies, the best first: one that is damaged leaves the work to one
 // before it.
 func (r *restorer) buildFrom(ctx context.Context, path string, candidates []*CopyFile) error {
+	closed := 0 // to the keys that there are
 	for _, f := range r.h.Copies {
 		if f.Err != nil {
 			r.res.Notes = append(r.res.Notes, fmt.Sprintf("the copy of version %d can't be used: %v", f.Version, f.Err))
@@ -165,8 +166,11 @@ func (r *restorer) buildFrom(ctx context.Context, path string, candidates []*Cop
 	}
 	for _, f := range candidates {
 		err := r.fetch(ctx, path, f.Manifest)
-		if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOtherKey) {
 			f.Err = err
+			if errors.Is(err, errOtherKey) {
+				closed++
+			}
 			r.res.Notes = append(r.res.Notes, fmt.Sprintf("the copy of version %d can't be used: %v", f.Version, err))
 			_ = os.Remove(path)
 			continue
@@ -175,6 +179,9 @@ func (r *restorer) buildFrom(ctx context.Context, path string, candidates []*Cop
 			return err
 		}
 		return r.bring(ctx, path, f)
+	}
+	if closed > 0 && closed == len(candidates) {
+		return errOtherKey
 	}
 	return r.h.unreachable(r.o.To)
 }

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,11 @@ func (v *verifier) copy(ctx context.Context, m *Manifest, plain string) error {
 	} else {
 		path = filepath.Join(v.scratch, "verify.db")
 		defer func() { _ = os.Remove(path) }()
-		if err := v.fetch(ctx, m, path); err != nil {
+		err := v.fetch(ctx, m, path)
+		if locked(err) { // a key that does not fit, or damage to what says which one does
+			err = cmp.Or(v.sum(ctx, m), err)
+		}
+		if err != nil {
 			return notGood(ctx, err)
 		}
 	}
@@ -155,6 +160,7 @@ type VerifyOptions struct {
 type Verified struct {
 	Name  string `json:"name"`
 	Good  bool   `json:"good"`
+	NoKey bool   `json:"no_key,omitempty"` // its bytes are what they should be, and what they say can't be read without its key
 	Error string `json:"error,omitempty"`
 }
 
@@ -170,7 +176,7 @@ func Verify(ctx context.Context, o VerifyOptions) (all []Verified, err error) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		one := Verified{Name: name, Good: err == nil}
+		one := Verified{Name: name, Good: err == nil, NoKey: locked(err)}
 		if err != nil {
 			one.Error = strings.TrimPrefix(err.Error(), name+": ")
 		}

@@ -263,6 +263,9 @@ func (w *world) backup(o backup.Options) (b *backup.Worker, stop func()) {
 	if o.Log == nil {
 		o.Log = quiet
 	}
+	if o.Patience == 0 { // with other tests that have the processors
+		o.Patience = time.Second
+	}
 	b, err := backup.New(w.Store, o)
 	if err != nil {
 		w.Fatal(err)

@@ -53,6 +53,16 @@ func TestYield(t *testing.T) {
 	}
 }
 
+// TestPatience: where those that yield don't get on, they are run again without it.
+func TestPatience(t *testing.T) {
+	w := newWorld(t, 17)
+	w.frame()
+	b, _ := w.backup(backup.Options{Patience: time.Nanosecond})
+	if o := w.copyNow(b); !o.Good {
+		t.Errorf("%+v", o)
+	}
+}
+
 // threads returns how many threads a process has, and how many of them yield.
 func threads(pid int) (all, idle int) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))

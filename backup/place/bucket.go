@@ -86,11 +86,14 @@ func (b *bucket) explain(what string, err error) error {
 	advice := ""
 	switch {
 	case answer.Code == "NoSuchBucket":
-		advice = ": make the bucket first"
+		advice = "Make the bucket first"
 	case answer.StatusCode == http.StatusForbidden:
-		advice = ": look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws/credentials or the machine's role, and at what they may do"
+		advice = "Look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws/credentials or the machine's role, and at what they may do"
 	}
-	return fmt.Errorf("%s in bucket %s: %w%s", what, b.name, err, advice)
+	if advice != "" { // behind the service's own sentence
+		return fmt.Errorf("%s in bucket %s: %w %s", what, b.name, err, advice)
+	}
+	return fmt.Errorf("%s in bucket %s: %w", what, b.name, err)
 }
 
 // List implements [Place].

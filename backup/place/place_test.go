@@ -197,7 +197,7 @@ func TestBucketTrouble(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Write(t.Context(), "a", []byte("a")); err == nil || !strings.Contains(err.Error(), "make the bucket first") {
+		if err := p.Write(t.Context(), "a", []byte("a")); err == nil || !strings.Contains(err.Error(), "Make the bucket first") {
 			t.Error(err)
 		}
 	})

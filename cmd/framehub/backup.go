@@ -164,9 +164,12 @@ func (c *backupVerifyCommand) Run(ctx context.Context, a *app) error {
 	if !c.JSON {
 		o.Told = func(v backup.Verified) {
 			bar.clear()
-			if v.Good {
+			switch {
+			case v.Good:
 				_, _ = fmt.Fprintf(a.out, "good      %s\n", v.Name)
-			} else {
+			case v.NoKey:
+				_, _ = fmt.Fprintf(a.out, "no key    %s: %s\n", v.Name, v.Error)
+			default:
 				_, _ = fmt.Fprintf(a.out, "NOT GOOD  %s: %s\n", v.Name, v.Error)
 			}
 		}
@@ -181,9 +184,12 @@ func (c *backupVerifyCommand) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	bad := 0
+	bad, closed := 0, 0
 	for i := range all {
-		if !all[i].Good {
+		switch {
+		case all[i].NoKey:
+			closed++
+		case !all[i].Good:
 			bad++
 		}
 	}
@@ -192,6 +198,8 @@ func (c *backupVerifyCommand) Run(ctx context.Context, a *app) error {
 		return fmt.Errorf("there is no such backup in %s", p)
 	case bad > 0:
 		return fmt.Errorf("%d of %d are not good", bad, len(all))
+	case closed > 0:
+		return fmt.Errorf("%d of %d can't be read without their key", closed, len(all))
 	default:
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,7 +85,7 @@ func TestBackupCommands(t *testing.T) {
 func backupCommands(t *testing.T, where string) {
 	t.Helper()
 	dir := t.TempDir()
-	p := start(t, serveArgs(dir, "--schema", write(t, filepath.Join(dir, "schema.sql"), schema), "--backup-dir", where, "--ship-every", "50ms", "--backup-every", "1h")...)
+	p := start(t, serveArgs(dir, "--auth", "token", "--schema", write(t, filepath.Join(dir, "schema.sql"), schema), "--backup-dir", where, "--ship-every", "50ms", "--backup-every", "1h")...)
 	admin := p.out.await(t, `operators +(http://\S+?)/`)
 	if shown := p.out.await(t, `backups +(\S+)`); shown != strings.SplitN(where, "?", 2)[0] {
 		t.Errorf("it says that backups lie in %s", shown)
@@ -145,8 +147,48 @@ func backupCommands(t *testing.T, where string) {
 	if _, err := os.Stat(filepath.Join(dir, "no.db")); err == nil {
 		t.Error("a restore that was refused has left a database")
 	}
+	noKey(t, dir, filepath.Dir(to))
+	insert(3)
+	until(t, func() bool {
+		return strings.Contains(metricsOf(t, admin), "\nframehub_backup_shipped_version 4\n")
+	})
+	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool {
+		answer(t, &list, "backup", "list", "--backup-dir", where, "--json")
+		last := list[len(list)-1]
+		return last.Version == 4 && last.Proof == "good"
+	})
+	answer(t, &outcome, "backup", "now", "--admin-url", admin, "--json")
+	if !outcome.Good || !outcome.Skipped || outcome.Version != 4 || outcome.Size == 0 {
+		t.Errorf("nothing has changed, and it says %+v", outcome)
+	}
 	if code := p.end(); code != 0 {
 		t.Errorf("the hub ended with %d: %s", code, p.err)
+	}
+}
+
+// noKey sees to it that nothing of a hub's key came out of its backups.
+func noKey(t *testing.T, dir, restored string) {
+	t.Helper()
+	const name = "world.key"
+	key, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(restored, "*"))
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Base(f) == name || bytes.Contains(b, key) {
+			t.Errorf("%s has the key of the hub that was backed up", f)
+		}
 	}
 }
 

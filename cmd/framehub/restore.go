@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/schollz/progressbar/v3"
 
 	"framehub/backup"
@@ -76,7 +77,7 @@ func (c *restoreCommand) print(a *app, r *backup.Restored) error {
 		}
 	}
 	_, _ = fmt.Fprintf(a.out, "%s is version %d of %s, of %s\n", r.DB, r.Version, r.History, r.Time.Local().Format("2006-01-02 15:04:05.000 MST"))
-	_, _ = fmt.Fprintf(a.out, "from the copy of version %d, brought on by %d: %d tables, %d rows\n", r.Copy, r.Replayed, tables, rows)
+	_, _ = fmt.Fprintf(a.out, "from the copy of version %d, brought on by %d: %s, %s\n", r.Copy, r.Replayed, english.Plural(tables, "table", ""), english.Plural(int(rows), "row", ""))
 	if r.Replayed > 0 {
 		_, _ = fmt.Fprintf(a.out, "as in the copy, for the log does not have it:\n")
 		for _, text := range r.OnlyCopy {
