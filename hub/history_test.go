@@ -39,7 +39,9 @@ func TestHistory(t *testing.T) {
 			t.Errorf("the first is %+v", one)
 		}
 		w.frame()
-		w.edit(hub.Edit{Kind: wire.OpInsert, Table: "thing", Key: key(num(3))})
+		if _, refused := w.edit(hub.Edit{Kind: wire.OpInsert, Table: "thing", Key: key(num(3))}); refused != nil {
+			t.Error(refused)
+		}
 		if _, refused := w.edit(hub.Edit{Kind: wire.OpInsert, Table: "thing", Key: key(num(3))}); refused == nil {
 			t.Error("a row is inserted twice")
 		}

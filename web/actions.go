@@ -25,8 +25,8 @@ const (
 // Kick is the body of POST /api/sessions/{id}/kick, which answers with the
 // [Session] that it has ended. All of it may be left out.
 type Kick struct {
-	Reason  string `json:"reason,omitempty"`   // what the device is told, at most 200 bytes
-	RetryMS int64  `json:"retry_ms,omitempty"` // from when on it may come again by itself; 0: it may not
+	Reason  string `json:"reason,omitempty" jsonschema:"maxLength=200"`      // what the device is told, at most 200 bytes
+	RetryMS int64  `json:"retry_ms,omitempty" jsonschema:"maximum=86400000"` // from when on it may come again by itself; 0: it may not
 }
 
 // Reloaded is the answer of POST /api/reload.

@@ -64,7 +64,7 @@ type Backup struct {
 	RawSize   int64     `json:"raw_size"`
 	Rows      uint64    `json:"rows"`
 	Encrypted bool      `json:"encrypted,omitempty"`
-	Proof     string    `json:"proof"` // good, not proven, not good
+	Proof     string    `json:"proof" jsonschema:"enum=good,enum=not proven,enum=not good"` // good, not proven, not good
 	Proven    time.Time `json:"proven,omitzero"`
 	From      uint64    `json:"restored_from,omitempty"` // the version of the copy that was brought to this one's, and was equal
 	Error     string    `json:"error,omitempty"`

@@ -16,10 +16,10 @@ const maxBan = 10 * 365 * 24 * time.Hour
 
 // BanAsked is the body of POST /api/bans.
 type BanAsked struct {
-	Kind    auth.BanKind `json:"kind"`              // device, user, or token: then it is revoked
-	Name    string       `json:"name"`              // the device's id, the user's name, or the token's id
-	Seconds int64        `json:"seconds,omitempty"` // 0: it has no end
-	Reason  string       `json:"reason,omitempty"`  // what the device is told, at most 200 bytes
+	Kind    auth.BanKind `json:"kind"`                                             // device, user, or token: then it is revoked
+	Name    string       `json:"name" jsonschema:"minLength=1"`                    // the device's id, the user's name, or the token's id
+	Seconds int64        `json:"seconds,omitempty" jsonschema:"maximum=315360000"` // 0: it has no end
+	Reason  string       `json:"reason,omitempty" jsonschema:"maxLength=200"`      // what the device is told, at most 200 bytes
 }
 
 // Banned is the answer: the ban, and the sessions that it has ended.

@@ -15,7 +15,7 @@ import (
 
 // EditRow is the body of POST /api/tables/{table}/rows.
 type EditRow struct {
-	What   string           `json:"what"` // insert, update or delete
+	What   string           `json:"what" jsonschema:"enum=insert,enum=update,enum=delete"` // insert, update or delete
 	Key    []Value          `json:"key"`
 	Values map[string]Value `json:"values,omitempty"` // by column, none of the key
 }
@@ -27,7 +27,7 @@ type Edited struct {
 
 // AskSQL is the body of POST /api/sql.
 type AskSQL struct {
-	SQL string `json:"sql"` // one SELECT
+	SQL string `json:"sql" jsonschema:"minLength=1"` // one SELECT
 }
 
 const (

@@ -29,14 +29,14 @@ type Credentials struct {
 // NewAccount is the body of POST /api/accounts.
 type NewAccount struct {
 	Link     string `json:"link"` // the secret of a one-time link
-	Name     string `json:"name"`
-	Password string `json:"password"`
+	Name     string `json:"name" jsonschema:"minLength=1,maxLength=64"`
+	Password string `json:"password" jsonschema:"minLength=12,maxLength=256"`
 }
 
 // NewPassword is the body of POST /api/password.
 type NewPassword struct {
 	Old string `json:"old"`
-	New string `json:"new"`
+	New string `json:"new" jsonschema:"minLength=12,maxLength=256"`
 }
 
 // Leaving is the body of POST /api/logout. All of it may be left out.

@@ -14,8 +14,8 @@ import (
 
 // Notice is the body of POST /api/notice, and of POST /api/sessions/{id}/notice.
 type Notice struct {
-	Text string `json:"text"`           // 1 to 500 bytes
-	Role string `json:"role,omitempty"` // of all sessions only those of this role
+	Text string `json:"text" jsonschema:"minLength=1,maxLength=500"` // 1 to 500 bytes
+	Role string `json:"role,omitempty"`                              // of all sessions only those of this role
 }
 
 // Noticed is the answer.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -53,7 +54,7 @@ func components(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	schemas := map[string]any{}
+	schemas := values()
 	for i, v := range slices.Concat(bodies, answers) {
 		r.AllowAdditionalProperties = i >= len(bodies)
 		text, err := json.Marshal(r.Reflect(v))
@@ -88,7 +89,10 @@ func components(t *testing.T) string {
 			"version": parameter("version", "path", "of the copy", map[string]any{"type": "integer", "minimum": 0}),
 		},
 		"responses": map[string]any{
-			"Refused": map[string]any{"description": "a sentence that says what stands in the way", "content": map[string]any{"text/plain": map[string]any{"schema": text}}},
+			"Refused": map[string]any{
+				"description": "a sentence that says what stands in the way",
+				"content":     map[string]any{"text/plain": map[string]any{"schema": map[string]any{"type": "string", "minLength": 1}}},
+			},
 		},
 		"schemas": schemas,
 	}})
@@ -103,11 +107,12 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[time.Time]():
 		return &jsonschema.Schema{Type: "string", Format: "date-time"}
-	case reflect.TypeFor[web.Value](), reflect.TypeFor[any]():
-		return &jsonschema.Schema{
-			Description: "null, a number, a text, or an object with i, r, b or cut",
-			Extras:      map[string]any{"type": []string{"null", "number", "string", "object"}},
-		}
+	case reflect.TypeFor[web.Value]():
+		return &jsonschema.Schema{Ref: "#/components/schemas/Value"}
+	case reflect.TypeFor[any]():
+		return &jsonschema.Schema{Ref: "#/components/schemas/ShownValue"}
+	case reflect.TypeFor[auth.BanKind]():
+		return &jsonschema.Schema{Type: "string", Enum: []any{auth.BanDevice, auth.BanUser, auth.BanToken}}
 	case reflect.TypeFor[json.RawMessage]():
 		return &jsonschema.Schema{Type: "array"}
 	case reflect.TypeFor[slog.Level]():
@@ -115,7 +120,38 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[operators.Role]():
 		return &jsonschema.Schema{Type: "string", Enum: []any{"anyone", "viewer", "operator"}}
 	}
-	return nil
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64, reflect.Uint64: // nothing here counts below
+		return &jsonschema.Schema{Type: "integer", Minimum: "0"}
+	default:
+		return nil
+	}
+}
+
+// values are the schemas of what is in a column, as JSON has it.
+func values() map[string]any {
+	plain := map[string]any{"type": []string{"null", "number", "string"}}
+	object := func(description string, properties map[string]any) map[string]any {
+		return map[string]any{
+			"type": "object", "description": description, "properties": properties,
+			"required": slices.Sorted(maps.Keys(properties)), "additionalProperties": false,
+		}
+	}
+	text := func(pattern string) map[string]any { return map[string]any{"type": "string", "pattern": pattern} }
+	exact := []any{
+		plain,
+		object("an integer that JavaScript does not have exactly", map[string]any{"i": text("^[+-]?[0-9]+$")}),
+		object("a real, as text", map[string]any{"r": map[string]any{"type": "string"}}),
+		object("a blob, in hexadecimal", map[string]any{"b": text("^([0-9a-fA-F]{2})*$")}),
+	}
+	cut := object("the beginning of one that is too long for a list", map[string]any{
+		"cut": map[string]any{"type": "string"}, "kind": map[string]any{"enum": []string{"text", "blob"}},
+		"size": map[string]any{"type": "integer", "minimum": 1, "description": "bytes of all of it"},
+	})
+	return map[string]any{
+		"Value":      map[string]any{"description": "A value of SQL.", "oneOf": exact},
+		"ShownValue": map[string]any{"description": "A value of SQL, which a list may cut.", "oneOf": append(slices.Clone(exact), cut)},
+	}
 }
 
 // TestOpenAPI compares the document with Go's types and with the table of routes.
@@ -228,9 +264,22 @@ func checked(tb testing.TB, next http.Handler) http.Handler {
 	})
 }
 
+// checkRefusal: what is refused is refused with a code that the operation tells, or one that
+// all have, in a sentence for people.
+func (c *checker) checkRefusal(o *openapi3.Operation, rec *httptest.ResponseRecorder) error {
+	everywhere := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	if o.Responses.Status(rec.Code) == nil && !slices.Contains(everywhere, rec.Code) {
+		return fmt.Errorf("it does not tell of %d", rec.Code)
+	}
+	if media := rec.Header().Get("Content-Type"); !strings.HasPrefix(media, "text/plain") || strings.TrimSpace(rec.Body.String()) == "" {
+		return fmt.Errorf("%d has no words, but %s", rec.Code, media)
+	}
+	return nil
+}
+
 func (c *checker) check(o *openapi3.Operation, rec *httptest.ResponseRecorder) error {
 	if rec.Code != http.StatusOK {
-		return nil // the words of a refusal are for people
+		return c.checkRefusal(o, rec)
 	}
 	var v any
 	if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {

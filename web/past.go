@@ -22,9 +22,9 @@ type Past struct {
 type PastEvent struct {
 	Version uint64    `json:"version"`
 	Time    time.Time `json:"time"`
-	What    string    `json:"what"`              // inserted, changed, deleted or replaced
-	Columns []string  `json:"columns,omitempty"` // that were changed
-	Values  []any     `json:"values"`            // after; the key alone of one that was deleted
+	What    string    `json:"what" jsonschema:"enum=inserted,enum=changed,enum=deleted,enum=replaced"` // inserted, changed, deleted or replaced
+	Columns []string  `json:"columns,omitempty"`                                                       // that were changed
+	Values  []any     `json:"values"`                                                                  // after; the key alone of one that was deleted
 	By      []Author  `json:"by"`
 }
 

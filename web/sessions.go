@@ -15,20 +15,20 @@ const maxScopes = 100
 
 // Session is a session in the answer of /api/sessions.
 type Session struct {
-	ID          string    `json:"id"`
-	Device      string    `json:"device"`
+	ID          string    `json:"id" jsonschema:"format=uuid"`
+	Device      string    `json:"device" jsonschema:"format=uuid"`
 	User        string    `json:"user,omitempty"`     // left out where nothing checks who connects
 	TokenID     string    `json:"token_id,omitempty"` // by which the operator can revoke it
 	Role        string    `json:"role"`
 	Client      string    `json:"client,omitempty"` // how its program calls itself
 	Remote      string    `json:"remote"`
 	Since       time.Time `json:"since"`
-	SilentMS    int64     `json:"silent_ms"`     // since it was last heard
-	RoundTripUS int64     `json:"round_trip_us"` // of the last ping; 0: not known yet
-	State       string    `json:"state"`         // live, catching_up, or snapshot
-	Version     uint64    `json:"version"`       // up to which it has been sent what it is subscribed to
-	Behind      uint64    `json:"behind"`        // versions that are newer
-	Queued      int       `json:"queued"`        // frames that it has not taken
+	SilentMS    int64     `json:"silent_ms"`                                                   // since it was last heard
+	RoundTripUS int64     `json:"round_trip_us"`                                               // of the last ping; 0: not known yet
+	State       string    `json:"state" jsonschema:"enum=live,enum=catching_up,enum=snapshot"` // live, catching_up, or snapshot
+	Version     uint64    `json:"version"`                                                     // up to which it has been sent what it is subscribed to
+	Behind      uint64    `json:"behind"`                                                      // versions that are newer
+	Queued      int       `json:"queued"`                                                      // frames that it has not taken
 	Subs        []Sub     `json:"subs"`
 	Committed   uint64    `json:"committed"` // of its transactions
 	Refused     uint64    `json:"refused"`
