@@ -118,7 +118,7 @@ func (t *tab) listen(ev any) {
 			mistake = fmt.Sprintf("console.%s: %v", ev.Type, ev.Args)
 		}
 	case *log.EventEntryAdded:
-		unreachable := slices.ContainsFunc([]string{"ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING"},
+		unreachable := slices.ContainsFunc([]string{"ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING"},
 			func(why string) bool { return strings.Contains(ev.Entry.Text, why) })
 		refused := strings.Contains(ev.Entry.Text, "status of 422") || strings.Contains(ev.Entry.Text, "status of 401")
 		if (ev.Entry.Level == log.EntryLevelError || ev.Entry.Level == log.EntryLevelWarning) && !unreachable && !refused {
