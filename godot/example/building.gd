@@ -16,6 +16,11 @@ const _FLOOR: float = 3.2
 		colour = value
 		_build()
 
+## What it is: home, shop, work or park.
+@export var kind: String = "home"
+## The quarter it stands in.
+@export var zone: int = 1
+
 ## Metres east, in the city.
 var east: float:
 	get:

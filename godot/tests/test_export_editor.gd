@@ -12,6 +12,8 @@ export_path=""
 
 [preset.0.options]
 custom_template/debug=""
+custom_template/release="%s"
+binary_format/embed_pck=false
 """
 const _PROJECT: String = """config_version=5
 [application]
@@ -25,6 +27,12 @@ url="%s"
 export/presets=PackedStringArray("Linux")
 export/script="res://rows.gd"
 export/patience_seconds=1.0
+"""
+# What the example's own project does not say.
+const _EXAMPLE: String = """
+[framehub]
+url="%s"
+export/presets=PackedStringArray("Linux")
 """
 const _SCRIPT: String = """extends RefCounted
 
@@ -79,7 +87,7 @@ func _make_project(hub: FramehubTestHub) -> void:
 	for scene: String in ["export_scene.tscn", "export_crate.tscn"]:
 		DirAccess.copy_absolute("res://tests/" + scene, _folder.path_join("tests/" + scene))
 	_store("project.godot", (_PROJECT % hub.url).to_utf8_buffer())
-	_store("export_presets.cfg", _PRESETS.to_utf8_buffer())
+	_store("export_presets.cfg", (_PRESETS % OS.get_environment("GODOT_TEMPLATE")).to_utf8_buffer())
 	_store("main.tscn", _MAIN.to_utf8_buffer())
 	_store("main.gd", _GAME.to_utf8_buffer())
 	_store("rows.gd", _SCRIPT.to_utf8_buffer())
@@ -151,3 +159,40 @@ func test_a_game_fetches_what_is_new() -> void:
 	equal(code, 0, "exit code")
 	for line: String in ["before none", "release 2  4", "after Lighthouse", "next lighthouse"]:
 		check(str(out[0]).contains(line + "\n"), "no line %s in: %s" % [line, out[0]])
+
+
+# The example, as players get it: exported with a template, streamed, and started without an editor.
+func test_the_example_as_a_game() -> void:
+	if OS.get_environment("GODOT_TEMPLATE").is_empty():
+		print("skipped: no GODOT_TEMPLATE")
+		return
+	var hub: FramehubTestHub = await FramehubTestHub.begin(self, [], _city("schema.sql"), _city("framehub.toml"))
+	_folder = hub.folder.path_join("example")
+	DirAccess.make_dir_recursive_absolute(_folder)
+	for folder: String in ["addons", "example"]:
+		OS.execute("cp", ["-r", ProjectSettings.globalize_path("res://" + folder), _folder])
+	var settings: String = FileAccess.get_file_as_string("res://project.godot") + _EXAMPLE % hub.url
+	_store("project.godot", settings.to_utf8_buffer())
+	_store("export_presets.cfg", (_PRESETS % OS.get_environment("GODOT_TEMPLATE")).to_utf8_buffer())
+	_godot(["--import"])
+	var exported: Array = _godot(["--export-release", "Linux", _folder.path_join("square.x86_64")])
+	var program: String = _folder.path_join("square.x86_64")
+	_folder = ""
+	equal(exported[0], 0, "exit code")
+	check(exported[1].contains("Framehub: release 1 of Linux"), exported[1] as String)
+	var watcher: FramehubClient = hub.client(self)
+	await until(func() -> bool: return watcher.is_complete(), "the test watches")
+	var players: FramehubTable = watcher.table("entity")
+	var before: int = players.count
+	var command: PackedStringArray = [program, "--headless", "--", "--url", hub.url, "--bots", "2"]
+	var game: Dictionary = OS.execute_with_pipe(OS.get_environment("GODOT_RUN_EXPORTED"), command, false)
+	later(func() -> void: OS.kill(game.pid as int))
+	await until(func() -> bool: return players.count == before + 2, "two bots of the exported game are there")
+	check(not (game.stdio as FileAccess).get_as_text().contains("SCRIPT ERROR"), "the game has errors")
+
+
+# A file of the city, with what exports need.
+func _city(name: String) -> String:
+	var own: String = FileAccess.get_file_as_string(project().path_join("examples/city").path_join(name))
+	var extra: String = "assets.sql" if name.ends_with(".sql") else "assets.toml"
+	return own + "\n" + FileAccess.get_file_as_string("res://addons/framehub/export/" + extra)
