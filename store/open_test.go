@@ -145,7 +145,7 @@ func TestMissingFolder(t *testing.T) {
 	d.do(put("a", "id n", row(1, 1)))
 	d.close()
 	d.opts.Path = d.opts.Path + "/world.db"
-	d.wantNoOpen("not a directory")
+	d.wantNoOpen(d.opts.Path, "not a directory", "a file, and no folder")
 }
 
 // TestReadOnly opens as a user who may read only.
@@ -180,7 +180,10 @@ func TestReadOnly(t *testing.T) {
 			if err = errors.Join(err, spoil(path)); err != nil {
 				t.Fatal(err)
 			}
-			wantWords(t, openAsNobody(t, path), map[string]string{"database": "read-only", "log": "read-only", "folder": "permission denied", "lock": "permission denied"}[name])
+			wantWords(t, openAsNobody(t, path), map[string][]string{
+				"database": {"read-only"}, "log": {"read-only"},
+				"folder": {path + ": open " + logOf(path) + ".lock: permission denied", "must be able to write both"}, "lock": {"permission denied", "must be able to write both"},
+			}[name]...)
 		})
 	}
 }
