@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -27,19 +28,24 @@ CREATE TABLE IF NOT EXISTS _framehub_device(
 
 // Open opens or makes a game database and its frame log, and brings the first
 // up to the second. It refuses, in words, what it can't be sure of: a log of
-// another database, a log that is gone or too old, another hub on the same files.
+// another database, a log that is gone or too old, another hub on the same files. What it
+// has made is gone again after an error.
 func Open(o Options) (_ *Store, err error) {
 	o = o.withDefaults()
 	o.syncs.begin(o.MVSQLite)
 	s := &Store{opts: o, takenMerged: -1, viewers: make(chan struct{}, max(2, runtime.NumCPU())), looks: make(chan struct{}, 4)}
 	s.recent.init()
 	s.devices.init()
+	made := false
 	defer func() {
 		if err != nil {
-			err = explain(o.Path, errors.Join(err, s.Close()))
+			err = explain(o.Path, errors.Join(err, s.abandon(made)))
 		}
 	}()
 	if err := s.keepOut(); err != nil {
+		return nil, err
+	}
+	if made, err = o.missing(); err != nil {
 		return nil, err
 	}
 	if s.w, err = o.open(o.Path, "NORMAL", readBusy); err != nil {
@@ -62,7 +68,44 @@ func Open(o Options) (_ *Store, err error) {
 	if err := s.catchUp(); err != nil {
 		return nil, err
 	}
+	if o.Check != nil {
+		if err := o.Check(s.Schema()); err != nil {
+			return nil, err
+		}
+	}
 	return s, s.start()
+}
+
+// missing says whether none of the files is there, so that they are made.
+func (o *Options) missing() (bool, error) {
+	if o.MVSQLite {
+		return false, nil
+	}
+	for _, file := range Files(o.Path) {
+		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// abandon closes a store that could not be opened. Files that it has made go: the next
+// start would take them for a database, and a schema that was mended for one of no use.
+func (s *Store) abandon(made bool) error {
+	lock := s.lock
+	s.lock = nil // until they are gone
+	err := s.Close()
+	if made {
+		for _, file := range Files(s.opts.Path) {
+			if e := os.Remove(file); !errors.Is(e, fs.ErrNotExist) {
+				err = errors.Join(err, e)
+			}
+		}
+	}
+	if lock != nil {
+		err = errors.Join(err, lock.unlock())
+	}
+	return err
 }
 
 // keepOut sees to it that other hubs can't write: by a lock beside the file, or by the

@@ -44,6 +44,8 @@ type Options struct {
 
 	NewEpoch bool // make a new history of a game database whose frame log is lost
 
+	Check func(*Schema) error // says what keeps Open from going well with the tables as they are; nil: nothing does
+
 	Log *slog.Logger // default: slog.Default()
 
 	syncs syncs // of the open store's connections

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ func (s *serveCommand) notOpened(err error, file *config, o store.Options) error
 		return s.missing(err)
 	}
 	tables, e := store.Describe(s.DB, "")
-	if e == nil && !slices.ContainsFunc(tables, func(t *store.Table) bool { return !t.Own }) { // it is to be made yet
+	if errors.Is(e, fs.ErrNotExist) || e == nil && !slices.ContainsFunc(tables, func(t *store.Table) bool { return !t.Own }) { // it is to be made yet
 		tables, e = store.Describe("", o.Schema)
 	}
 	if e != nil {
@@ -34,9 +35,9 @@ func (s *serveCommand) notOpened(err error, file *config, o store.Options) error
 	return err
 }
 
-// checkSchema refuses a database in which devices could see nothing, and warns of
-// tables that they can't see although nothing marks them as private.
-func (s *serveCommand) checkSchema(schema *store.Schema, log *slog.Logger) error {
+// checkSchema refuses a database in which devices could see nothing, or that the rules don't
+// fit, and warns of tables that they can't see although nothing marks them as private.
+func (s *serveCommand) checkSchema(schema *store.Schema, file *config, log *slog.Logger) error {
 	synced, others := 0, 0
 	for _, t := range schema.Tables {
 		switch {
@@ -48,7 +49,10 @@ func (s *serveCommand) checkSchema(schema *store.Schema, log *slog.Logger) error
 			log.Warn("devices don't see this table: it has no primary key that tells its rows apart, or is part of a virtual one", "table", t.Name)
 		}
 	}
+	_, mistakes := file.rules.Compile(hub.RuleTables(schema.Tables))
 	switch {
+	case synced > 0 && len(mistakes) > 0:
+		return &fileError{file.path, mistakes}
 	case synced > 0:
 		return nil
 	case others > 0:

@@ -3,6 +3,7 @@ package main_test
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,6 +31,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 			[]string{`rules.toml:2: scope: table "thing" has no column "zne": did you mean "zone"?`, `rules.toml:3: read-only: `}},
 		"a taken address":              {[]string{"--schema", good, "--listen", taken.Addr().String()}, 1, []string{"--listen: something listens on " + taken.Addr().String()}},
 		"a taken address of operators": {[]string{"--schema", good, "--admin-listen", taken.Addr().String()}, 1, []string{"--admin-listen: something listens on"}},
+		"a database in a file":         {[]string{"--schema", good, "--db", filepath.Join(good, "sub", "world.db")}, 1, []string{"world.db: ", "is a file, and no folder"}},
 		"an unknown flag":              {[]string{"--frames-hz", "3"}, 2, []string{`did you mean "--frame-hz"?`, `Run "framehub serve --help"`}},
 	}
 	for name, test := range tests {
@@ -50,6 +52,46 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 	}
 	if _, _, says := run(t, "check-config", "--config", filepath.Join(dir, "rules.toml"), "--schema", typo); !strings.Contains(says, typo+":5: ") {
 		t.Errorf("check-config does not say where the schema is wrong:\n%s", says)
+	}
+}
+
+// TestAFailedStartLeavesNoDatabase: who mends the schema or the rules of a start that has
+// failed gets the tables that they then make, and not those of before.
+func TestAFailedStartLeavesNoDatabase(t *testing.T) {
+	more := strings.Replace(schema, "a INTEGER", "a INTEGER, coins INTEGER", 1)
+	for name, test := range map[string]struct{ sql, rules, says string }{
+		"a typo":                     {strings.Replace(schema, "CREATE", "CREAT", 1), "", "syntax error"},
+		"no schema":                  {"", "", "--schema FILE"},
+		"nothing that devices see":   {"CREATE TABLE thing(id INTEGER);", "", "PRIMARY KEY"},
+		"a rule without its column":  {schema, "[tables.thing]\nserver-only = [\"coins\"]\n", `rules.toml:2: server-only: table "thing" has no column "coins"`},
+		"a scope without its column": {schema, "[tables.thing]\nscope = \"coins\"\n", `rules.toml:2: scope: table "thing" has no column "coins"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			args := serveArgs(dir, "--config", write(t, filepath.Join(dir, "rules.toml"), test.rules))
+			if test.sql != "" {
+				args = append(args, "--schema", write(t, filepath.Join(dir, "schema.sql"), test.sql))
+			}
+			if code, _, says := run(t, args...); code != 1 || !strings.Contains(says, test.says) {
+				t.Fatalf("exit code %d:\n%s", code, says)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, "*.db*")); !slices.Equal(left, []string{filepath.Join(dir, "world.frames.db.lock")}) {
+				t.Errorf("it leaves %q", left)
+			}
+			p := start(t, append(args, "--schema", write(t, filepath.Join(dir, "schema.sql"), more))...)
+			p.out.await(t, `(ws://\S+)`)
+			if code := p.end(); code != 0 || strings.Contains(p.err.String(), "lacks") {
+				t.Fatalf("exit code %d:\n%s", code, p.err)
+			}
+			// One that was there before stays.
+			write(t, filepath.Join(dir, "rules.toml"), "[tables.none]\n")
+			if code, _, says := run(t, args...); code != 1 || !strings.Contains(says, `no table "none"`) {
+				t.Fatalf("exit code %d:\n%s", code, says)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, "world*.db")); len(left) != 2 {
+				t.Errorf("of a database that was there before there is left %q", left)
+			}
+		})
 	}
 }
 

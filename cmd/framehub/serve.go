@@ -78,9 +78,6 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if err != nil {
 		return s.notOpened(err, file, so)
 	}
-	if err := s.checkSchema(st.Schema(), a.log); err != nil {
-		return errors.Join(err, st.Close())
-	}
 	s.warnOfSchema(st.Schema(), so.Schema, a.log)
 	g, err := s.open(ctx, s.DB, a.log)
 	if err != nil {
@@ -146,6 +143,7 @@ func (s *serveCommand) options(file *config, log *slog.Logger) (o store.Options,
 		Path: s.DB, Scopes: file.rules.Scopes(), Alone: file.rules.Alone(), MergeEvery: s.MergeEvery,
 		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), Presence: s.Presence, NewEpoch: s.NewEpoch, Log: log,
 		Ship: s.ShipEvery > 0, LogMax: int64(s.LogMax), PinSchemas: s.backsUp(),
+		Check: func(schema *store.Schema) error { return s.checkSchema(schema, file, log) },
 	}
 	if s.Schema != "" {
 		sql, err := os.ReadFile(s.Schema)
