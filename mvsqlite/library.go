@@ -110,11 +110,16 @@ func CheckPreloaded() error {
 	if err != nil {
 		return fmt.Errorf("look for mvSQLite's library: %w", err)
 	}
-	for _, path := range preloaded(os.Getenv("LD_PRELOAD")) {
+	const notInto = "the loader does not preload into programs with setuid or capabilities (getcap)"
+	libraries := preloaded(os.Getenv("LD_PRELOAD"))
+	if len(libraries) == 0 {
+		return fmt.Errorf("the loader has not loaded mvSQLite's library, LD_PRELOAD is empty: %s", notInto)
+	}
+	for _, path := range libraries {
 		if file, err := filepath.EvalSymlinks(path); err == nil && strings.Contains(string(maps), file) {
 			continue
 		}
-		return fmt.Errorf("the loader has not loaded %s: what it says is above; it does not preload into programs with setuid or capabilities (getcap)", path)
+		return fmt.Errorf("the loader has not loaded %s: what it says is above; %s", path, notInto)
 	}
 	return nil
 }

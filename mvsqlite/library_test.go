@@ -143,3 +143,12 @@ func TestEnviron(t *testing.T) {
 		t.Errorf("another cluster in the environment: %q, %v", env, err)
 	}
 }
+
+// TestNothingPreloaded: of a program with setuid or capabilities the loader takes LD_PRELOAD
+// away, so that the program doesn't find it.
+func TestNothingPreloaded(t *testing.T) {
+	t.Setenv("LD_PRELOAD", "")
+	if err := mvsqlite.CheckPreloaded(); err == nil || !strings.Contains(err.Error(), "has not loaded mvSQLite's library") || !strings.Contains(err.Error(), "getcap") {
+		t.Errorf("%v", err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -43,7 +44,7 @@ type ExitError int
 func (e ExitError) Error() string { return fmt.Sprintf("the hub ended with exit code %d", int(e)) }
 
 // Run runs the child until it ends by itself, or ctx ends, which is passed on as
-// SIGTERM; SIGHUP and SIGUSR1 are passed on too. It returns nil for a child that ended well, an
+// SIGTERM; SIGHUP and SIGUSR1 are passed on too, when the child is Ready. It returns nil for a child that ended well, an
 // ExitError for one that has said in words why it can't run or stop, and words of its
 // own for one that crashes over and over.
 //
@@ -53,7 +54,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	// The kernel ends the child with the thread that has started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 8) // a second kind that comes at once is not lost
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(signals)
 
@@ -98,12 +99,20 @@ func (r *run) crashed() bool {
 	return code < 0 || code == 2 || code != 0 && code != ExitReplaced && r.ready > 0
 }
 
+// stopped says whether SIGTERM has ended a child that did not take it yet.
+func (r *run) stopped() bool {
+	status, ok := r.state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGTERM
+}
+
 func (r *run) result() error {
 	switch code := r.state.ExitCode(); {
 	case code == 0:
 		return nil
 	case code > 0:
 		return ExitError(code)
+	case r.stopped():
+		return nil
 	default:
 		return fmt.Errorf("the hub did not stop as it was asked to: %s", r.state)
 	}
@@ -126,7 +135,7 @@ func (s *Supervisor) run(ctx context.Context, signals <-chan os.Signal) (r run) 
 	if err != nil {
 		return run{err: fmt.Errorf("start the hub: %w", err)}
 	}
-	began := make(chan time.Time, 1) // closed without a time by a child that ends before it is ready
+	began := make(chan time.Time, 1) // closed, and without a time by a child that ends before it is ready
 	go func() {
 		defer close(began)
 		if n, _ := in.Read(make([]byte, 1)); n == 1 {
@@ -135,8 +144,8 @@ func (s *Supervisor) run(ctx context.Context, signals <-chan os.Signal) (r run) 
 	}()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	err = s.attend(ctx, cmd.Process, signals, ended)
-	if at, ok := <-began; ok {
+	at, err := s.attend(ctx, cmd.Process, signals, began, ended)
+	if !at.IsZero() {
 		r.ready = max(1, time.Since(at))
 	}
 	r.state = cmd.ProcessState
@@ -146,16 +155,31 @@ func (s *Supervisor) run(ctx context.Context, signals <-chan os.Signal) (r run) 
 	return r
 }
 
-// attend passes signals on until the child has ended.
-func (s *Supervisor) attend(ctx context.Context, child *os.Process, signals <-chan os.Signal, ended <-chan error) error {
+// attend passes signals on until the child has ended, and returns when it was ready; the
+// zero time: never. Until it is ready, signals would end it, and wait.
+func (s *Supervisor) attend(ctx context.Context, child *os.Process, signals <-chan os.Signal, began <-chan time.Time, ended <-chan error) (ready time.Time, err error) {
 	stop := ctx.Done()
 	var late <-chan time.Time
+	var held []os.Signal
 	for {
 		select {
 		case err := <-ended:
-			return err
+			if began != nil {
+				ready = <-began
+			}
+			return ready, err
+		case ready = <-began:
+			for _, sig := range held {
+				_ = child.Signal(sig) // one that has ended instead takes none
+			}
+			began, held = nil, nil
 		case sig := <-signals:
-			_ = child.Signal(sig)
+			switch {
+			case began == nil:
+				_ = child.Signal(sig)
+			case !slices.Contains(held, sig):
+				held = append(held, sig)
+			}
 		case <-stop:
 			_ = child.Signal(syscall.SIGTERM)
 			stop, late = nil, time.After(cmp.Or(s.StopWait, 30*time.Second))

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,6 +49,13 @@ func started() int {
 }
 
 func child(role string, start int) int {
+	if role == "starts slowly" { // no signal is expected yet
+		c, err := net.Dial("unix", os.Getenv(countFile)+".gate") //nolint:noctx // it ends with the test
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.ReadAll(c)
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
 	ready := func() {
@@ -310,6 +319,51 @@ func TestSupervisePassesSignals(t *testing.T) {
 		if line := r.line(); line != "got "+sig.String() {
 			t.Errorf("the child says %q", line)
 		}
+	}
+}
+
+// slowly supervises a child that starts and is not ready until it is let.
+func slowly(t *testing.T) (r *supervised, let func()) {
+	t.Helper()
+	count := filepath.Join(t.TempDir(), "count")
+	gate, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", count+".gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = gate.Close() })
+	r = supervise(t, "starts slowly", func(s *mvsqlite.Supervisor) { s.Env = append(s.Env, countFile+"="+count) })
+	starting, err := gate.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = starting.Close() })
+	return r, func() { _ = starting.Close() }
+}
+
+// TestSignalsBeforeReady: a child that starts would die of signals that it does not expect
+// yet. They wait for it.
+func TestSignalsBeforeReady(t *testing.T) {
+	r, let := slowly(t)
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGHUP} {
+		if err := syscall.Kill(os.Getpid(), sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	let()
+	r.ready(1)
+	got := []string{r.line(), r.line()}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"got hangup", "got user defined signal 1"}) {
+		t.Errorf("the child says %q", got)
+	}
+}
+
+// TestSuperviseStopsBeforeReady: to be stopped is no failure of a child that starts.
+func TestSuperviseStopsBeforeReady(t *testing.T) {
+	r, _ := slowly(t)
+	r.stop()
+	if err := r.end(); err != nil {
+		t.Errorf("stopped: %v", err)
 	}
 }
 
