@@ -148,11 +148,17 @@ func compileTable(r *tableRules, t *Table) (*compiledTable, Mistakes) {
 	}
 	for _, one := range r.texts {
 		if at := c.settable(one.column, "text", false); at >= 0 && c.holds(at, one.column, "text", "texts", "TEXT", "ANY") {
+			if c.out.columns[at].precision != nil {
+				c.add(one.line, "column %q of table %q has a precision, which is for numbers, and text rules: leave one of them out", one.name, t.Name)
+			}
 			c.out.columns[at].text = one
 		}
 	}
 	for _, one := range r.blobs {
 		if at := c.settable(one.column, "blob", false); at >= 0 && c.holds(at, one.column, "blob", "blobs", "BLOB", "ANY") {
+			if col := &c.out.columns[at]; col.precision != nil || col.text != nil {
+				c.add(one.line, "column %q of table %q has a blob rule, and a precision or text rules, which take no blobs: leave one of them out", one.name, t.Name)
+			}
 			c.out.columns[at].blob = one.max
 		}
 	}

@@ -72,6 +72,25 @@ sum is set by SQL only`, "\n")
 	}
 }
 
+// TestRulesThatTakeEachOthersPlace: of several rules for the values of a column of the type ANY one
+// alone would hold, without a word.
+func TestRulesThatTakeEachOthersPlace(t *testing.T) {
+	table := rules.Table{Number: 1, Name: "car", Key: 1, Columns: []rules.Column{{Name: "id", Type: "INTEGER"}, {Name: "v", Type: "ANY"}}}
+	for file, want := range map[string]string{
+		"[tables.car.precision]\nv = 0.1\n[tables.car.text.v]\nmax = 3":      "line 3: column \"v\" of table \"car\" has a precision",
+		"[tables.car.precision]\nv = 0.1\n[tables.car.blob.v]\nmax = 3":      "line 3: column \"v\" of table \"car\" has a blob rule",
+		"[tables.car.text.v]\nmax = 3\n[tables.car.blob.v]\nmax = \"64KiB\"": "line 3: column \"v\" of table \"car\" has a blob rule",
+	} {
+		set, mistakes := rules.Parse([]byte(file), nil)
+		if len(mistakes) == 0 {
+			_, mistakes = set.Compile([]rules.Table{table})
+		}
+		if !strings.Contains(mistakes.Error(), want) {
+			t.Errorf("%q: %q, want %q", file, mistakes.Error(), want)
+		}
+	}
+}
+
 func TestMapMistakes(t *testing.T) {
 	table := rules.Table{Number: 1, Name: "car", Key: 1, Columns: []rules.Column{{Name: "id", Type: "INTEGER"}, {Name: "x", Type: "REAL"}, {Name: "name", Type: "TEXT"}}}
 	for rule, want := range map[string]string{
