@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	driver "github.com/mattn/go-sqlite3"
@@ -200,6 +203,53 @@ func TestQueryIsInterrupted(t *testing.T) {
 	if p := d.page("thing", pageOf(1)); p.Rows.Rows() != 1 { // the connection goes on
 		t.Error("no row")
 	}
+}
+
+// TestQueryWaitsForTheMerge, for ten seconds at most, and with no place among the views.
+func TestQueryWaitsForTheMerge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openDB(t, browseSchema)
+		query := func() (rows int, err error) {
+			q := &store.Statement{
+				Text:   `SELECT id FROM thing`,
+				Limits: store.StatementLimits{Time: time.Hour, Rows: 9, Bytes: 1000}, Allow: func(*store.Table, wire.Rights) *wire.Refusal { return nil },
+			}
+			r, _, _, err := d.Query(t.Context(), q, d.Version())
+			if err == nil {
+				rows = r.Rows.Rows()
+			}
+			return rows, err
+		}
+		d.commit(written{alice, d.write(alice, insert("thing", "id", row(1)))})
+		let := make(chan struct{})
+		var views sync.WaitGroup
+		for range max(2, runtime.NumCPU()) {
+			views.Go(func() {
+				if err := d.View(t.Context(), func(*store.View) error { <-let; return nil }); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		began := time.Now()
+		if _, err := query(); !errors.Is(err, store.ErrUnmerged) || time.Since(began) > 11*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		close(let)
+		views.Wait()
+		late := make(chan int)
+		go func() {
+			rows, err := query()
+			if err != nil {
+				t.Error(err)
+			}
+			late <- rows
+		}()
+		synctest.Wait()
+		d.merge()
+		if rows := <-late; rows != 1 {
+			t.Errorf("%d rows", rows)
+		}
+	})
 }
 
 // TestQueryTakesNoMemory: what SQLite holds to sort, to collect or to go on with is bounded.

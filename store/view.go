@@ -43,20 +43,19 @@ func (s *Store) View(ctx context.Context, f func(*View) error) error {
 	})
 }
 
+// mergePatience is how long a view waits for a version to be merged.
+const mergePatience = 10 * time.Second
+
+// ErrUnmerged is a version that the game database's tables should have by now.
+var ErrUnmerged = errors.New("the game database's tables are behind what was committed, as where another program holds its lock, or the disk or the cluster does not answer: try again")
+
 // viewFrom calls f with a view of a version that is least or later. Where that is not
-// merged yet it waits for it.
+// merged yet it waits for it, up to mergePatience, and takes no place meanwhile.
 func (s *Store) viewFrom(ctx context.Context, least uint64, f func(*View) error) error {
 	const pause = 2 * time.Millisecond
-	for {
-		done := false
-		err := s.View(ctx, func(v *View) error {
-			if done = v.Version >= least; !done {
-				return nil
-			}
-			return f(v)
-		})
-		if done || err != nil {
-			return err
+	for until := time.Now().Add(mergePatience); s.merged.Load() < least; {
+		if time.Now().After(until) {
+			return ErrUnmerged
 		}
 		select {
 		case <-time.After(pause):
@@ -64,6 +63,7 @@ func (s *Store) viewFrom(ctx context.Context, least uint64, f func(*View) error)
 			return ctx.Err()
 		}
 	}
+	return s.View(ctx, f)
 }
 
 // interruptible calls f, whose statements the end of ctx interrupts: then the error is
