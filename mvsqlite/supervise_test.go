@@ -56,7 +56,7 @@ func child(role string, start int) int {
 		}
 		_, _ = io.ReadAll(c)
 	}
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 8) // of which none is lost
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
 	ready := func() {
 		if err := mvsqlite.Ready(); err != nil {
