@@ -195,6 +195,17 @@ func TestAdminPageLogin(t *testing.T) {
 	eval[any](page, `(document.querySelector("form").requestSubmit(), 1)`)
 	page.until("one is in again, where one was", inside+` && location.hash === "#/sessions?q=x"`, patience)
 
+	elsewhere := w.login("ann", vicsPassword)
+	eval[any](page, `(document.getElementById("account").click(), 1)`)
+	page.press("Log out everywhere")
+	page.until("one is out everywhere", `document.querySelector(".why")?.textContent === "You have logged out everywhere."`, patience)
+	if a := elsewhere.look("/api/sessions"); a.code != 401 {
+		t.Errorf("another login goes on: %d", a.code)
+	}
+	page.fill("ann", vicsPassword)
+	eval[any](page, `(document.querySelector("form").requestSubmit(), 1)`)
+	page.until("one is in once more", inside, patience)
+
 	eval[any](page, `(document.getElementById("account").click(), 1)`)
 	page.press("Log out")
 	page.until("one is out", `document.querySelector(".why")?.textContent === "You have logged out."`, patience)

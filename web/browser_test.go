@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	cdppage "github.com/chromedp/cdproto/page"
@@ -190,6 +191,17 @@ func (t *tab) colours(scheme string) {
 		})
 		return err
 	}))
+}
+
+// downloads lets the page download, into the folder that it returns.
+func (t *tab) downloads() string {
+	t.tb.Helper()
+	dir := t.tb.TempDir()
+	t.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir})
+		return err
+	}))
+	return dir
 }
 
 // size sets the window's size in CSS pixels.

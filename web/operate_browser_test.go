@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,6 +64,13 @@ func TestBackupsView(t *testing.T) {
 	page.until("it asks before a download", `document.querySelector("dialog[open] h2").textContent === "Download this backup?"`, patience)
 	eval[any](page, `(document.querySelector("dialog[open] button[value='']").click(), 1)`)
 	page.until("and goes nowhere without a yes", `!document.querySelector("dialog")`, patience)
+	downloads := page.downloads()
+	eval[any](page, `(document.querySelector('[aria-label="Download version 4711"]').click(), 1)`)
+	page.click("dialog[open] button[value=yes]", "Download")
+	eventually(t, "the file is there", func() bool {
+		text, err := os.ReadFile(filepath.Join(downloads, "framehub-0a1b2c3d0a1b2c3d-9f8e7d6c9f8e7d6c-4711.tar"))
+		return err == nil && string(text) == "what a copy holds"
+	})
 
 	w.backups.mu.Lock()
 	w.backups.trouble = "put log-17: no space left on device"
