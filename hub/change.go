@@ -80,7 +80,7 @@ func (c *client) begin(ch *change) {
 	if len(ch.snapshot) == 0 {
 		return
 	}
-	ch.spool = newSpool(c.sess.Wake)
+	ch.spool = newSpool(c.sess.Wake, &c.hub.spools)
 	c.snapshotting.Store(true)
 	c.hub.metrics.snapshots.Inc()
 	c.reading.Go(func() { ch.spool.end(c.snapshot(ch)) })
@@ -110,6 +110,10 @@ func (ch *change) next(c *client, dst [][]byte) [][]byte {
 		switch {
 		case errors.Is(err, errReshaped):
 			return dst // the session ends when it takes up the new schema
+		case errors.Is(err, errTakenSlowly), errors.Is(err, errNoRoom):
+			c.hub.opts.Log.Warn("a snapshot is given up", "session", c.sess.ID, "remote", c.sess.Remote, "user", c.identity.User, "err", err)
+			c.sess.End(wire.Goodbye{Code: wire.CloseTooSlow, Text: err.Error() + ": connect again", Retry: spoolRetry, RetrySet: true})
+			return dst
 		case err != nil:
 			c.hub.opts.Log.Error("snapshot", "session", c.sess.ID, "err", err)
 			c.sess.End(wire.Goodbye{Code: wire.CloseInternal, Text: "the hub could not read the snapshot: connect again"})

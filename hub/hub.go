@@ -29,6 +29,10 @@ type Options struct {
 	// the hub's own clock does; default 1 s.
 	ClockPatience time.Duration
 
+	// SnapshotDisk is how many bytes snapshots have in files, all together, that sessions
+	// take more slowly than they are read; default 4 GiB. One alone may have more.
+	SnapshotDisk int64
+
 	PingEvery time.Duration // a session silent for this long is pinged, for twice as long is ended; default 15 s
 
 	// Gate says who a session's token belongs to. nil: nobody is asked, and the role
@@ -61,6 +65,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ClockPatience == 0 {
 		o.ClockPatience = time.Second
+	}
+	if o.SnapshotDisk == 0 {
+		o.SnapshotDisk = 4 << 30
 	}
 	if o.PingEvery == 0 {
 		o.PingEvery = 15 * time.Second
@@ -134,6 +141,7 @@ type Hub struct {
 
 	data    Data
 	editors editors
+	spools  spools
 
 	in     inbox
 	events eventQueue
@@ -151,6 +159,7 @@ func New(s *store.Store, o Options) *Hub {
 	compiled, _ := none.Compile(RuleTables(s.Schema().Tables))
 	h.toldBook = &book{none, s.Schema(), compiled}
 	h.rules.Store(h.toldBook)
+	h.spools.most = h.opts.SnapshotDisk
 	h.presence.init(s, h.opts.Grace)
 	h.paces.fresh, h.shares.fresh = rules.NewPace, func() *share { return &share{} }
 	h.in.init()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 )
 
 // spoolMemory is how much of a snapshot waits for its session in memory; the
@@ -15,7 +16,10 @@ const spoolMemory = 1 << 20
 // A spool holds the messages of a snapshot between the goroutine that reads the
 // database, which must not wait for the session, and the session's write loop.
 type spool struct {
-	wake func() // tells the session that there is more
+	wake  func()    // tells the session that there is more
+	all   *spools   // give its file room
+	disk  int64     // bytes of it; guarded by all.mu, as is
+	since time.Time // when it got its first
 
 	mu            sync.Mutex // guards the following
 	version       uint64
@@ -27,7 +31,7 @@ type spool struct {
 	err           error
 }
 
-func newSpool(wake func()) *spool { return &spool{wake: wake} }
+func newSpool(wake func(), all *spools) *spool { return &spool{wake: wake, all: all} }
 
 // begin sets the version that is being read.
 func (s *spool) begin(version uint64) {
@@ -38,13 +42,19 @@ func (s *spool) begin(version uint64) {
 
 // put adds a message.
 func (s *spool) put(msg []byte) error {
+	if s.remember(msg) {
+		s.wake()
+		return nil
+	}
+	record := append(binary.LittleEndian.AppendUint32(nil, uint32(len(msg))), msg...)
+	if err := s.all.grow(s, int64(len(record)), time.Now()); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.wake()
-	if s.file == nil && s.bytes+len(msg) <= spoolMemory {
-		s.first = append(s.first, msg)
-		s.bytes += len(msg)
-		return nil
+	if s.err != nil {
+		return s.err
 	}
 	if s.file == nil {
 		f, err := os.CreateTemp("", "framehub-snapshot-*")
@@ -54,7 +64,6 @@ func (s *spool) put(msg []byte) error {
 		s.file = f
 		_ = os.Remove(f.Name()) // it goes with the descriptor, also when the hub is killed
 	}
-	record := append(binary.LittleEndian.AppendUint32(nil, uint32(len(msg))), msg...)
 	n, err := s.file.WriteAt(record, s.written)
 	s.written += int64(n)
 	if err != nil {
@@ -63,11 +72,37 @@ func (s *spool) put(msg []byte) error {
 	return nil
 }
 
+// remember keeps a message in memory, if there is room and nothing before it is in the file.
+func (s *spool) remember(msg []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file != nil || s.bytes+len(msg) > spoolMemory {
+		return false
+	}
+	s.first = append(s.first, msg)
+	s.bytes += len(msg)
+	return true
+}
+
 // end says that there is no more, or why not.
 func (s *spool) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended, s.err = true, err
+	s.ended = true
+	if s.err == nil {
+		s.err = err
+	}
+	s.wake()
+}
+
+// fail ends it, whoever puts and takes, and frees the file.
+func (s *spool) fail(err error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.discard()
 	s.wake()
 }
 
@@ -105,6 +140,7 @@ func (s *spool) next() ([]byte, error) {
 
 // discard frees the file. Nothing is put or taken any more.
 func (s *spool) discard() {
+	s.all.free(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.first = nil

@@ -40,10 +40,11 @@ type serveCommand struct {
 	SQLTime       time.Duration `name:"sql-time" default:"100ms" help:"How long a statement of SQL through the hub may run, which frames wait for."`
 	ClockPatience time.Duration `default:"1s" help:"How long a game server that closes the frames may be silent before the hub's own clock does."`
 
-	MergeEvery time.Duration `help:"Most that the game database's tables are behind the frame log: 100ms by default, 1s on mvSQLite."`
-	Presence   bool          `default:"true" negatable:"" help:"Keep the table framehub_session, of who is here, and the last wills of devices."`
-	Grace      time.Duration `default:"10s" help:"How long a device may be away before it has gone, and its last will runs."`
-	NewEpoch   bool          `help:"Begin a new history of a game database whose frame log is lost."`
+	MergeEvery   time.Duration `help:"Most that the game database's tables are behind the frame log: 100ms by default, 1s on mvSQLite."`
+	Presence     bool          `default:"true" negatable:"" help:"Keep the table framehub_session, of who is here, and the last wills of devices."`
+	SnapshotDisk size          `default:"4GiB" placeholder:"SIZE" help:"How much snapshots that devices take slowly may have in files, all together (${default})."`
+	Grace        time.Duration `default:"10s" help:"How long a device may be away before it has gone, and its last will runs."`
+	NewEpoch     bool          `help:"Begin a new history of a game database whose frame log is lost."`
 
 	backupFlags `embed:""`
 
@@ -102,6 +103,9 @@ func (s *serveCommand) check() error {
 	if s.FrameHz <= 0 || s.FrameHz > 1000 {
 		return fmt.Errorf("--frame-hz is %v, it must be above 0 and at most 1000", s.FrameHz)
 	}
+	if s.SnapshotDisk <= 0 {
+		return errors.New("--snapshot-disk must be above 0")
+	}
 	if s.Grace <= 0 {
 		return fmt.Errorf("--grace is %v, it must be above 0", s.Grace)
 	}
@@ -138,7 +142,7 @@ func loopback(addr string) bool {
 
 // options returns those of the store and the hub, as far as flags say.
 func (s *serveCommand) options(file *config, log *slog.Logger) (o store.Options, h hub.Options, err error) {
-	h = hub.Options{FrameHz: s.FrameHz, ClockPatience: s.ClockPatience, SQL: store.StatementLimits{Time: s.SQLTime}, Grace: s.Grace, Log: log}
+	h = hub.Options{FrameHz: s.FrameHz, SnapshotDisk: int64(s.SnapshotDisk), ClockPatience: s.ClockPatience, SQL: store.StatementLimits{Time: s.SQLTime}, Grace: s.Grace, Log: log}
 	o = store.Options{
 		Path: s.DB, Scopes: file.rules.Scopes(), Alone: file.rules.Alone(), MergeEvery: s.MergeEvery,
 		MergeBudget: time.Duration(float64(time.Second) / s.FrameHz / 10), Presence: s.Presence, NewEpoch: s.NewEpoch, Log: log,
