@@ -45,10 +45,25 @@ func childMaker(path string) int {
 func watchMemory(tb testing.TB) (peak func() (own, child int64)) {
 	tb.Helper()
 	var most int64
+	stop := watchChildren(5*time.Millisecond, func(pid int) {
+		// Until it has become the program it has this process's memory.
+		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); strings.Contains(string(line), backup.ChildCommand) {
+			most = max(most, highWater(pid))
+		}
+	})
+	return func() (int64, int64) {
+		stop()
+		return highWater(os.Getpid()), most
+	}
+}
+
+// watchChildren has each child process of this one looked at, every so often, until stop is
+// called.
+func watchChildren(every time.Duration, look func(pid int)) (stop func()) {
 	var watching sync.WaitGroup
 	quit := make(chan struct{})
 	watching.Go(func() {
-		tick := time.NewTicker(5 * time.Millisecond)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			select {
@@ -56,18 +71,14 @@ func watchMemory(tb testing.TB) (peak func() (own, child int64)) {
 				return
 			case <-tick.C:
 				for _, pid := range children(os.Getpid()) {
-					// Until it has become the program it has this process's memory.
-					if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); strings.Contains(string(line), backup.ChildCommand) {
-						most = max(most, highWater(pid))
-					}
+					look(pid)
 				}
 			}
 		}
 	})
-	return func() (int64, int64) {
+	return func() {
 		close(quit)
 		watching.Wait()
-		return highWater(os.Getpid()), most
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,22 +20,9 @@ func TestYield(t *testing.T) {
 	w.frame()
 	b, _ := w.backup(backup.Options{})
 	most := 0
-	var watching sync.WaitGroup
-	quit := make(chan struct{})
-	watching.Go(func() {
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-tick.C:
-			}
-			for _, pid := range children(os.Getpid()) {
-				if all, idle := threads(pid); all == idle {
-					most = max(most, all)
-				}
-			}
+	stop := watchChildren(time.Millisecond, func(pid int) {
+		if all, idle := threads(pid); all == idle {
+			most = max(most, all)
 		}
 	})
 	for range 5 {
@@ -46,8 +32,7 @@ func TestYield(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 	}
-	close(quit)
-	watching.Wait()
+	stop()
 	if most < 3 {
 		t.Errorf("no child process of several threads had all of them yield (at most %d)", most)
 	}

@@ -28,43 +28,43 @@ var (
 type spools struct {
 	most int64 // bytes
 
-	mu   sync.Mutex // guards the following, and since and disk of those in with
-	used int64
-	with []*spool // that have a file, the oldest first
+	mu   sync.Mutex // guards the following, and since and disk of each spool
+	used int64      // the sum of their disk
+	with []*spool   // that have a file, the oldest first
 }
 
 // grow gives a spool's file room for so many more bytes. Where there is none, those that had
 // their time make some; errNoRoom: not enough. Nobody waits for room, who would hold the
 // database's past meanwhile: who gets none ends, so that one always goes on.
 func (g *spools) grow(s *spool, bytes int64, now time.Time) error {
-	g.mu.Lock()
-	var late []*spool
-	for _, o := range slices.Clone(g.with) {
-		if g.used+bytes <= g.most {
-			break
-		}
-		if o != s && now.Sub(o.since) > spoolTime+time.Duration(o.disk/spoolRate)*time.Second {
-			g.remove(o)
-			late = append(late, o)
-		}
-	}
-	alone := len(g.with) == 0 || len(g.with) == 1 && g.with[0] == s
-	room := alone || g.used+bytes <= g.most
-	if room {
-		if !slices.Contains(g.with, s) {
-			s.since, g.with = now, append(g.with, s)
-		}
-		s.disk += bytes
-		g.used += bytes
-	}
-	g.mu.Unlock()
+	late, err := g.give(s, bytes, now)
 	for _, o := range late {
 		o.fail(errTakenSlowly)
 	}
-	if !room {
-		return errNoRoom
+	return err
+}
+
+// give does so, and returns those that are to make room.
+func (g *spools) give(s *spool, bytes int64, now time.Time) (late []*spool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.used+bytes > g.most {
+		for _, o := range slices.Clone(g.with) {
+			if o != s && g.used+bytes > g.most && now.Sub(o.since) > spoolTime+time.Duration(o.disk/spoolRate)*time.Second {
+				g.remove(o)
+				late = append(late, o)
+			}
+		}
+		if alone := g.used == s.disk; !alone && g.used+bytes > g.most {
+			return late, errNoRoom
+		}
 	}
-	return nil
+	if s.disk == 0 {
+		s.since, g.with = now, append(g.with, s)
+	}
+	s.disk += bytes
+	g.used += bytes
+	return late, nil
 }
 
 // free takes back what a spool was given.

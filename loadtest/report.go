@@ -112,7 +112,7 @@ func (r *run) report(c *cast, elapsed time.Duration, after look, v *verdict) *Re
 		p.Generator.Limited = p.Generator.own.P99 > limitedFrom
 	}
 	if p.Hub = hubBetween(before, after, p.Delivered); p.Hub == nil && before.hub != nil && after.hub != nil {
-		r.fail("the hub was started again during the load, and not by it: its own figures are left out")
+		r.fail("the hub was started again during the load, and what it had counted before is not known: its own figures are left out")
 	}
 	r.blame(p)
 	r.mu.Lock()
