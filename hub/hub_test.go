@@ -43,6 +43,7 @@ type world struct {
 	presence bool
 	sim      *storetest.Mvsim // where the database is; nil: in a file
 	net      *sessiontest.Listener
+	reads    *sql.DB
 	calls    calls // to write to sessions
 }
 
@@ -76,6 +77,18 @@ func (w *world) dsn() string {
 	return "file:" + w.path + "?mode=ro"
 }
 
+// db is a connection to the game database that only reads; a run of many frames asks it more often than it could be opened.
+func (w *world) db() *sql.DB {
+	w.Helper()
+	if w.reads == nil {
+		var err error
+		if w.reads, err = sql.Open("sqlite3", w.dsn()); err != nil {
+			w.Fatal(err)
+		}
+	}
+	return w.reads
+}
+
 // begin opens the store and makes a hub on it, until the test ends.
 func (w *world) begin() {
 	w.Helper()
@@ -105,6 +118,10 @@ func (w *world) begin() {
 // end stops the hub and closes the store.
 func (w *world) end() {
 	w.hub.Stop()
+	if w.reads != nil {
+		_ = w.reads.Close()
+		w.reads = nil
+	}
 	if err := w.store.Close(); err != nil {
 		w.Error(err)
 	}
@@ -221,13 +238,8 @@ func bubble(t *testing.T, f func(*world)) {
 
 func (w *world) scalar(query string) int64 {
 	w.Helper()
-	db, err := sql.Open("sqlite3", w.dsn())
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
 	var n int64
-	if err := db.QueryRowContext(w.Context(), query).Scan(&n); err != nil {
+	if err := w.db().QueryRowContext(w.Context(), query).Scan(&n); err != nil {
 		w.Fatal(err)
 	}
 	return n

@@ -2,7 +2,6 @@ package hub_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -450,12 +449,7 @@ func (p *propertyRun) rows(subs []wire.Sub, columns []string) []string {
 	if len(where) == 0 || len(columns) == 0 && p.scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'thing'") == 0 {
 		return nil
 	}
-	db, err := sql.Open("sqlite3", p.dsn())
-	if err != nil {
-		p.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(p.Context(), "SELECT "+strings.Join(columns, ", ")+" FROM thing WHERE "+strings.Join(where, " OR "))
+	rows, err := p.db().QueryContext(p.Context(), "SELECT "+strings.Join(columns, ", ")+" FROM thing WHERE "+strings.Join(where, " OR "))
 	if err != nil {
 		p.Fatal(err)
 	}
