@@ -146,6 +146,35 @@ func test_transactions_after_a_cut() -> void:
 	equal(all.map(func(tx: FramehubTx) -> int: return tx.version), [11, 12, 0, 13, 13, 13], "versions")
 
 
+func test_a_last_will_that_is_refused() -> void:
+	var pair: Array = await _begin()
+	var fake: FramehubTestFake = pair[0]
+	var client: FramehubClient = pair[1]
+	fake.greet()
+	await until(func() -> bool: return client.is_live(), "live")
+	var answers: Array[FramehubAnswer] = []
+	for id: int in [1, 2]:
+		answers.append(client.set_will(FramehubTx.new().delete("t", {"id": id})))
+	answers.append(client.set_will(FramehubTx.new().delete("nowhere", {"id": 3})))
+	await until(func() -> bool: return fake.of(14).size() == 2, "two wills")
+	fake.say([14, 1, 11])
+	fake.say([14, 2, null, "forbidden", "no"])
+	await until(func() -> bool: return client._session.desk._wills.is_empty(), "both answers")
+	var codes: Array = answers.map(func(a: FramehubAnswer) -> String: return a.code)
+	equal(codes, ["unavailable", "unavailable", "unknown_table"], "codes")
+	var other: FramehubAnswer = client.set_will(FramehubTx.new().delete("t", {"id": 4}))
+	await until(func() -> bool: return fake.of(14).size() == 3, "a third")
+	fake.cut()
+	await _again(fake, 2)
+	fake.greet()
+	await until(func() -> bool: return fake.of(14).size() == 2, "the one that was taken, and the one without an answer")
+	equal(fake.of(14).map(func(m: Array) -> int: return m[3][0][1][3][0]), [1, 4], "what they delete")
+	fake.say([14, fake.of(14)[0][1], 12])
+	fake.say([14, fake.of(14)[1][1], null, "forbidden", "no"])
+	await other.wait()
+	equal(other.code, "forbidden", other.text)
+
+
 func test_another_epoch() -> void:
 	var pair: Array = await _begin()
 	var fake: FramehubTestFake = pair[0]

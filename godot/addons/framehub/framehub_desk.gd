@@ -11,9 +11,10 @@ var _last_id: int = 0
 var _events: Array[PackedByteArray] = []
 var _behind: PackedInt64Array = []  # of each event: the last number before it
 var _statements: Dictionary[int, FramehubAnswer] = {}
-var _will: FramehubTx = null
-var _will_id: int = 0
-var _will_answer: FramehubAnswer = null
+var _will: FramehubTx = null  # the last one that the hub has taken: it stays where the next one is refused
+var _next_will: FramehubTx = null  # is asked for
+var _next_answer: FramehubAnswer = null  # what the hub says to it; null where none is asked for
+var _wills: Dictionary[int, FramehubTx] = {}  # said in this session, without an answer
 
 
 func _init(outbox: FramehubOutbox) -> void:
@@ -24,7 +25,11 @@ func _init(outbox: FramehubOutbox) -> void:
 func begin(schema: FramehubSchema, send: Callable) -> void:
 	_schema = schema
 	_send = send
-	_say_will()
+	if _will != null:
+		var words: String = _say_will(_will)
+		if not words.is_empty():
+			_warn(words)
+	_say_next()
 
 
 ## The session is over: events are lost, and nobody knows what became of statements.
@@ -32,16 +37,23 @@ func end() -> void:
 	_send = Callable()
 	_events.clear()
 	_behind.clear()
+	_wills.clear()
 	var lost: Array = _statements.values()
 	_statements.clear()
 	for answer_of_one: FramehubAnswer in lost:
 		answer_of_one.refuse("unavailable", "the connection was lost: nobody knows whether it was run")
 
 
-## Gives up the last will's answer, with words.
+## Gives up a last will that the hub has not answered, with words.
 func abandon(words: String) -> void:
-	if _will_answer != null:
-		_will_answer.refuse("unavailable", words)
+	_refuse_next("unavailable", words)
+
+
+func _refuse_next(code: String, words: String) -> void:
+	var asked: FramehubAnswer = _next_answer
+	_next_answer = null
+	if asked != null:
+		asked.refuse(code, words)
 
 
 ## Sends an event behind the transactions that were written before it.
@@ -71,26 +83,55 @@ func flush_events() -> void:
 ## Sets the last will; null clears it.
 func set_will(tx: FramehubTx) -> FramehubAnswer:
 	abandon("another last will was set")
-	_will = tx
-	_will_answer = FramehubAnswer.new()
-	_will_id = 0
-	_say_will()
-	return _will_answer
+	var asked: FramehubAnswer = FramehubAnswer.new()
+	_next_will = tx
+	_next_answer = asked
+	_say_next()
+	return asked
 
 
-func _say_will() -> void:
-	if not _send.is_valid() or _will_answer == null:
+func _say_next() -> void:
+	if _next_answer == null or not _send.is_valid():
 		return
+	var words: String = _say_will(_next_will)
+	if not words.is_empty():
+		_refuse_next(_next_will.code, words)
+
+
+# Returns words where it can't be said in the hub's schema.
+func _say_will(tx: FramehubTx) -> String:
 	var ops: PackedByteArray = PackedByteArray()
-	if _will != null:
-		_will.code = ""
-		ops = _will.encode(_schema)
-		if not _will.code.is_empty():
-			_will_answer.refuse(_will.code, _will.text)
-			return
+	if tx != null:
+		tx.code = ""
+		ops = tx.encode(_schema)
+		if not tx.code.is_empty():
+			return tx.text
 	_last_id += 1
-	_will_id = _last_id
-	_send.call(FramehubRequest.will(_will_id, _schema.version, _will.size() if _will != null else -1, ops))
+	_wills[_last_id] = tx
+	_send.call(FramehubRequest.will(_last_id, _schema.version, tx.size() if tx != null else -1, ops))
+	return ""
+
+
+func _answer_will(m: FramehubReply) -> void:
+	if not _wills.has(m.id):
+		return
+	var tx: FramehubTx = _wills[m.id]
+	_wills.erase(m.id)
+	var next: bool = _next_answer != null and _wills.is_empty()  # else it is of the one before, or was replaced since
+	if m.refusal == null:
+		_will = tx
+		if next:
+			var asked: FramehubAnswer = _next_answer
+			_next_answer = null
+			asked.finish(m.version)
+	elif next:
+		_refuse_next(m.refusal.code, m.refusal.text)
+	elif tx != null and tx == _will:
+		_warn(m.refusal.text)
+
+
+func _warn(words: String) -> void:
+	push_warning("FramehubClient: the hub does not take the last will of the connection before: %s" % words)
 
 
 ## Runs a statement.
@@ -111,16 +152,13 @@ func sql(statement: String, params: Array) -> FramehubAnswer:
 
 ## Takes an answer of the hub.
 func answer(m: FramehubReply) -> void:
-	var asked: FramehubAnswer = null
-	if m.type == FramehubMessage.Type.SQL:
-		asked = _statements.get(m.id)
-		_statements.erase(m.id)
-	elif m.id == _will_id:
-		asked = _will_answer
-		if m.refusal != null:
-			_will_answer = null  # it is not set again: the one before stays
-	if asked == null:
+	if m.type == FramehubMessage.Type.WILL:
+		_answer_will(m)
 		return
+	if not _statements.has(m.id):
+		return
+	var asked: FramehubAnswer = _statements[m.id]
+	_statements.erase(m.id)
 	if m.refusal != null:
 		asked.refuse(m.refusal.code, m.refusal.text)
 		return
