@@ -205,15 +205,20 @@ func apply(frame: FramehubFrame) -> String:
 		return "frames are missing: this one comes after version %d, the copy has %d" % [frame.previous, version]
 	if not _parts.is_empty() and _parts[0].version != frame.version:
 		return "a frame came before the last one was whole"
-	_parts.append(frame)
-	if frame.more:
-		return ""
-	var parts: Array[FramehubFrame] = _parts
-	_parts = []
-	var words: String = _look_over(parts)
+	var words: String = ""
+	if _parts.is_empty() and not frame.more and frame.removed.is_empty() and frame.blocks.size() == 1:
+		words = _apply_one(frame.blocks[0], frame.version)
+	else:
+		_parts.append(frame)
+		if frame.more:
+			return ""
+		var parts: Array[FramehubFrame] = _parts
+		_parts = []
+		words = _look_over(parts)
+		if words.is_empty():
+			_carry_out(parts)
 	if not words.is_empty():
 		return words
-	_carry_out(parts)
 	for i: int in subs.size():
 		# Before its snapshot nothing is complete.
 		if subs[i].since >= 0 and (frame.complete == null or i in frame.complete):
@@ -227,30 +232,55 @@ func in_frame() -> bool:
 	return not _parts.is_empty()
 
 
+# What most frames are: rows of one table, and none that went.
+func _apply_one(block: FramehubBlock, at_version: int) -> String:
+	var words: String = _look_at(block)
+	if not words.is_empty():
+		return words
+	var table: FramehubTable = _by_number[block.table]
+	if block.columns.size() < table.shape.columns.size() and not table.has_all(block.keys):
+		return _lacking(table)
+	var change: FramehubChange = FramehubChange.new()
+	change.table = table
+	change.rows = table.put(block.keys, block, at_version)
+	_note(change)
+	return ""
+
+
+# Whether a block fits its table. It then has its keys.
+func _look_at(block: FramehubBlock) -> String:
+	var words: String = _fault(block, false)
+	if words.is_empty():
+		block.keys = _by_number[block.table].block_keys(block)
+	return words
+
+
+func _lacking(table: FramehubTable) -> String:
+	return "a part came of a row of %s that this copy does not have" % table.name
+
+
 # Looks at all of a frame before anything of it is done. Blocks then have their keys.
 func _look_over(parts: Array[FramehubFrame]) -> String:
 	var gone: Dictionary[int, Dictionary] = {}  # keys, by the numbers of tables
 	for part: FramehubFrame in parts:
 		for block: FramehubBlock in part.removed:
-			var words: String = _fault(block, false)
+			var words: String = _look_at(block)
 			if not words.is_empty():
 				return words
 			var table: FramehubTable = _by_number[block.table]
 			if block.columns.size() != table.shape.key_length:
 				return "rows of %s to remove have more than their key" % table.name
-			block.keys = table.block_keys(block)
 			var keys: Dictionary = gone.get_or_add(block.table, {})
 			for key: Variant in block.keys:
 				keys[key] = true
 	for part: FramehubFrame in parts:
 		for block: FramehubBlock in part.blocks:
-			var words: String = _fault(block, false)
+			var words: String = _look_at(block)
 			if not words.is_empty():
 				return words
 			var table: FramehubTable = _by_number[block.table]
-			block.keys = table.block_keys(block)
 			if block.columns.size() < table.shape.columns.size() and not _all_there(table, block, gone):
-				return "a part came of a row of %s that this copy does not have" % table.name
+				return _lacking(table)
 	return ""
 
 

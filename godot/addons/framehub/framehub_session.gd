@@ -23,7 +23,6 @@ var announced: bool = false
 var authors: Array[FramehubFrame.Author] = []
 
 var _client: FramehubClient = null
-var _last: FramehubFrame = null  # is kept for other clients in this game (FramehubMessage.read)
 
 
 func _init(client: FramehubClient) -> void:
@@ -154,7 +153,6 @@ func _greet(hello: FramehubHello) -> void:
 
 
 func _frame(m: FramehubFrame) -> void:
-	_last = m
 	if not authors.is_empty() and not _client.copy.in_frame():
 		authors = []
 	if not m.authors.is_empty():

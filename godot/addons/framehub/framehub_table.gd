@@ -179,9 +179,12 @@ func has_all(list: Array) -> bool:
 
 ## Sets a block's values; rows that are not here come. Returns their places.
 func put(list: Array, block: FramehubBlock, version: int) -> PackedInt32Array:
+	var before: int = count
 	var places: PackedInt32Array = _places(list, version)
-	for i: int in block.columns.size():
-		_stores[block.columns[i]].put(places, block.data[i])
+	var columns: PackedInt32Array = block.columns
+	# A row that was there has its key.
+	for i: int in range(1 if _plain_key and count == before else 0, columns.size()):
+		_stores[columns[i]].put(places, block.data[i])
 	return places
 
 

@@ -17,6 +17,17 @@ extends FramehubAnswer
 ## What an op does.
 enum Kind { PUT, INSERT, UPDATE, DELETE, ADD, TOUCH, EXPECT }
 
+const _MOST_FORMS: int = 64  # that are kept of a table and a kind
+
+
+# What is the same in all ops of a kind that name the same columns of a table.
+class Form:
+	extends RefCounted
+	var head: PackedByteArray = []  # the op up to its number of rows
+	var names: PackedStringArray = []  # in the order in which they travel
+	var reals: PackedByteArray = []  # 1: whole numbers travel as fractions
+
+
 ## Its number, which rises over the life of a device; 0 before it is written.
 var seq: int = 0
 ## The version that it was decided on: it is refused with "conflict" where somebody else has changed since
@@ -143,22 +154,44 @@ func encode(schema: FramehubSchema) -> PackedByteArray:
 		var shape: FramehubSchema.TableShape = schema.table(_tables[i])
 		if shape == null:
 			return _unsayable(i, "unknown_table", "there is no table %s" % _tables[i])
-		var block: FramehubBlock = _block(i, shape)
-		if block == null:
-			return PackedByteArray()
-		w.array(2)
-		w.integer(_kinds[i])
-		var words: String = block.write(w, shape.types)
+		var words: String = _write_op(w, i, shape)
 		if not words.is_empty():
-			return _unsayable(i, "type", "%s: %s" % [shape.name, words])
+			return _unsayable(i, "type", words)
+		if not code.is_empty():
+			return PackedByteArray()
 	return w.bytes
 
 
-# Op i as a block, its key columns first; null where that can't be.
-func _block(i: int, shape: FramehubSchema.TableShape) -> FramehubBlock:
+# An op is its kind and a block. Returns words where a value can't be written.
+func _write_op(w: FramehubCborWriter, i: int, shape: FramehubSchema.TableShape) -> String:
 	var arrays: Dictionary = _columns[i]
-	var block: FramehubBlock = FramehubBlock.new()
-	block.table = shape.number
+	var names: Array = arrays.keys()
+	var forms: Dictionary = shape.forms.get_or_add(_kinds[i], {})
+	var form: Form = forms.get(names)
+	if form == null:
+		form = _form(i, shape)
+		if form == null:
+			return ""
+		if forms.size() >= _MOST_FORMS:
+			forms.clear()
+		forms[names] = form
+	var n: int = arrays[form.names[0]].size()
+	w.raw(form.head)
+	w.integer(n)
+	for c: int in form.names.size():
+		var values: Variant = arrays[form.names[c]]
+		if values.size() != n:
+			return "columns of %s are of different lengths" % shape.name
+		if not FramehubColumn.write(w, values, form.reals[c] == 1):
+			return "%s.%s holds what is no value of SQL's" % [shape.name, form.names[c]]
+	return ""
+
+
+# What op i names, in a table's numbers, its key columns first; null, and refused, where that can't be.
+func _form(i: int, shape: FramehubSchema.TableShape) -> Form:
+	var arrays: Dictionary = _columns[i]
+	var form: Form = Form.new()
+	var numbers: PackedInt32Array = []
 	var named: int = 0
 	for c: int in shape.columns.size():
 		var name: String = shape.columns[c]
@@ -169,19 +202,20 @@ func _block(i: int, shape: FramehubSchema.TableShape) -> FramehubBlock:
 			continue
 		named += 1
 		if _kinds[i] != Kind.DELETE or c < shape.key_length:
-			block.columns.append(c)
-			block.data.append(arrays[name])
+			numbers.append(c)
+			form.names.append(name)
+			form.reals.append(1 if shape.types[c] == "REAL" else 0)
 	if named < arrays.size():
 		for name: String in arrays:
 			if not shape.columns.has(name):
 				_unsayable(i, "unknown_column", "table %s has no column %s" % [shape.name, name])
 		return null
-	block.rows = block.data[0].size()
-	for values: Variant in block.data:
-		if values.size() != block.rows:
-			_unsayable(i, "type", "columns of %s are of different lengths" % shape.name)
-			return null
-	return block
+	var w: FramehubCborWriter = FramehubCborWriter.new()
+	w.array(2)
+	w.integer(_kinds[i])
+	FramehubBlock.write_head(w, shape.number, numbers)
+	form.head = w.bytes
+	return form
 
 
 func _unsayable(op: int, with_code: String, words: String) -> PackedByteArray:

@@ -64,15 +64,20 @@ func _read_columns(r: FramehubCbor) -> void:
 		columns.append(column)
 
 
+## Writes what comes before the number of rows of a block with these columns.
+static func write_head(w: FramehubCborWriter, table_number: int, numbers: PackedInt32Array) -> void:
+	w.array(3 + numbers.size())
+	w.integer(table_number)
+	w.array(numbers.size())
+	for column: int in numbers:
+		w.integer(column)
+
+
 ## Writes the block, each column in the smallest form that loses nothing. [param types] are those of the
 ## table's columns, as "REAL": a whole number for a REAL column travels as a fraction. Returns words where a value is
 ## none of SQL's.
 func write(w: FramehubCborWriter, types: PackedStringArray = []) -> String:
-	w.array(3 + columns.size())
-	w.integer(table)
-	w.array(columns.size())
-	for column: int in columns:
-		w.integer(column)
+	write_head(w, table, columns)
 	w.integer(rows)
 	for i: int in columns.size():
 		if not FramehubColumn.write(w, data[i], columns[i] < types.size() and types[columns[i]] == "REAL"):

@@ -14,6 +14,12 @@ const SINT64: int = 79  ## See [constant UINT8].
 const FLOAT32: int = 85  ## See [constant UINT8].
 const FLOAT64: int = 86  ## See [constant UINT8].
 
+# How a typed array of one number begins, the first byte lowest: what its bytes begin with comes over the last of it.
+const _ONE_FLOAT32: int = 0x44 << 16 | FLOAT32 << 8 | 0xd8
+const _ONE_FLOAT64: int = 0x48 << 16 | FLOAT64 << 8 | 0xd8
+const _ONE_UINT8: int = 0x41 << 16 | UINT8 << 8 | 0xd8
+const _ONE_UINT16: int = 0x42 << 16 | UINT16 << 8 | 0xd8
+
 const _WIDTHS: Dictionary[int, int] = {
 	UINT8: 1,
 	UINT16: 2,
@@ -147,6 +153,9 @@ static func _write_any(w: FramehubCborWriter, values: Array, real: bool) -> bool
 		var one: Variant = values[0]
 		if one is float or (real and (one is int or one is bool)):
 			return _write_one(w, float(one))
+		if one is int and one >= 0 and one < 1 << 16:
+			_write_one_short(w, one as int)
+			return true
 	var kinds: int = 0
 	for v: Variant in values:
 		kinds |= 1 << typeof(v)
@@ -165,17 +174,28 @@ static func _write_any(w: FramehubCborWriter, values: Array, real: bool) -> bool
 
 # What a row's fraction is: most transactions are of one row.
 static func _write_one(w: FramehubCborWriter, v: float) -> bool:
-	var at: int = w.bytes.size()
-	w.bytes.resize(at + 7)
-	w.bytes.encode_float(at + 3, v)
-	var narrow: bool = w.bytes.decode_float(at + 3) == v
-	if not narrow:
-		w.bytes.resize(at + 11)
-		w.bytes.encode_double(at + 3, v)
-	w.bytes[at] = FramehubCbor.Major.TAG << 5 | 24
-	w.bytes[at + 1] = FLOAT32 if narrow else FLOAT64
-	w.bytes[at + 2] = FramehubCbor.Major.BYTES << 5 | (4 if narrow else 8)
+	var bytes: PackedByteArray = w.bytes  # the same one, not a copy
+	var at: int = bytes.size()
+	bytes.resize(at + 7)
+	bytes.encode_u32(at, _ONE_FLOAT32)
+	bytes.encode_float(at + 3, v)
+	if bytes.decode_float(at + 3) != v:
+		bytes.resize(at + 11)
+		bytes.encode_u32(at, _ONE_FLOAT64)
+		bytes.encode_double(at + 3, v)
 	return is_finite(v)
+
+
+# What a row's key is, as often.
+static func _write_one_short(w: FramehubCborWriter, v: int) -> void:
+	var bytes: PackedByteArray = w.bytes
+	var at: int = bytes.size()
+	bytes.resize(at + (4 if v < 256 else 5))
+	if v < 256:
+		bytes.encode_u32(at, v << 24 | _ONE_UINT8)
+	else:
+		bytes.encode_u32(at, _ONE_UINT16)
+		bytes.encode_u16(at + 3, v)
 
 
 static func _write_float32(w: FramehubCborWriter, values: PackedFloat32Array) -> bool:

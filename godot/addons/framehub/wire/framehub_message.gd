@@ -46,11 +46,11 @@ class Refusal:
 const _MOST_RECENT: int = 4
 const _MOST_NOTED: int = 1 << 16  # bytes
 
-# Frames that were read last, where somebody still has them, and their bytes. The hub encodes a frame once for all
+# Frames that were read last, and their bytes. The hub encodes a frame once for all
 # who see the same: several clients in one game (bots, a split screen) read it once, too. Nobody changes what
 # was read.
 static var _recent_bytes: Array[PackedByteArray] = []
-static var _recent: Array[WeakRef] = []
+static var _recent: Array[FramehubMessage] = []
 
 # One is made for each message: what begins as its type's default is not set.
 ## What it is.
@@ -75,9 +75,7 @@ var _left: int = 0
 static func read(message: PackedByteArray, most: int = 1 << 26, packed: bool = true) -> FramehubMessage:
 	var place: int = _recent_bytes.find(message)
 	if place >= 0 and message.size() <= most:
-		var known: FramehubMessage = _recent[place].get_ref()
-		if known != null:
-			return known
+		return _recent[place]
 	var r: FramehubCbor = FramehubCbor.new(message)
 	if message.size() > most:
 		r.fail("the message has %d bytes, %d is the most" % [message.size(), most])
@@ -102,7 +100,7 @@ static func read(message: PackedByteArray, most: int = 1 << 26, packed: bool = t
 static func _note(message: PackedByteArray, frame: FramehubFrame) -> void:
 	if frame.authors.is_empty() and message.size() <= _MOST_NOTED:
 		_recent_bytes.push_front(message)
-		_recent.push_front(weakref(frame))
+		_recent.push_front(frame)
 		if _recent.size() > _MOST_RECENT:
 			_recent_bytes.pop_back()
 			_recent.pop_back()

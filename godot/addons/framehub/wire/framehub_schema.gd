@@ -30,6 +30,8 @@ class TableShape:
 	var rights: int = 0
 	## "durable", or "live": shown before it is durable.
 	var kind: String = ""
+	## What [FramehubTx] has found of ops on the table, by their kind and the columns that they name.
+	var forms: Dictionary[int, Dictionary] = {}
 
 	## Whether a device that does not say what it wants gets the table.
 	func by_default() -> bool:
