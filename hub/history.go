@@ -71,7 +71,7 @@ func (h *Hub) History(step time.Duration, after time.Time) []Sample {
 func (h *Hub) record(ctx context.Context) {
 	tick := time.NewTicker(ShortStep)
 	defer tick.Stop()
-	short := h.counted()
+	short := counted{Sample: Sample{At: time.Now()}} // nothing yet: sessions may have come before this goroutine had its turn
 	long := short
 	for n := 1; ; n++ {
 		select {
