@@ -82,7 +82,7 @@ func all(t *testing.T, db *sql.DB) string {
 		if err := rows.Scan(&id, &x, &y, &heading, &speed, &zone, &score, &owner); err != nil {
 			t.Fatal(err)
 		}
-		lines = append(lines, fmt.Sprintf("%d %.6f %.6f %.6f %.6f %d %d %s", id, x, y, heading, speed, zone, score, owner))
+		lines = append(lines, fmt.Sprintf("%d %.60f %.60f %.60f %.60f %d %d %s", id, x, y, heading, speed, zone, score, owner))
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
@@ -90,8 +90,9 @@ func all(t *testing.T, db *sql.DB) string {
 	return strings.Join(lines, "\n")
 }
 
+// With all their digits: where they are rounded, JavaScript rounds a tie up, and Go to the even digit.
 const allInPage = `[...framehub.city.rows.values()].sort((a, b) => a.id - b.id).map((r) =>
-	[r.id, ...[r.x, r.y, r.heading, r.speed].map((v) => v.toFixed(6)), r.zone ?? 0, r.score, r.owner].join(" ")).join("\n")`
+	[r.id, ...[r.x, r.y, r.heading, r.speed].map((v) => v.toFixed(60)), r.zone ?? 0, r.score, r.owner].join(" ")).join("\n")`
 
 // agree waits until the tabs and SQL have the same dots.
 func agree(t *testing.T, db *sql.DB, tabs ...*tab) {
