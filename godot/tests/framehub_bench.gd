@@ -26,9 +26,3 @@ static func median(values: PackedFloat64Array) -> float:
 static func percentile(values: PackedFloat64Array, part: float) -> float:
 	values.sort()
 	return values[clampi(ceili(part * values.size()) - 1, 0, values.size() - 1)] if not values.is_empty() else 0.0
-
-
-## The processor time of the main thread so far, in milliseconds; 0 where the system does not tell.
-static func cpu() -> float:
-	var file: FileAccess = FileAccess.open("/proc/self/schedstat", FileAccess.READ)
-	return file.get_line().get_slice(" ", 0).to_float() / 1e6 if file != null else 0.0

@@ -2,16 +2,22 @@ extends FramehubTest
 ## Messages of 1 MiB that are made to take long.
 
 const _SIZE: int = 1 << 20
-const _MOST: float = 2.0  # seconds; what a hub says takes a hundredth of it
+const _MOST: float = 2.0  # seconds of the processor's; what a hub says takes a hundredth of it
 
 
 func _read(w: FramehubCborWriter, what: String) -> FramehubMessage:
 	check(w.bytes.size() > _SIZE / 2 and w.bytes.size() <= 2 * _SIZE, "%s: %d bytes" % [what, w.bytes.size()])
-	var began: int = Time.get_ticks_usec()
+	var began: float = _time()
 	var m: FramehubMessage = FramehubMessage.read(w.bytes, 2 * _SIZE)
-	var seconds: float = (Time.get_ticks_usec() - began) / 1e6
+	var seconds: float = (_time() - began) / 1000.0
 	check(seconds < _MOST, "%s took %.1f s" % [what, seconds])
 	return m
+
+
+# In milliseconds: the main thread's, which other programs take little of; where the system does not tell, the clock's.
+func _time() -> float:
+	var time: float = cpu()
+	return time if time > 0.0 else Time.get_ticks_usec() / 1000.0
 
 
 func _of(message: Array) -> FramehubCborWriter:
