@@ -4,7 +4,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"strconv"
 	"time"
 
@@ -57,6 +59,9 @@ func openConn(path, synchronous string, busy time.Duration, cache int, syncs *sq
 	query := url.Values{"_mutex": {"no"}, "_timeout": {strconv.FormatInt(busy.Milliseconds(), 10)}}
 	syncs.Ask(query)
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
+	if err := makePrivate(path); err != nil {
+		return nil, err
+	}
 	c, err := sqlite.Open(dsn.String())
 	if err != nil {
 		return nil, err
@@ -78,6 +83,19 @@ func openConn(path, synchronous string, busy time.Duration, cache int, syncs *sq
 	}
 	c.WatchWAL()
 	return c, nil
+}
+
+// makePrivate makes a database's file, if there is none, for its owner alone: SQLite would
+// let everybody read it. Its WAL and the WAL's index get the modes that it has.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // useWAL asks for WAL mode, which SQLite answers with the mode that it can have.

@@ -148,6 +148,33 @@ func TestMissingFolder(t *testing.T) {
 	d.wantNoOpen(d.opts.Path, "not a directory", "a file, and no folder")
 }
 
+// TestPrivate: what the store makes is its user's alone, and what somebody has allowed
+// stays.
+func TestPrivate(t *testing.T) {
+	d := openDB(t, tableA)
+	d.do(put("a", "id n", row(1, 1)))
+	want := func(mode os.FileMode) {
+		t.Helper()
+		for _, file := range store.Files(d.opts.Path) {
+			info, err := os.Stat(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode().Perm() != mode {
+				t.Errorf("%s has mode %v", file, info.Mode())
+			}
+		}
+	}
+	want(0o600)
+	d.close()
+	if err := errors.Join(os.Chmod(d.opts.Path, 0o640), os.Chmod(logOf(d.opts.Path), 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	d.open()
+	d.do(put("a", "id n", row(2, 2)))
+	want(0o640)
+}
+
 // TestReadOnly opens as a user who may read only.
 func TestReadOnly(t *testing.T) {
 	if os.Getuid() != 0 {
