@@ -36,16 +36,16 @@ func Open(o Options) (_ *Store, err error) {
 	s := &Store{opts: o, takenMerged: -1, viewers: make(chan struct{}, max(2, runtime.NumCPU())), looks: make(chan struct{}, 4)}
 	s.recent.init()
 	s.devices.init()
-	made := false
+	var making []string
 	defer func() {
 		if err != nil {
-			err = explain(o.Path, errors.Join(err, s.abandon(made)))
+			err = explain(o.Path, errors.Join(err, s.abandon(making)))
 		}
 	}()
 	if err := s.keepOut(); err != nil {
 		return nil, err
 	}
-	if made, err = o.missing(); err != nil {
+	if making, err = o.making(); err != nil {
 		return nil, err
 	}
 	if s.w, err = o.open(o.Path, "NORMAL", readBusy); err != nil {
@@ -76,30 +76,32 @@ func Open(o Options) (_ *Store, err error) {
 	return s, s.start()
 }
 
-// missing says whether none of the files is there, so that they are made.
-func (o *Options) missing() (bool, error) {
+// making returns the files that are to be made, and that go again if the store can't be
+// opened: the game database's, if it is not there, and the log's, if that is not there either.
+// A log that is made for a database which is there stays: the database tells of it.
+func (o *Options) making() (files []string, err error) {
 	if o.MVSQLite {
-		return false, nil
+		return nil, nil
 	}
-	for _, file := range Files(o.Path) {
-		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-			return false, err
+	all := Files(o.Path)
+	for ; len(all) > 0; all = all[3:] {
+		if _, err := os.Lstat(all[0]); !errors.Is(err, fs.ErrNotExist) {
+			return files, err
 		}
+		files = append(files, all[:3]...)
 	}
-	return true, nil
+	return files, nil
 }
 
 // abandon closes a store that could not be opened. Files that it has made go: the next
 // start would take them for a database, and a schema that was mended for one of no use.
-func (s *Store) abandon(made bool) error {
+func (s *Store) abandon(made []string) error {
 	lock := s.lock
 	s.lock = nil // until they are gone
 	err := s.Close()
-	if made {
-		for _, file := range Files(s.opts.Path) {
-			if e := os.Remove(file); !errors.Is(e, fs.ErrNotExist) {
-				err = errors.Join(err, e)
-			}
+	for _, file := range made {
+		if e := os.Remove(file); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
 		}
 	}
 	if lock != nil {
@@ -239,6 +241,9 @@ func (s *Store) match() error {
 	case logID == nil:
 		return fmt.Errorf("the game database %s has a history, but its frame log %s is missing or new: put the log back, "+
 			"or give the database a new history with --new-epoch (devices then take everything anew, and what only the log held is lost)", s.opts.Path, s.log.path)
+	case gameID == nil:
+		return fmt.Errorf("there is a frame log, %s, that is not that of the game database %s, which is missing or new: put back the database "+
+			"that belongs to it, or move the log away to begin anew", s.log.path, s.opts.Path)
 	case !bytes.Equal(gameID, logID) || !bytes.Equal(blob(game["epoch"]), blob(log["epoch"])):
 		return fmt.Errorf("the frame log %s is not that of the game database %s: put the two files back that belong together", s.log.path, s.opts.Path)
 	}

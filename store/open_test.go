@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +50,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"log missing", func(t *testing.T, path string) { removeAll(t, logOf(path)) }, []string{"world.frames.db is missing or new", "--new-epoch"}},
 		{"log of another", func(t *testing.T, path string) { copyFile(t, logOf(other.opts.Path), logOf(path)) }, []string{"is not that of the game database"}},
 		{"database of another", func(t *testing.T, path string) { copyFile(t, other.opts.Path, path) }, []string{"is not that of the game database"}},
-		{"database missing", func(t *testing.T, path string) { removeAll(t, path) }, []string{"is not that of the game database"}},
+		{"database missing", func(t *testing.T, path string) { removeAll(t, path) }, []string{"world.frames.db, that is not that of the game database", "missing or new", "move the log away"}},
 		{"log older", func(t *testing.T, path string) { sqlite3(t, logOf(path), `DELETE FROM frame WHERE version > 3`) }, []string{"merged version 6", "ends at 3", "older copy"}},
 		{"database older", func(t *testing.T, path string) {
 			sqlite3(t, path, `UPDATE _framehub_meta SET value = 2 WHERE key = 'merged'`)
@@ -85,6 +86,9 @@ func TestOpenRefuses(t *testing.T) {
 			c.spoil(t, d.opts.Path)
 			d.wantNoOpen(c.words...)
 			d.wantNoOpen(c.words...) // trying changes nothing
+			if _, err := os.Stat(d.opts.Path); c.name == "database missing" && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a start that failed leaves a new database: %v", err)
+			}
 		})
 	}
 }
