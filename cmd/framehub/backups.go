@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -165,20 +163,14 @@ func (b *backups) flush(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// onSignal asks for a backup at every SIGUSR1, from now on. What it returns does so until
-// its context ends.
-func (b *backups) onSignal() func(context.Context) error {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGUSR1)
-	return func(ctx context.Context) error {
-		defer signal.Stop(signals)
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-signals:
-				b.worker.Ask("SIGUSR1")
-			}
+// onSignal asks for a backup at every SIGUSR1, until ctx ends.
+func (b *backups) onSignal(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+			b.worker.Ask("SIGUSR1")
 		}
 	}
 }

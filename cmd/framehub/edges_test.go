@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -172,6 +173,36 @@ func (c *child) hangup(t *testing.T) {
 	t.Helper()
 	if err := c.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSignalsWhileStarting: a hub that is not yet ready keeps a SIGHUP until it is, and ends
+// as it should at a SIGTERM.
+func TestSignalsWhileStarting(t *testing.T) {
+	starting := func(sig syscall.Signal) *child {
+		dir := t.TempDir()
+		tables := filepath.Join(dir, "schema.sql")
+		if err := syscall.Mkfifo(tables, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := newChild(t, serveArgs(dir, "--schema", tables, "--config", write(t, filepath.Join(dir, "framehub.toml"), "")))
+		w, err := os.OpenFile(tables, os.O_WRONLY, 0) // waits until the hub reads its schema
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.WriteString(schema)
+		if err := errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	starting(syscall.SIGHUP).out.await(t, `(event=reload code=done)`)
+	c := starting(syscall.SIGTERM)
+	if err := c.cmd.Wait(); err != nil {
+		t.Errorf("SIGTERM: %v", err)
 	}
 }
 

@@ -50,25 +50,36 @@ func (r *reloader) reload() (changed []string, err error) {
 	return changed, errors.Join(err, e)
 }
 
-// onHangup reloads at every SIGHUP, from now on. What it returns does so until its
-// context ends.
-func (r *reloader) onHangup(lines *audit.Log) func(context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	return func(ctx context.Context) error {
-		defer signal.Stop(hangup)
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-hangup:
-			}
-			rec := audit.Record{Code: "done", Reason: "SIGHUP"}
-			if _, err := r.reload(); err != nil {
-				rec.Code, rec.Reason = "failed", "SIGHUP: "+err.Error()
-			}
-			lines.Add(audit.Reload, rec)
+// signals are those that ask a hub for something. They are caught from before it is
+// ready until it has ended: one that comes meanwhile would kill it. What came while it
+// started is done when it is ready.
+type signals struct{ reload, backup chan os.Signal }
+
+func catch() *signals {
+	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 1)}
+	signal.Notify(s.reload, syscall.SIGHUP)
+	signal.Notify(s.backup, syscall.SIGUSR1)
+	return s
+}
+
+func (s *signals) release() {
+	signal.Stop(s.reload)
+	signal.Stop(s.backup)
+}
+
+// onHangup reloads at every SIGHUP, until ctx ends.
+func (r *reloader) onHangup(ctx context.Context, hangup <-chan os.Signal, lines *audit.Log) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
 		}
+		rec := audit.Record{Code: "done", Reason: "SIGHUP"}
+		if _, err := r.reload(); err != nil {
+			rec.Code, rec.Reason = "failed", "SIGHUP: "+err.Error()
+		}
+		lines.Add(audit.Reload, rec)
 	}
 }
 

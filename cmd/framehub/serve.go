@@ -62,6 +62,8 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	if mvsqlite.Is(s.DB) && !mvsqlite.Supervised() {
 		return s.supervise(ctx, a)
 	}
+	asked := catch()
+	defer asked.release()
 	lines := audit.New(a.log)
 	place, err := s.place()
 	if err != nil {
@@ -81,6 +83,9 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	}
 	s.warnOfSchema(st.Schema(), so.Schema, a.log)
 	g, err := s.open(ctx, s.DB, a.log)
+	if ctx.Err() != nil { // it is to stop before it is ready, which is no failure
+		return replaced(a, st.Close())
+	}
 	if err != nil {
 		return errors.Join(err, st.Close())
 	}
@@ -94,7 +99,7 @@ func (s *serveCommand) Run(ctx context.Context, a *app, file *config) error {
 	}
 	b, err := s.worker(st, place, a.log, lines)
 	if err == nil {
-		err = s.serve(ctx, a, h, g, e, file, lines, b)
+		err = s.serve(ctx, a, h, g, e, file, lines, b, asked)
 	}
 	return replaced(a, errors.Join(err, b.flush(context.WithoutCancel(ctx), a.log), st.Close()))
 }
@@ -162,7 +167,7 @@ func (s *serveCommand) options(file *config, log *slog.Logger) (o store.Options,
 	return o, h, err
 }
 
-func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e *edges, file *config, lines *audit.Log, b *backups) error {
+func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e *edges, file *config, lines *audit.Log, b *backups, asked *signals) error {
 	o := web.Options{
 		Session: session.Options{Origins: s.Edges.Origin},
 		Demo:    s.Demo, Remote: s.Insecure || !loopback(s.Listen), Version: versionText(), Log: a.log, Audit: lines, Bans: g.bans,
@@ -183,8 +188,6 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	reloads := r.onHangup(lines)
-	asks := b.onSignal()
 	s.announce(a, devices, operators)
 	if err := s.announceAccount(a.out, o.Operators, operators); err != nil {
 		a.log.Error("no link for the first account", "err", err)
@@ -195,8 +198,8 @@ func (s *serveCommand) serve(ctx context.Context, a *app, h *hub.Hub, g *gate, e
 	for _, run := range g.beside {
 		group.Go(func() error { run(ctx, a.log); return nil })
 	}
-	group.Go(func() error { return reloads(ctx) })
-	group.Go(func() error { return asks(ctx) })
+	group.Go(func() error { r.onHangup(ctx, asked.reload, lines); return nil })
+	group.Go(func() error { b.onSignal(ctx, asked.backup); return nil })
 	group.Go(func() error { return b.run(ctx) })
 	group.Go(devices.Serve)
 	group.Go(operators.Serve)
