@@ -13,6 +13,7 @@ import (
 type migrateCommand struct {
 	Dir    string `arg:"" placeholder:"DIR" help:"A folder of SQL files whose names begin with a number, such as 0001_players.sql."`
 	DB     string `name:"db" default:"data/world.db" placeholder:"FILE" help:"The database (${default})."`
+	Create bool   `help:"Make the database if it is not there."`
 	DryRun bool   `help:"Only say what would be applied."`
 	JSON   bool   `name:"json" help:"Print a list of what was applied in JSON."`
 }
@@ -26,8 +27,8 @@ func (m *migrateCommand) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.Dir, err)
 	}
-	if _, err := os.Stat(m.DB); errors.Is(err, fs.ErrNotExist) { // what is mistyped should not go unnoticed
-		_, _ = fmt.Fprintf(a.err, "%s is not there yet: a new database\n", m.DB)
+	if _, err := os.Stat(m.DB); errors.Is(err, fs.ErrNotExist) && !m.Create {
+		return fmt.Errorf("there is no database %s: name the one that is meant with --db, or make it with --create", m.DB)
 	}
 	names := []string{}
 	done := func(f store.Migration) {

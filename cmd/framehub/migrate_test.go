@@ -22,8 +22,16 @@ func TestMigrate(t *testing.T) {
 		return run(t, append([]string{"migrate", filepath.Join(dir, "migrations"), "--db", filepath.Join(dir, "world.db")}, args...)...)
 	}
 	file("0001_things.sql", "CREATE TABLE thing(id INTEGER PRIMARY KEY, n INTEGER) STRICT; INSERT INTO thing VALUES (1, 1);")
-	for _, args := range [][]string{{"--dry-run"}, nil} {
-		if code, out, err := migrate(args...); code != 0 || out != "0001_things.sql\n" || !strings.Contains(err, "a new database") {
+	for _, args := range [][]string{{"--dry-run"}, nil} { // which may be a mistyped path
+		if code, out, err := migrate(args...); code != 1 || out != "" || !strings.Contains(err, "there is no database "+dir) {
+			t.Fatal(code, out, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "world.db")); err == nil {
+		t.Fatal("a database was made")
+	}
+	for _, args := range [][]string{{"--create", "--dry-run"}, {"--create"}} {
+		if code, out, err := migrate(args...); code != 0 || out != "0001_things.sql\n" || err != "" {
 			t.Fatal(code, out, err)
 		}
 	}
