@@ -16,8 +16,8 @@ import (
 
 // Backups is the worker that backs the database up.
 type Backups interface {
-	// State is what it does now, in JSON's form.
-	State() any
+	// State is what it does now.
+	State() BackupState
 	// Health is how backing up goes.
 	Health() BackupHealth
 	// Ask asks for a backup now, and returns how many were asked for so far: with the
@@ -37,6 +37,54 @@ type BackupHealth struct {
 	Failed    string    `json:"failed,omitempty"`   // why the last try failed
 	Unshipped time.Time `json:"unshipped,omitzero"` // since when there is something that is not shipped
 	Gap       string    `json:"gap,omitempty"`      // versions that were lost before they were shipped
+}
+
+// BackupState is the answer of GET /api/backups: what the worker does now.
+type BackupState struct {
+	Place    string         `json:"place"`           // where the copies lie
+	Now      time.Time      `json:"now"`             // by the hub's clock: times are to be compared with this
+	Running  bool           `json:"running"`         // a copy is being made
+	Phase    string         `json:"phase,omitempty"` // copying, packing, writing, proving
+	Done     int64          `json:"done"`            // of total, in the phase copying: pages
+	Total    int64          `json:"total"`
+	Asked    uint64         `json:"asked"`  // copies that were asked for so far
+	Answer   uint64         `json:"answer"` // how many of them are done
+	Last     *BackupOutcome `json:"last,omitempty"`
+	LastGood *BackupOutcome `json:"last_good,omitempty"`
+	Next     time.Time      `json:"next,omitzero"` // when a copy is due; left out where only those that are asked for are made
+	Count    uint64         `json:"count"`         // good ones since the start
+	Failures uint64         `json:"failures"`
+	Looks    []BackupLook   `json:"looks,omitempty"` // at copies, that somebody has asked for; the last may be under way
+
+	Shipping    bool      `json:"shipping"`               // the frame log goes to the place too
+	Shipped     uint64    `json:"shipped"`                // up to which version
+	ShipTrouble string    `json:"ship_trouble,omitempty"` // why it does not
+	Unshipped   time.Time `json:"unshipped,omitzero"`     // since when there is something that is not shipped
+	Gap         string    `json:"gap,omitempty"`          // versions that were lost before they were shipped
+}
+
+// BackupOutcome is what became of a copy.
+type BackupOutcome struct {
+	Why     string    `json:"why"`
+	Version uint64    `json:"version"`
+	Began   time.Time `json:"began"`
+	Millis  int64     `json:"took_ms"`
+	Size    int64     `json:"size"`     // bytes in the place
+	RawSize int64     `json:"raw_size"` // of the database
+	Good    bool      `json:"good"`     // there is a copy of this version that is proven
+	Skipped bool      `json:"skipped"`  // it was there already: nothing has changed since
+	Error   string    `json:"error,omitempty"`
+}
+
+// BackupLook is another look at a copy, and what came of it.
+type BackupLook struct {
+	History string    `json:"history"`
+	Version uint64    `json:"version"`
+	Began   time.Time `json:"began"`
+	Running bool      `json:"running"`
+	Millis  int64     `json:"took_ms"`
+	Good    bool      `json:"good"`
+	Error   string    `json:"error,omitempty"`
 }
 
 // A Download is a file that does not lie about its size.

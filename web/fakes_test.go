@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,20 +19,21 @@ type fakeBackups struct {
 	mu       sync.Mutex // guards the following
 	why      []string
 	answered uint64
-	looks    []map[string]any
+	looks    []web.BackupLook
 	copies   []web.Backup
 	trouble  string
 }
 
-func (f *fakeBackups) State() any {
+func (f *fakeBackups) State() web.BackupState {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	return map[string]any{
-		"place": "/var/lib/framehub/backups", "now": now, "asked": len(f.why), "answer": f.answered, "count": f.answered, "failures": 0,
-		"running": f.answered < uint64(len(f.why)), "phase": "copying", "done": 2, "total": 3, "looks": f.looks,
-		"last_good": map[string]any{"version": 4711, "began": now.Add(-12 * time.Minute), "good": true},
-		"next":      now.Add(18 * time.Minute), "shipping": true, "shipped": 4823, "ship_trouble": f.trouble,
+	asked := uint64(len(f.why))
+	return web.BackupState{
+		Place: "/var/lib/framehub/backups", Now: now, Asked: asked, Answer: f.answered, Count: f.answered,
+		Running: f.answered < asked, Phase: "copying", Done: 2, Total: 3, Looks: slices.Clone(f.looks),
+		LastGood: &web.BackupOutcome{Why: "the time has come", Version: 4711, Began: now.Add(-12 * time.Minute), Good: true},
+		Next:     now.Add(18 * time.Minute), Shipping: true, Shipped: 4823, ShipTrouble: f.trouble,
 	}
 }
 
@@ -67,7 +69,7 @@ func (f *fakeBackups) Verify(_ context.Context, history string, version uint64) 
 	if version == 1 {
 		return errors.New("there is no copy of version 1")
 	}
-	f.looks = append(f.looks, map[string]any{"history": history, "version": version, "began": time.Now(), "running": true})
+	f.looks = append(f.looks, web.BackupLook{History: history, Version: version, Began: time.Now(), Running: true})
 	return nil
 }
 
@@ -75,8 +77,8 @@ func (f *fakeBackups) Verify(_ context.Context, history string, version uint64) 
 func (f *fakeBackups) looked(good bool, wrong string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	last := f.looks[len(f.looks)-1]
-	f.looks = []map[string]any{{"history": last["history"], "version": last["version"], "began": last["began"], "running": false, "took_ms": 1200, "good": good, "error": wrong}}
+	last := &f.looks[len(f.looks)-1]
+	last.Running, last.Millis, last.Good, last.Error = false, 1200, good, wrong
 }
 
 func (f *fakeBackups) Find(_ context.Context, history string, version uint64) (d web.Download, err error) {

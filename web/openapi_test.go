@@ -41,7 +41,7 @@ var (
 	}
 	answers = []any{
 		web.Me{}, web.Status{}, web.Reloaded{}, web.RuleFile{}, web.Setting{}, web.LogLines{}, web.Session{}, web.Noticed{}, web.Banned{}, auth.Ban{},
-		web.Table{}, web.Rows{}, web.Edited{}, web.Past{}, web.BackupList{}, web.BackupAsked{}, web.SessionsNews{}, web.Inspected{}, web.RowsNow{}, web.Series{},
+		web.Table{}, web.Rows{}, web.Edited{}, web.Past{}, web.BackupList{}, web.BackupState{}, web.BackupAsked{}, web.SessionsNews{}, web.Inspected{}, web.RowsNow{}, web.Series{},
 	}
 )
 
@@ -183,6 +183,9 @@ func TestOpenAPI(t *testing.T) {
 		case (needs == operators.Anyone) != (o.Security != nil && len(*o.Security) == 0):
 			t.Errorf("%s: %s, which needs %s, says otherwise by its security", document, pattern, needs)
 		}
+		if loose(o) {
+			t.Errorf("%s: %s answers with JSON of any form: name the schema of a Go type", document, pattern)
+		}
 	}
 	for _, pattern := range slices.Sorted(maps.Keys(routes)) {
 		_, path, _ := strings.Cut(pattern, " ")
@@ -217,6 +220,19 @@ func operationsOf(doc *openapi3.T) map[string]*openapi3.Operation {
 		}
 	}
 	return all
+}
+
+// loose says whether what an operation answers in JSON is neither of a named schema, nor a list of one.
+func loose(o *openapi3.Operation) bool {
+	ok := o.Responses.Status(http.StatusOK)
+	if ok == nil || ok.Value.Content.Get("application/json") == nil {
+		return false
+	}
+	schema := ok.Value.Content.Get("application/json").Schema
+	if schema.Value.Type.Is("array") && schema.Value.Items != nil {
+		schema = schema.Value.Items
+	}
+	return schema.Ref == ""
 }
 
 // A checker is an API with the document that its answers are compared with.

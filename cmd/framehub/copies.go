@@ -9,7 +9,18 @@ import (
 )
 
 // State implements [web.Backups].
-func (b *backups) State() any { return b.worker.State() }
+func (b *backups) State() web.BackupState {
+	s := b.worker.State()
+	looks := make([]web.BackupLook, len(s.Looks))
+	for i, l := range s.Looks {
+		looks[i] = web.BackupLook(l)
+	}
+	return web.BackupState{
+		Place: s.Place, Now: s.Now, Running: s.Running, Phase: s.Phase, Done: s.Done, Total: s.Total, Asked: s.Asked, Answer: s.Answer,
+		Last: (*web.BackupOutcome)(s.Last), LastGood: (*web.BackupOutcome)(s.LastGood), Next: s.Next, Count: s.Count, Failures: s.Failures, Looks: looks,
+		Shipping: s.Shipping, Shipped: s.Shipped, ShipTrouble: s.ShipTrouble, Unshipped: s.Unshipped, Gap: s.Gap,
+	}
+}
 
 // Health implements [web.Backups].
 func (b *backups) Health() web.BackupHealth {

@@ -37,12 +37,12 @@ func TestOperateBackups(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	at := fmt.Sprintf("%s/copies/%s/%d", api, one.History, one.Version)
-	var s backup.State
-	looked := func() backup.Look {
+	var s web.BackupState
+	looked := func() web.BackupLook {
 		t.Helper()
 		askJSON(t, &s, "POST", at+"/verify")
 		until(t, func() bool {
-			s = backup.State{}
+			s = web.BackupState{}
 			askJSON(t, &s, "GET", api)
 			return !s.Looks[len(s.Looks)-1].Running
 		})
