@@ -18,6 +18,7 @@ const fast = 20 * time.Millisecond
 // before it and the entries after that.
 func TestRestore(t *testing.T) {
 	w := newWorld(t, 1)
+	w.raced = true
 	for range 20 {
 		w.frame()
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -14,26 +15,37 @@ import (
 )
 
 // TestFlippedBits: one flipped bit, or a missing end, anywhere in a manifest, a copy or a
-// segment is found, and a restore gives the very version all the same, or refuses.
+// segment is found, and a restore gives the very version all the same, or refuses. Of the bits
+// it takes some, the same ones each time, from all parts of each file; [TestEveryBit] takes
+// all of what is small.
 func TestFlippedBits(t *testing.T) {
-	t.Run("plain", func(t *testing.T) { flipBits(t, nil, 100) })
-	t.Run("encrypted", func(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { flipBits(t, false, 1, 12) })
+	t.Run("encrypted", func(t *testing.T) { flipBits(t, true, 2, 8) })
+}
+
+// TestSoakFlippedBits takes more, others each time, for FRAMEHUB_SOAK.
+func TestSoakFlippedBits(t *testing.T) {
+	lasting := soakTime(t)
+	for until := time.Now().Add(lasting); !t.Failed(); {
+		flipBits(t, false, rand.Uint64(), 100)
+		flipBits(t, true, rand.Uint64(), 25)
+		if time.Now().After(until) {
+			break
+		}
+	}
+}
+
+// flipBits flips so many bits in each file of a world's backups.
+func flipBits(t *testing.T, encrypted bool, seed uint64, flips int) {
+	t.Helper()
+	w := newWorld(t, seed)
+	o := backup.Options{ShipEvery: 200 * time.Millisecond} // a few segments
+	var keys []age.Identity
+	if encrypted {
 		key, err := age.GenerateX25519Identity()
 		if err != nil {
 			t.Fatal(err)
 		}
-		flipBits(t, key, 25)
-	})
-}
-
-// flipBits flips bits in each file of a world's backups, which a key encrypts if it is not nil.
-func flipBits(t *testing.T, key *age.X25519Identity, flips int) {
-	t.Helper()
-	seed := rand.Uint64()
-	w := newWorld(t, seed)
-	o := backup.Options{ShipEvery: fast}
-	var keys []age.Identity
-	if key != nil {
 		o.Recipients, keys = []string{key.Recipient().String()}, []age.Identity{key}
 	}
 	for range 10 {
@@ -55,7 +67,7 @@ func flipBits(t *testing.T, key *age.X25519Identity, flips int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := map[string]bool{}
+	kinds, size := map[string]bool{}, 0
 	for _, f := range files {
 		path := filepath.Join(w.place.String(), filepath.FromSlash(f.Name))
 		whole, err := os.ReadFile(path)
@@ -64,6 +76,7 @@ func flipBits(t *testing.T, key *age.X25519Identity, flips int) {
 		}
 		_, kind, _ := strings.Cut(filepath.Base(path), ".")
 		kinds[kind] = true
+		size += len(whole)
 		harm := func(what string, bytes []byte, restore bool) {
 			t.Helper()
 			if err := os.WriteFile(path, bytes, 0o600); err != nil {
@@ -83,10 +96,11 @@ func flipBits(t *testing.T, key *age.X25519Identity, flips int) {
 			}
 		}
 		for i := range flips {
-			at := w.rng.IntN(8 * len(whole))
+			from, to := i*8*len(whole)/flips, (i+1)*8*len(whole)/flips
+			at := from + w.rng.IntN(to-from)
 			flipped := append([]byte(nil), whole...)
 			flipped[at/8] ^= 1 << (at % 8)
-			harm("a flipped bit", flipped, i < 4)
+			harm(fmt.Sprint("another bit ", at), flipped, i%(flips/4) == 0)
 		}
 		harm("a missing end", whole[:len(whole)-1-w.rng.IntN(len(whole)-1)], true)
 		harm("something more", append(append([]byte(nil), whole...), 'x'), true)
@@ -94,6 +108,7 @@ func flipBits(t *testing.T, key *age.X25519Identity, flips int) {
 			t.Fatal(err)
 		}
 	}
+	t.Logf("seed %d: %d bits of each of %d files, of %d bytes together", seed, flips, len(files), size)
 	if len(kinds) != 3 {
 		t.Errorf("there are %v only", kinds)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -188,22 +187,11 @@ func (w *livingWorld) phase(d time.Duration) time.Duration {
 	return p99(before, w.frames())
 }
 
-// program returns the hub's program. It has no race detector: with it, a child takes minutes to
-// pack what it packs in a second, and other tests have children that have it.
-func program(tb testing.TB) string {
-	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "framehub")
-	if out, err := exec.CommandContext(tb.Context(), "go", "build", "-o", path, "framehub/cmd/framehub").CombinedOutput(); err != nil {
-		tb.Fatalf("build: %v\n%s", err, out)
-	}
-	return path
-}
-
 func (w *livingWorld) worker() (*backup.Worker, func()) {
 	w.Helper()
 	b, err := backup.New(w.store, backup.Options{
 		Place: folderAt(w, filepath.Join(w.dir, "backups")), ShipEvery: 10 * time.Second, Keep: backup.DefaultKeep, Scratch: filepath.Join(w.dir, "scratch"),
-		Child: []string{program(w), backup.ChildCommand}, Log: quiet,
+		Child: plain(w), Log: quiet,
 	})
 	if err != nil {
 		w.Fatal(err)

@@ -35,5 +35,8 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(makePath); path != "" {
 		os.Exit(childMaker(path))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		removePlain()
+		os.Exit(code)
+	}))
 }

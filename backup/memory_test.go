@@ -19,7 +19,7 @@ const makePath = "FRAMEHUB_BACKUP_TEST_MAKE"
 // makeElsewhere has another process make a database, whose memory is nobody's then.
 func makeElsewhere(tb testing.TB, path string, size int) {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), os.Args[0])
+	cmd := exec.CommandContext(tb.Context(), plain(tb)[0])
 	cmd.Env = append(os.Environ(), makePath+"="+path, fmt.Sprintf("FRAMEHUB_BENCH_SIZE=%d", size))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("%v\n%s", err, out)

@@ -41,6 +41,7 @@ type world struct {
 	rng   *rand.Rand
 	seq   uint64
 	now   time.Time
+	raced bool // its worker's child processes have the race detector, where this one has
 
 	mu    sync.Mutex // held while a frame is made
 	truth map[uint64]*store.Contents
@@ -259,12 +260,15 @@ func (w *world) backup(o backup.Options) (b *backup.Worker, stop func()) {
 	if onMvsim() {
 		o.VFS = storetest.VFS
 	}
-	o.Scratch, o.Child, o.Program = filepath.Join(w.dir, "scratch"), []string{os.Args[0], backup.ChildCommand}, "a test"
+	o.Scratch, o.Child, o.Program = filepath.Join(w.dir, "scratch"), plain(w), "a test"
+	if w.raced {
+		o.Child[0] = os.Args[0]
+	}
 	if o.Log == nil {
 		o.Log = quiet
 	}
 	if o.Patience == 0 { // with other tests that have the processors
-		o.Patience = time.Second
+		o.Patience = 200 * time.Millisecond
 	}
 	b, err := backup.New(w.Store, o)
 	if err != nil {

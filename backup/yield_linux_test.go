@@ -17,10 +17,11 @@ import (
 // wants a processor.
 func TestYield(t *testing.T) {
 	w := newWorld(t, 14)
+	w.raced = true // for longer, so that it is seen
 	w.frame()
-	b, _ := w.backup(backup.Options{})
+	b, _ := w.backup(backup.Options{Patience: time.Second})
 	most := 0
-	stop := watchChildren(time.Millisecond, func(pid int) {
+	stop := watchChildren(5*time.Millisecond, func(pid int) {
 		if all, idle := threads(pid); all == idle {
 			most = max(most, all)
 		}
