@@ -75,6 +75,7 @@ func testKill(t *testing.T, rounds int, lasting time.Duration) {
 	if s, err := strconv.ParseUint(os.Getenv("FRAMEHUB_SEED"), 10, 64); err == nil {
 		seed = s
 	}
+	plain(t) // here, once: a hub that is killed would build one of its own, and leave it
 	dir := t.TempDir()
 	k := &killRun{T: t, dir: dir, place: folderAt(t, filepath.Join(dir, "backups")), rng: rand.New(rand.NewPCG(seed, 1)), truth: map[uint64]string{}, seen: map[uint64]string{}, full: map[string]int{"backups": 0, "child": 0}}
 	if !onMvsim() { // where no file is the hub's own
