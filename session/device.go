@@ -109,7 +109,7 @@ type Device struct {
 	changes []*subChange
 	lastID  uint64 // given to a change or a read
 	fetches map[uint64]*fetch
-	will    *lastWill // nil: none was set
+	wills   lastWills
 
 	ticks    []*tick
 	lastTick uint64

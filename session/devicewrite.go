@@ -75,18 +75,22 @@ func (d *Device) send(ctx context.Context, c *Client, msg []byte) error {
 	return c.SendRaw(ctx, msg)
 }
 
-// sendWill sends the last will, if the hub does not have it from this connection.
+// sendWill sends the last wills that the hub does not have from this connection.
 func (d *Device) sendWill(ctx context.Context, c *Client) error {
-	d.mu.Lock()
-	msg, refused, why := d.nextWill()
-	d.mu.Unlock()
-	if refused != nil {
-		d.tellWill(refused.done, why)
+	for {
+		d.mu.Lock()
+		msg, refused, why := d.nextWill()
+		d.mu.Unlock()
+		if refused != nil {
+			d.tellWill(refused.done, why)
+		}
+		if msg == nil {
+			return nil
+		}
+		if err := d.send(ctx, c, msg); err != nil {
+			return err
+		}
 	}
-	if msg == nil {
-		return nil
-	}
-	return d.send(ctx, c, msg)
 }
 
 // next returns the next message to send, nil when there is none for now, and the

@@ -55,6 +55,25 @@ func TestDeviceWill(t *testing.T) {
 		if len(told) != 2 || !errors.As(told[1], &refused) || refused.Code != wire.CodeForbidden {
 			t.Errorf("told %v", told)
 		}
+		p.drop()
+		p = f.accept(t) // the hub has kept the one before, and another would have to be told it
+		p.start(resuming(10, 0))
+		if w = p.readWill(); w.Ops[0].Block.Value(0, 0).Int64() != 1 {
+			t.Errorf("the will is %+v", w)
+		}
+		p.send(&wire.WillAnswer{ID: w.ID, Version: 12})
+		set(new(session.Tx).Delete("entity", []string{"id"}, session.Values(3)))
+		p.readWill()
+		p.drop() // before it is answered: both are told again, and one that is refused once more is told nobody
+		p = f.accept(t)
+		p.start(resuming(10, 0))
+		first, second := p.readWill(), p.readWill()
+		p.send(&wire.WillAnswer{ID: first.ID, Refused: wire.Refuse(wire.CodeForbidden, "no more")})
+		p.send(&wire.WillAnswer{ID: second.ID, Version: 13})
+		synctest.Wait()
+		if len(told) != 3 || told[2] != nil {
+			t.Errorf("told %v", told)
+		}
 		set(nil)
 		if w = p.readWill(); w.Set {
 			t.Errorf("the will is %+v", w)
@@ -63,7 +82,7 @@ func TestDeviceWill(t *testing.T) {
 		synctest.Wait()
 		set(new(session.Tx).Delete("nowhere", []string{"id"}, session.Values(2)))
 		synctest.Wait()
-		if len(told) != 4 || told[2] != nil || !errors.As(told[3], &refused) || refused.Code != wire.CodeUnknownTable {
+		if len(told) != 5 || told[3] != nil || !errors.As(told[4], &refused) || refused.Code != wire.CodeUnknownTable {
 			t.Errorf("told %v", told)
 		}
 		p.quiet()

@@ -109,9 +109,7 @@ func (d *Device) disconnect() {
 	for _, c := range d.changes {
 		c.ID = 0
 	}
-	if d.will != nil {
-		d.will.sent = false
-	}
+	d.wills.disconnect()
 	d.dropTicks()
 	d.dropAsks()
 }

@@ -39,3 +39,20 @@ test("one that is refused is not sent again", async () => {
   assert.deepEqual(reconnect(c).of(14), []);
   await assert.rejects(c.hub.setWill([["put", "nowhere", { id: 1 }]]), { code: "unknown_table" });
 });
+
+test("the one before a refused one is set again, and asked for beside the next", async () => {
+  const c = live();
+  const taken = c.hub.setWill(OP);
+  c.socket.say(14, 1, 12);
+  await taken;
+  const refused = c.hub.setWill([["delete", "point", { id: 7 }]]);
+  c.socket.say(14, 2, null, "forbidden", "the role may not");
+  await assert.rejects(refused, { code: "forbidden" });
+  assert.deepEqual(reconnect(c).of(14), [[14, 3, 3, SENT]]);
+  const next = c.hub.setWill(null);
+  const socket = reconnect(c); // neither is answered
+  assert.deepEqual(socket.of(14), [[14, 5, 3, SENT], [14, 6, 3, null]]); // prettier-ignore
+  socket.say(14, 5, null, "forbidden", "no more");
+  socket.say(14, 6, 13);
+  assert.equal(await next, 13);
+});
