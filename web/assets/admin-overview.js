@@ -36,7 +36,7 @@ const FACTS = [
   ["Frame log", (s) => (s.sizes.log ? bytes(s.sizes.log) : "–")],
   ["Last good backup", (s, now) => backup(s.backups, now)],
   ["Not shipped", (s, now) => (s.backups?.unshipped ? `for ${span((now - Date.parse(s.backups.unshipped)) / 1000)}` : s.backups ? "nothing" : "–")],
-  ["Frames are closed by", (s) => (s.clock ? `the server ${s.clock.slice(-12)}` : `the hub, ${whole(1000 / s.frame_ms)} a second`)],
+  ["Frames are closed by", (s) => (s.clock ? `the server ${s.clock.slice(-12)}` : `the hub, ${whole(1000 / s.frame_ms)}/s`)],
   ["Running", (s, now) => `for ${span((now - Date.parse(s.started)) / 1000)}`],
 ];
 
