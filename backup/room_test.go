@@ -81,6 +81,7 @@ func TestDiskFills(t *testing.T) {
 // TestDiskFillsWhileProving: what a child process that was killed has unpacked goes, too.
 func TestDiskFillsWhileProving(t *testing.T) {
 	w := newWorld(t, 12)
+	w.raced = true // for longer, so that the disk is looked at meanwhile
 	w.frame()
 	scratch := filepath.Join(w.dir, "scratch")
 	proving := func() bool {
