@@ -14,13 +14,13 @@ const mostLooks = 64
 
 // A Look is a look at a copy that somebody has asked for.
 type Look struct {
-	History string    `json:"history"`
-	Version uint64    `json:"version"`
-	Began   time.Time `json:"began"`
-	Running bool      `json:"running"`
-	Millis  int64     `json:"took_ms"`
-	Good    bool      `json:"good"`
-	Error   string    `json:"error,omitempty"`
+	History string
+	Version uint64
+	Began   time.Time
+	Running bool
+	Millis  int64
+	Good    bool
+	Error   string
 }
 
 // ErrLooking is another look that is under way.

@@ -94,7 +94,7 @@ func (c *backupNowCommand) Run(ctx context.Context, a *app) error {
 	bar := newBar(a)
 	defer bar.end()
 	for {
-		var s backup.State
+		var s web.BackupState
 		if err := c.ask(ctx, http.MethodGet, "/api/backups", nil, &s); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (c *backupNowCommand) Run(ctx context.Context, a *app) error {
 	}
 }
 
-func (c *backupNowCommand) print(a *app, o *backup.Outcome) error {
+func (c *backupNowCommand) print(a *app, o *web.BackupOutcome) error {
 	if c.JSON {
 		if err := json.NewEncoder(a.out).Encode(o); err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 
 	"framehub/backup"
 	"framehub/backup/place/placetest"
+	"framehub/web"
 )
 
 // TestBackupDocument runs the commands of docs/backup.md, as somebody would who follows it.
@@ -98,7 +99,7 @@ func backupCommands(t *testing.T, where string) {
 	}
 	insert(1)
 	until(t, func() bool { return strings.Contains(metricsOf(t, admin), "\nframehub_version 2\n") })
-	var outcome backup.Outcome
+	var outcome web.BackupOutcome
 	answer(t, &outcome, "backup", "now", "--admin-url", admin, "--json")
 	if !outcome.Good || outcome.Version != 2 {
 		t.Errorf("%+v", outcome)
@@ -227,7 +228,7 @@ func TestNoBackups(t *testing.T) {
 	if strings.Contains(p.out.String(), "backups ") {
 		t.Errorf("it says: %s", p.out)
 	}
-	var outcome backup.Outcome
+	var outcome web.BackupOutcome
 	answer(t, &outcome, "backup", "now", "--admin-url", admin, "--json") // by hand all the same
 	if !outcome.Good {
 		t.Errorf("%+v", outcome)
